@@ -1,0 +1,26 @@
+// A bounded pool of worker threads. Past its queue limit it refuses instead of growing.
+#ifndef BASE_POOL_H
+#define BASE_POOL_H
+
+#include <stddef.h>
+
+#include "base/result.h"
+
+struct base_pool_config {
+  const char *name;    // thread name, at most 15 characters
+  unsigned threads;    // at least 1
+  size_t queue_limit;  // tasks waiting, not counting those that a free thread takes at once; at least 1
+};
+
+struct base_pool;
+
+// NULL with a fault when threads can not be started.
+struct base_pool *base_pool_create(const struct base_pool_config *config, struct base_fault *fault);
+// Runs what is queued, then joins the threads. No submit may race with it.
+void base_pool_destroy(struct base_pool **pool);
+// `run(argument)` is called once on a worker. BASE_BUSY when the queue is full (nothing was taken).
+enum base_result base_pool_submit(struct base_pool *pool, void (*run)(void *argument), void *argument) BASE_CHECKED;
+// Tasks waiting now; a snapshot for metrics and Retry-After.
+size_t base_pool_waiting(struct base_pool *pool);
+
+#endif

@@ -1,0 +1,200 @@
+#include "base/log.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "utf8.h"
+
+enum {
+  LINE_BYTES = PIPE_BUF,  // so that the lines of several processes never mix in a pipe
+  MESSAGE_BYTES = 1024,
+  REQUEST_ID_BYTES = 64,
+  TIME_BYTES = 32,
+};
+
+struct base_log {
+  pthread_mutex_t write_lock;  // not every kind of file moves its position together with a write(2)
+  int fd;
+  const struct base_clock *clock;
+  atomic_int level;
+  atomic_bool json;
+};
+
+struct entry {
+  enum base_log_level level;
+  const char *room;
+  struct base_span request_id;
+  struct base_span message;
+  const struct base_fault *fault;  // may be NULL
+};
+
+static const char *const level_names[] = {"error", "warn", "info", "debug"};
+
+struct base_log *base_log_create(const struct base_log_config *config) {
+  struct base_log *log = calloc(1, sizeof *log);
+  if (!log) return NULL;
+  pthread_mutex_init(&log->write_lock, NULL);
+  log->fd = config ? config->fd : STDERR_FILENO;
+  log->clock = config && config->clock ? config->clock : base_clock_system();
+  atomic_init(&log->level, config ? config->level : BASE_LOG_INFO);
+  atomic_init(&log->json, config && config->json);
+  return log;
+}
+
+void base_log_destroy(struct base_log **log) {
+  if (!*log) return;
+  pthread_mutex_destroy(&(*log)->write_lock);
+  free(*log);
+  *log = NULL;
+}
+
+void base_log_reconfigure(struct base_log *log, enum base_log_level level, bool json) {
+  if (!log) return;
+  atomic_store(&log->level, level);
+  atomic_store(&log->json, json);
+}
+
+bool base_log_level_parse(const char *text, enum base_log_level *out) {
+  for (size_t i = 0; i < sizeof level_names / sizeof level_names[0]; i++) {
+    if (strcmp(text, level_names[i]) != 0) continue;
+    *out = (enum base_log_level)i;
+    return true;
+  }
+  return false;
+}
+
+static void format_time(const struct base_log *log, char out[TIME_BYTES]) {
+  const time_t now = (time_t)base_clock_wall_s(log->clock);
+  struct tm utc;
+  if (!gmtime_r(&now, &utc) || strftime(out, TIME_BYTES, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0) out[0] = '\0';
+}
+
+static enum base_result compose_json(struct base_buffer *line, const struct entry *entry, const char *time_text) {
+  struct base_json_writer json;
+  base_json_begin(&json, line);
+  base_json_object(&json, NULL);
+  base_json_string(&json, "time", time_text);
+  base_json_string(&json, "level", level_names[entry->level]);
+  base_json_string(&json, "room", entry->room);
+  if (entry->request_id.bytes) base_json_text(&json, "request_id", entry->request_id);
+  base_json_text(&json, "message", entry->message);
+  if (entry->fault) {
+    base_json_string(&json, "result", base_result_name(entry->fault->result));
+    if (entry->fault->subject[0]) base_json_string(&json, "subject", entry->fault->subject);
+    base_json_string(&json, "file", entry->fault->file);
+    base_json_integer(&json, "line", entry->fault->line);
+  }
+  base_json_object_end(&json);
+  return json.result;
+}
+
+// C0, DEL and C1: none may forge a line or move a terminal's cursor.
+static bool is_control(const uint8_t *at, size_t bytes) {
+  return *at < 0x20 || *at == 0x7f || (bytes == 2 && at[0] == 0xc2 && at[1] < 0xa0);
+}
+
+static enum base_result append_visible(struct base_buffer *line, struct base_span text) {
+  enum base_result result = BASE_OK;
+  while (text.bytes > 0 && result == BASE_OK) {
+    const size_t bytes = base_utf8_char_bytes(text);
+    if (bytes == 0) {
+      result = base_buffer_append_text(line, BASE_UTF8_REPLACEMENT);
+    } else if (is_control(text.data, bytes)) {
+      result = base_buffer_printf(line, "\\x%02x", text.data[bytes - 1]);
+    } else {
+      result = base_buffer_append(line, text.data, bytes);
+    }
+    text = base_span_slice(text, bytes ? bytes : 1, text.bytes);
+  }
+  return result;
+}
+
+static enum base_result compose_text(struct base_buffer *line, const struct entry *entry, const char *time_text) {
+  enum base_result result = base_buffer_printf(line, "%s %-5s %s ", time_text, level_names[entry->level], entry->room);
+  if (result == BASE_OK && entry->request_id.bytes) {
+    result = base_buffer_append_text(line, "[");
+    if (result == BASE_OK) result = append_visible(line, entry->request_id);
+    if (result == BASE_OK) result = base_buffer_append_text(line, "] ");
+  }
+  if (result == BASE_OK) result = append_visible(line, entry->message);
+  if (result != BASE_OK || !entry->fault) return result;
+  result = base_buffer_printf(line, " (%s", base_result_name(entry->fault->result));
+  if (result == BASE_OK && entry->fault->subject[0]) {
+    result = base_buffer_append_text(line, ": ");
+    if (result == BASE_OK) result = append_visible(line, base_span_text(entry->fault->subject));
+  }
+  if (result != BASE_OK) return result;
+  return base_buffer_printf(line, ", %s:%d)", entry->fault->file ? entry->fault->file : "?", entry->fault->line);
+}
+
+static void write_line(struct base_log *log, struct base_span line) {
+  ssize_t written;
+  pthread_mutex_lock(&log->write_lock);
+  do {
+    written = write(log->fd, line.data, line.bytes);
+  } while (written < 0 && errno == EINTR);
+  pthread_mutex_unlock(&log->write_lock);
+  // Nobody is left to tell when the log itself cannot be written.
+}
+
+// Works on the stack, so that lack of memory can still be logged.
+static void emit(struct base_log *log, struct entry entry) {
+  uint8_t storage[LINE_BYTES];
+  char time_text[TIME_BYTES];
+  const int kept_errno = errno;  // logging a failure must not change what the caller sees of it
+  format_time(log, time_text);
+  const bool as_json = atomic_load(&log->json);
+  for (;;) {
+    struct base_buffer line = {.data = storage, .capacity = sizeof storage - 1, .limit = sizeof storage - 1};
+    enum base_result result = as_json ? compose_json(&line, &entry, time_text) : compose_text(&line, &entry, time_text);
+    if (result == BASE_OK) result = base_buffer_append_text(&line, "\n");
+    if (result == BASE_OK) {
+      write_line(log, base_buffer_span(&line));
+      break;
+    }
+    if (entry.message.bytes == 0) break;
+    entry.message.bytes /= 2;  // escaping made the line too long
+  }
+  errno = kept_errno;
+}
+
+static bool is_wanted(struct base_log *log, enum base_log_level level) {
+  return log && (int)level <= atomic_load_explicit(&log->level, memory_order_relaxed);
+}
+
+static struct base_span request_id_span(const char *request_id) {
+  return base_span_slice(base_span_text(request_id), 0, REQUEST_ID_BYTES);
+}
+
+void base_log_write(struct base_log *log, enum base_log_level level, const char *room, const char *request_id,
+                    const char *format, ...) {
+  if (!is_wanted(log, level)) return;
+  char message[MESSAGE_BYTES];
+  va_list arguments;
+  va_start(arguments, format);
+  const int length = vsnprintf(message, sizeof message, format, arguments);
+  va_end(arguments);
+  if (length < 0) return;
+  emit(
+      log,
+      (struct entry){
+          .level = level, .room = room, .request_id = request_id_span(request_id), .message = base_span_text(message)});
+}
+
+void base_log_fault(struct base_log *log, enum base_log_level level, const char *room, const char *request_id,
+                    const struct base_fault *fault) {
+  if (!is_wanted(log, level)) return;
+  emit(log, (struct entry){.level = level,
+                           .room = room,
+                           .request_id = request_id_span(request_id),
+                           .message = base_span_text(fault->text),
+                           .fault = fault});
+}

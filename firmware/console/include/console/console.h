@@ -1,0 +1,53 @@
+// The console: CivetWeb with uploads, the administration API and the web page. The only room that sees CivetWeb.
+//
+// The program starts one. Everything but /healthz, the log-in and the page itself needs the token or a session.
+#ifndef CONSOLE_CONSOLE_H
+#define CONSOLE_CONSOLE_H
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "http/message.h"
+#include "ingest/ingest.h"
+#include "pop/pop.h"
+#include "store/store.h"
+
+// One embedded file of the web page.
+struct console_asset {
+  const char *path;        // "/index.html"
+  const char *media_type;
+  const uint8_t *data;
+  size_t bytes;
+};
+
+struct console_config {
+  const char *address;          // default "127.0.0.1"
+  uint16_t port;                // 0: the kernel chooses (tests)
+  const char *pem_path;         // key and certificate: TLS; NULL: plain HTTP, only allowed on a loopback address
+  const char *token_hash_path;  // where the hash of the bearer token is kept
+  unsigned threads;             // CivetWeb workers; default 64
+  uint32_t max_connections_per_client;  // default 32
+  uint32_t handshake_timeout_ms;        // default 3,000
+  uint32_t request_timeout_ms;          // silence within a request; default 30,000
+  const char *delivery_url;     // base URL shown by the page for public links, e.g. "http://127.0.0.1:8080"
+  const struct console_asset *assets;
+  size_t asset_count;
+  struct ingest *ingest;
+  struct store *store;
+  struct pop *pop;
+  const char *device_text;      // for /api/v1/status: the resampler's device
+  const struct base_clock *clock;
+  struct base_log *log;
+  struct base_metrics *metrics;
+};
+
+struct console;
+
+// Makes the token when `token_hash_path` is missing: then *new_token is a string the caller prints once and frees; else NULL.
+enum base_result console_start(const struct console_config *config, struct console **out, char **new_token,
+                               struct base_fault *fault) BASE_CHECKED;
+uint16_t console_port(const struct console *console);
+// Stops accepting, lets running requests finish (CivetWeb joins its threads), frees.
+void console_stop(struct console **console);
+
+#endif

@@ -1,0 +1,43 @@
+// The public server: epoll loops that turn sockets into requests for handlers, and replies into bytes.
+//
+// The program starts one with a route table. Read only: a request with a body is answered and the connection closed.
+// It knows HTTP/1.1 and time-outs, and nothing of images. Handlers run on a loop's thread and must not block.
+#ifndef DELIVERY_DELIVERY_H
+#define DELIVERY_DELIVERY_H
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "http/message.h"
+
+struct delivery_config {
+  const char *address;            // numeric IPv4 or IPv6; default "127.0.0.1"
+  uint16_t port;                  // 0: the kernel chooses (tests)
+  unsigned loops;                 // threads, each with its own SO_REUSEPORT listener; default: one a core
+  uint32_t max_connections;       // over all loops; further ones get 503 and are closed; default 8192
+  uint32_t max_connections_per_client;  // by address; default 512; 0: no limit
+  uint32_t head_timeout_ms;       // from the first byte to a whole request head; default 5,000
+  uint32_t idle_timeout_ms;       // keep-alive without a request; default 60,000
+  uint32_t write_timeout_ms;      // without the client taking a byte; default 30,000
+  uint32_t reply_timeout_ms;      // a handler that takes longer gets 504 and its reply is dropped; default 120,000
+  const struct http_route *routes;  // borrowed for the server's life; unmatched paths get 404
+  size_t route_count;
+  const struct base_clock *clock;
+  struct base_log *log;
+  struct base_metrics *metrics;
+};
+
+struct delivery;
+
+// Listens and starts the loops. Faults name address and port (BASE_CONFLICT when the port is in use).
+enum base_result delivery_start(const struct delivery_config *config, struct delivery **out, struct base_fault *fault)
+    BASE_CHECKED;
+// The port that is listened on.
+uint16_t delivery_port(const struct delivery *delivery);
+// Stops accepting, answers what is in flight for at most `drain_ms`, closes, joins. After it returns no sink is used any
+// more unless a handler still holds one: those are completed into the void safely until delivery_destroy.
+void delivery_stop(struct delivery *delivery, uint32_t drain_ms);
+// Frees; every handler must have completed.
+void delivery_destroy(struct delivery **delivery);
+
+#endif

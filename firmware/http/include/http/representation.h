@@ -1,0 +1,28 @@
+// From one complete representation in memory to the right reply: 200, 206 (single, multipart), 304, 412, 416, HEAD.
+//
+// Used by `pop` for variants and by `console` for its files, so that both obey the same rules.
+#ifndef HTTP_REPRESENTATION_H
+#define HTTP_REPRESENTATION_H
+
+#include "base/text.h"
+#include "http/conditional.h"
+
+struct http_representation {
+  struct base_blob *blob;  // borrowed; the reply takes its own references
+  const char *media_type;
+  const uint8_t *digest;    // BASE_DIGEST_BYTES: SHA-256 of the blob; gives ETag, Repr-Digest, Content-Digest
+  int64_t last_modified_s;  // Unix seconds; negative when unknown
+  // Digest of a span, for the Content-Digest of 206 replies; this room knows no cryptography. NULL leaves it out.
+  void (*sha256)(struct base_span bytes, uint8_t out[BASE_DIGEST_BYTES]);
+};
+
+// Sets status, validators, digests (RFC 9530), Accept-Ranges, Content-Range, Content-Type and the body. Digests: 200
+// has Content-Digest and Repr-Digest; HEAD and 304 Repr-Digest only; 206 Content-Digest of the bytes sent (multipart
+// framing included) and Repr-Digest of the whole. The caller adds Cache-Control, Vary, Cache-Status and the like
+// afterwards. `reply` is initialised here. 412 and 416 become problem+json (416 with Content-Range: bytes */total) and
+// carry Cache-Control: no-store already, so the caller adds its own only when status < 400. Several ranges are copied
+// into one body, whose boundary is the ETag's digest. The caller has refused methods that the resource does not allow.
+void http_representation_reply(const struct http_request *request, const struct http_representation *representation,
+                               int64_t now_s, struct http_reply *reply);
+
+#endif

@@ -1,0 +1,74 @@
+#include "image/header.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <string.h>
+
+struct format_names {
+  const char *name;
+  const char *media_type;
+};
+
+static const struct format_names formats[IMAGE_FILE_FORMAT_COUNT] = {
+    [IMAGE_FILE_UNKNOWN] = {"unknown", "application/octet-stream"},
+    [IMAGE_FILE_JPEG] = {"jpeg", "image/jpeg"},
+    [IMAGE_FILE_PNG] = {"png", "image/png"},
+    [IMAGE_FILE_WEBP] = {"webp", "image/webp"},
+    [IMAGE_FILE_GIF] = {"gif", "image/gif"},
+    [IMAGE_FILE_BMP] = {"bmp", "image/bmp"},
+    [IMAGE_FILE_TGA] = {"tga", "image/x-tga"},
+    [IMAGE_FILE_PSD] = {"psd", "image/vnd.adobe.photoshop"},
+    [IMAGE_FILE_PNM] = {"pnm", "image/x-portable-anymap"},
+};
+
+static const struct format_names *names_of(enum image_file_format format) {
+  BASE_ASSERT((unsigned)format < IMAGE_FILE_FORMAT_COUNT);
+  return &formats[format];
+}
+
+const char *image_file_format_name(enum image_file_format format) { return names_of(format)->name; }
+const char *image_file_format_media_type(enum image_file_format format) { return names_of(format)->media_type; }
+
+enum image_file_format image_file_format_parse(const char *name) {
+  if (!name) return IMAGE_FILE_UNKNOWN;
+  for (int i = 0; i < IMAGE_FILE_FORMAT_COUNT; i++) {
+    if (strcmp(formats[i].name, name) == 0) return (enum image_file_format)i;
+  }
+  return IMAGE_FILE_UNKNOWN;
+}
+
+const char *image_colour_name(enum image_colour colour) {
+  switch (colour) {
+    case IMAGE_COLOUR_GREY:
+      return "grey";
+    case IMAGE_COLOUR_RGB:
+      return "rgb";
+    case IMAGE_COLOUR_CMYK:
+      return "cmyk";
+    case IMAGE_COLOUR_PALETTE:
+      return "palette";
+  }
+  BASE_ASSERT(!"a known colour");
+  return NULL;
+}
+
+enum base_result image_header_check(const struct image_header *header, const struct image_limits *limits,
+                                    struct base_fault *fault) {
+  if (header->width == 0 || header->height == 0) {
+    return BASE_FAIL(fault, BASE_UNPROCESSABLE, "min_side",
+                     "the picture is %" PRIu32 " x %" PRIu32 ": it has no pixels", header->width, header->height);
+  }
+  if (header->width > limits->max_side || header->height > limits->max_side) {
+    return BASE_FAIL(fault, BASE_UNPROCESSABLE, "max_side",
+                     "the picture is %" PRIu32 " x %" PRIu32 "; at most %" PRIu32
+                     " pixels a side are accepted (max_side)",
+                     header->width, header->height, limits->max_side);
+  }
+  uint64_t pixels = (uint64_t)header->width * header->height;
+  if (pixels > limits->max_pixels) {
+    return BASE_FAIL(fault, BASE_UNPROCESSABLE, "max_pixels",
+                     "the picture is %" PRIu32 " x %" PRIu32 "; at most %" PRIu64 " pixels are accepted (max_pixels)",
+                     header->width, header->height, limits->max_pixels);
+  }
+  return BASE_OK;
+}

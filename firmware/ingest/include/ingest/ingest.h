@@ -1,0 +1,46 @@
+// From bytes to a stored original: hashed while written, inspected and decoded once in the sandbox, then committed.
+//
+// `console` drives it, one upload a thread at a time. Memory does not grow with the file.
+#ifndef INGEST_INGEST_H
+#define INGEST_INGEST_H
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "sandbox/sandbox.h"
+#include "store/store.h"
+
+struct ingest_config {
+  struct store *store;
+  struct sandbox *sandbox;
+  struct image_limits limits;  // max_file_bytes bounds every upload
+  struct base_log *log;
+  struct base_metrics *metrics;
+};
+
+struct ingest;
+struct ingest_upload;
+
+// What the uploader says about a file. Both may be empty.
+struct ingest_metadata {
+  char name[STORE_MAX_NAME + 1];
+  char tags[STORE_MAX_TAGS + 1];  // joined by '\n'
+};
+
+enum base_result ingest_create(const struct ingest_config *config, struct ingest **out, struct base_fault *fault) BASE_CHECKED;
+void ingest_destroy(struct ingest **ingest);
+
+// `expected_bytes`: UINT64_MAX when unknown. BASE_TOO_LARGE ("max_file_bytes") at once when it is over the limit.
+enum base_result ingest_begin(struct ingest *ingest, const char *tenant, uint64_t expected_bytes, struct ingest_upload **out,
+                              struct base_fault *fault) BASE_CHECKED;
+enum base_result ingest_write(struct ingest_upload *upload, struct base_span bytes, struct base_fault *fault) BASE_CHECKED;
+// Inspects, decodes once (a file that can not be decoded whole is BASE_UNPROCESSABLE or BASE_UNSUPPORTED), commits. Consumes the upload.
+enum base_result ingest_commit(struct ingest_upload **upload, const struct ingest_metadata *metadata, struct store_original *out,
+                               bool *is_new, struct base_fault *fault) BASE_CHECKED;
+void ingest_abort(struct ingest_upload **upload);
+
+// Parses {"name": "...", "tags": ["...", ...]}: UTF-8, no control characters, at most 32 tags of 1..64 bytes; unknown members are
+// refused by name.
+enum base_result ingest_metadata_parse(struct base_span json, struct ingest_metadata *out, struct base_fault *fault) BASE_CHECKED;
+
+#endif

@@ -1,0 +1,83 @@
+#include "integrity/digest.h"
+
+#include <string.h>
+
+#include <mbedtls/sha256.h>
+
+enum { HMAC_BLOCK_BYTES = 64, HMAC_INNER_PAD = 0x36, HMAC_OUTER_PAD = 0x5c };
+
+_Static_assert(sizeof(mbedtls_sha256_context) <= sizeof(struct integrity_hash), "the opaque storage is too small");
+_Static_assert(_Alignof(mbedtls_sha256_context) <= _Alignof(struct integrity_hash), "the opaque storage is misaligned");
+
+static mbedtls_sha256_context *context_of(struct integrity_hash *hash) { return (void *)hash->state; }
+
+// The library's calls fail only when a hardware engine does, and we build none in: a failure is our bug.
+void integrity_hash_init(struct integrity_hash *hash) {
+  mbedtls_sha256_init(context_of(hash));
+  BASE_ASSERT(mbedtls_sha256_starts_ret(context_of(hash), 0) == 0);
+}
+
+void integrity_hash_update(struct integrity_hash *hash, struct base_span bytes) {
+  if (bytes.bytes == 0) return;  // memcpy of a NULL span would be undefined
+  BASE_ASSERT(mbedtls_sha256_update_ret(context_of(hash), bytes.data, bytes.bytes) == 0);
+}
+
+void integrity_hash_finish(struct integrity_hash *hash, struct integrity_digest *out) {
+  BASE_ASSERT(mbedtls_sha256_finish_ret(context_of(hash), out->bytes) == 0);
+  mbedtls_sha256_free(context_of(hash));  // wipes the state, which may hold key material
+}
+
+void integrity_digest_of(struct base_span bytes, struct integrity_digest *out) {
+  struct integrity_hash hash;
+  integrity_hash_init(&hash);
+  integrity_hash_update(&hash, bytes);
+  integrity_hash_finish(&hash, out);
+}
+
+static void hash_padded_key(struct integrity_hash *hash, const uint8_t key[HMAC_BLOCK_BYTES], uint8_t pad) {
+  uint8_t block[HMAC_BLOCK_BYTES];
+  for (size_t i = 0; i < sizeof block; i++) block[i] = key[i] ^ pad;
+  integrity_hash_init(hash);
+  integrity_hash_update(hash, base_span_of(block, sizeof block));
+  explicit_bzero(block, sizeof block);
+}
+
+// RFC 2104: H(key ^ opad || H(key ^ ipad || message)), the key hashed first when it is longer than a block.
+void integrity_hmac(struct base_span key, struct base_span message, struct integrity_digest *out) {
+  uint8_t block[HMAC_BLOCK_BYTES] = {0};
+  if (key.bytes > sizeof block) {
+    struct integrity_digest shortened;
+    integrity_digest_of(key, &shortened);
+    memcpy(block, shortened.bytes, sizeof shortened.bytes);
+    explicit_bzero(&shortened, sizeof shortened);
+  } else if (key.bytes > 0) {
+    memcpy(block, key.data, key.bytes);
+  }
+
+  struct integrity_hash hash;
+  struct integrity_digest inner;
+  hash_padded_key(&hash, block, HMAC_INNER_PAD);
+  integrity_hash_update(&hash, message);
+  integrity_hash_finish(&hash, &inner);
+
+  hash_padded_key(&hash, block, HMAC_OUTER_PAD);
+  integrity_hash_update(&hash, base_span_of(inner.bytes, sizeof inner.bytes));
+  integrity_hash_finish(&hash, out);
+  explicit_bzero(block, sizeof block);
+}
+
+bool integrity_digest_equal(const struct integrity_digest *a, const struct integrity_digest *b) {
+  return base_span_equal_constant_time(base_span_of(a->bytes, sizeof a->bytes),
+                                       base_span_of(b->bytes, sizeof b->bytes));
+}
+
+void integrity_digest_text(const struct integrity_digest *digest, char out[BASE_DIGEST_BASE64URL_CHARS + 1]) {
+  base_base64url_encode(base_span_of(digest->bytes, sizeof digest->bytes), out, BASE_DIGEST_BASE64URL_CHARS + 1);
+}
+
+bool integrity_digest_parse(struct base_span text, struct integrity_digest *out) {
+  struct integrity_digest parsed;
+  if (!base_base64url_decode(text, parsed.bytes, sizeof parsed.bytes)) return false;
+  *out = parsed;
+  return true;
+}

@@ -1,0 +1,19 @@
+// The native URL grammar: /i/{id}?{options} -> a recipe. Strict: unknown, repeated and out-of-range options are refused.
+#ifndef POP_NATIVE_H
+#define POP_NATIVE_H
+
+#include "base/span.h"
+#include "integrity/digest.h"
+#include "recipe/recipe.h"
+
+struct pop_address {
+  struct integrity_digest original;
+  struct recipe recipe;
+};
+
+// `path` begins with "/i/". BASE_NOT_FOUND when the id is not 43 characters of canonical base64url; BASE_BAD_INPUT with the
+// option's name as subject and a text that says what is allowed.
+enum base_result pop_native_parse(struct base_span path, struct base_span query, struct pop_address *out,
+                                  struct base_fault *fault) BASE_CHECKED;
+
+#endif

@@ -1,0 +1,54 @@
+// The journey of a GET: URL -> recipe -> key -> RAM, disk or render -> reply.
+//
+// `delivery` and `console` call its handler. A RAM hit is answered inside handle(); everything else moves to the room's I/O
+// pool and is answered from there. Identical requests in flight are rendered once.
+#ifndef POP_POP_H
+#define POP_POP_H
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "http/message.h"
+#include "recipe/order.h"
+#include "store/store.h"
+
+enum { POP_MAX_TENANTS = 64, POP_MAX_HOSTS = 8 };
+
+// A tenant is found by the request's Host (case-insensitive, without port), else it is "default".
+struct pop_tenant {
+  char name[STORE_MAX_TENANT + 1];
+  size_t host_count;
+  char hosts[POP_MAX_HOSTS][256];
+  bool hints_off;  // every URL counts as pinned
+};
+
+struct pop_config {
+  const struct pop_tenant *tenants;  // copied; "default" is added when missing
+  size_t tenant_count;
+  uint64_t ram_budget_bytes;         // variants in RAM; default 256 MiB
+  unsigned io_threads;               // disk reads; default 4
+  size_t io_queue_limit;             // default 1024; past it 503
+  struct store *store;
+  struct recipe_renderer renderer;
+  const struct base_clock *clock;
+  struct base_log *log;
+  struct base_metrics *metrics;
+};
+
+struct pop;
+
+enum base_result pop_create(const struct pop_config *config, struct pop **out, struct base_fault *fault) BASE_CHECKED;
+// Every request must have been completed and the renderer destroyed or idle.
+void pop_destroy(struct pop **pop);
+// For the route "/i/". GET, HEAD and OPTIONS; others 405.
+struct http_handler pop_handler(struct pop *pop);
+// Name of the tenant for a Host. Never NULL; lives as long as the pop.
+const char *pop_tenant_name(struct pop *pop, struct base_span host);
+// Forgets an original and its variants in RAM (after it was deleted or came new).
+void pop_forget(struct pop *pop, const char *tenant, const struct integrity_digest *original);
+void pop_get_ram_stats(struct pop *pop, struct cache_stats *out);
+// New tenants and RAM budget (SIGHUP).
+enum base_result pop_reconfigure(struct pop *pop, const struct pop_tenant *tenants, size_t tenant_count, uint64_t ram_budget_bytes,
+                                 struct base_fault *fault) BASE_CHECKED;
+
+#endif

@@ -1,0 +1,296 @@
+#include "box.h"
+
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "box_parts.h"
+#include "health.h"
+#include "tls/tls.h"
+#include "web_assets.h"
+
+static unsigned cores(void) {
+  long count = sysconf(_SC_NPROCESSORS_ONLN);
+  return count < 1 ? 1 : count > 256 ? 256 : (unsigned)count;
+}
+
+static unsigned or_cores(uint64_t configured) { return configured != 0 ? (unsigned)configured : cores(); }
+
+static struct image_limits limits_of(const struct settings *settings) {
+  return (struct image_limits){.max_file_bytes = settings->limits_file_bytes,
+                               .max_pixels = settings->limits_pixels,
+                               .max_side = (uint32_t)settings->limits_side};
+}
+
+static enum base_result set_path(char out[BOX_MAX_PATH], const char *folder, const char *name,
+                                 struct base_fault *fault) {
+  if (snprintf(out, BOX_MAX_PATH, "%s/%s", folder, name) >= BOX_MAX_PATH)
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "pixpop.data", "the path of the data folder is too long");
+  return BASE_OK;
+}
+
+// The decoder lies beside this program unless the settings say otherwise.
+static enum base_result find_decoder(struct box *box, struct base_fault *fault) {
+  if (box->settings.decoder_path[0] != '\0') {
+    memcpy(box->decoder_path, box->settings.decoder_path, sizeof(box->settings.decoder_path));
+    return BASE_OK;
+  }
+  char self[PATH_MAX];
+  ssize_t bytes = readlink("/proc/self/exe", self, sizeof(self) - 1);
+  if (bytes < 0) return BASE_FAIL_ERRNO(fault, "decoder.path", "the place of this program is unknown");
+  self[bytes] = '\0';
+  return set_path(box->decoder_path, dirname(self), "decoder", fault);
+}
+
+static enum base_result prepare_folders(struct box *box, struct base_fault *fault) {
+  const char *data = box->settings.data_folder;
+  enum base_result result = set_path(box->store_path, data, "store", fault);
+  if (result == BASE_OK) result = set_path(box->pem_path, data, "console.pem", fault);
+  if (result == BASE_OK) result = set_path(box->token_path, data, "token.sha256", fault);
+  if (result == BASE_OK) result = set_path(box->cache_path, data, "gpu-cache", fault);
+  if (result == BASE_OK) result = find_decoder(box, fault);
+  if (result == BASE_OK) result = base_folder_make(data, fault);
+  if (result == BASE_OK) result = base_folder_make(box->cache_path, fault);
+  // Software Vulkan keeps its compiled shaders with Mesa, not in the pipeline cache.
+  if (result == BASE_OK) setenv("MESA_SHADER_CACHE_DIR", box->cache_path, 0);
+  return result;
+}
+
+static enum base_result build_log(struct box *box, struct base_fault *fault) {
+  struct base_log_config config = {.fd = STDERR_FILENO, .json = strcmp(box->settings.log_format, "json") == 0};
+  if (!base_log_level_parse(box->settings.log_level, &config.level))
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "log.level", "unknown log level");
+  box->log = base_log_create(&config);
+  box->metrics = base_metrics_create();
+  if (box->log == NULL || box->metrics == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "memory is short");
+  return BASE_OK;
+}
+
+static enum base_result build_store(struct box *box, struct base_fault *fault) {
+  struct store_config config = {.root = box->store_path,
+                                .variant_budget_bytes = box->settings.cache_disk_bytes,
+                                .min_free_bytes = box->settings.cache_min_free_bytes,
+                                .clock = base_clock_system(),
+                                .log = box->log,
+                                .metrics = box->metrics};
+  return store_open(&config, &box->store, fault);
+}
+
+static enum base_result build_sandbox(struct box *box, struct base_fault *fault) {
+  struct sandbox_config config = {.decoder_path = box->decoder_path,
+                                  .workers = (unsigned)box->settings.decoder_workers,
+                                  .timeout_ms = (uint32_t)box->settings.decoder_timeout_ms,
+                                  .wait_ms = 30000,
+                                  .memory_bytes = box->settings.decoder_memory_bytes,
+                                  .limits = limits_of(&box->settings),
+                                  .log = box->log,
+                                  .metrics = box->metrics};
+  return sandbox_create(&config, &box->sandbox, fault);
+}
+
+static enum base_result build_resampler(struct box *box, struct base_fault *fault) {
+  const struct settings *settings = &box->settings;
+  struct gpu_config config = {.device = settings->render_device[0] ? settings->render_device : NULL,
+                              .validation = settings->render_validation,
+                              .cache_folder = box->cache_path,
+                              .timeout_ms = (uint32_t)settings->render_gpu_timeout_ms,
+                              .log = box->log,
+                              .metrics = box->metrics};
+  enum base_result result = gpu_create(&config, &box->gpu, fault);
+  if (result != BASE_OK) return result;
+  const struct gpu_info *info = gpu_get_info(box->gpu);
+  snprintf(box->device_text, sizeof(box->device_text), "%s (%s)", info->name, info->reason);
+  return resampler_create(box->gpu, settings->render_gpu_memory_bytes, &box->resampler, fault);
+}
+
+static enum base_result build_render(struct box *box, struct base_fault *fault) {
+  const struct settings *settings = &box->settings;
+  struct render_config config = {.threads = or_cores(settings->render_threads),
+                                 .queue_limit = settings->render_queue,
+                                 .webp_effort = (int)settings->render_webp_effort,
+                                 .sharp_yuv = settings->render_sharp_yuv,
+                                 .store = box->store,
+                                 .sandbox = box->sandbox,
+                                 .resampler = box->resampler,
+                                 .clock = base_clock_system(),
+                                 .log = box->log,
+                                 .metrics = box->metrics};
+  return render_create(&config, &box->render, fault);
+}
+
+void box_fill_tenants(const struct settings *settings, struct pop_tenant *out) {
+  for (size_t i = 0; i < settings->tenant_count; i++) {
+    const struct settings_tenant *from = &settings->tenants[i];
+    memset(&out[i], 0, sizeof(out[i]));
+    snprintf(out[i].name, sizeof(out[i].name), "%s", from->name);
+    out[i].hints_off = !from->hints;
+    out[i].host_count = from->host_count;
+    for (size_t j = 0; j < from->host_count; j++)
+      snprintf(out[i].hosts[j], sizeof(out[i].hosts[j]), "%s", from->hosts[j]);
+  }
+}
+
+static enum base_result build_pop(struct box *box, struct base_fault *fault) {
+  const struct settings *settings = &box->settings;
+  struct pop_tenant *tenants = calloc(SETTINGS_MAX_TENANTS, sizeof(*tenants));
+  if (tenants == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "memory is short");
+  box_fill_tenants(settings, tenants);
+  struct pop_config config = {.tenants = tenants,
+                              .tenant_count = settings->tenant_count,
+                              .ram_budget_bytes = settings->cache_ram_bytes,
+                              .io_threads = (unsigned)settings->cache_io_threads,
+                              .io_queue_limit = settings->cache_io_queue,
+                              .store = box->store,
+                              .renderer = render_renderer(box->render),
+                              .clock = base_clock_system(),
+                              .log = box->log,
+                              .metrics = box->metrics};
+  enum base_result result = pop_create(&config, &box->pop, fault);
+  free(tenants);
+  return result;
+}
+
+static enum base_result build_ingest(struct box *box, struct base_fault *fault) {
+  struct ingest_config config = {.store = box->store,
+                                 .sandbox = box->sandbox,
+                                 .limits = limits_of(&box->settings),
+                                 .log = box->log,
+                                 .metrics = box->metrics};
+  return ingest_create(&config, &box->ingest, fault);
+}
+
+static enum base_result build_delivery(struct box *box, struct base_fault *fault) {
+  const struct settings *settings = &box->settings;
+  char address[64];
+  uint16_t port;
+  enum base_result result = settings_split_listen(settings->delivery_listen, address, sizeof(address), &port, fault);
+  if (result != BASE_OK) return result;
+  box->routes[0] = (struct http_route){"/i/", pop_handler(box->pop)};
+  box->routes[1] = (struct http_route){"/healthz", health_handler()};
+  struct delivery_config config = {
+      .address = address,
+      .port = port,
+      .loops = or_cores(settings->delivery_loops),
+      .max_connections = (uint32_t)settings->delivery_max_connections,
+      .max_connections_per_client = (uint32_t)settings->delivery_connections_per_client,
+      .head_timeout_ms = (uint32_t)settings->delivery_head_timeout_ms,
+      .idle_timeout_ms = (uint32_t)settings->delivery_idle_timeout_ms,
+      .write_timeout_ms = (uint32_t)settings->delivery_write_timeout_ms,
+      .reply_timeout_ms = (uint32_t)settings->delivery_reply_timeout_ms,
+      .routes = box->routes,
+      .route_count = BOX_MAX_ROUTES,
+      .clock = base_clock_system(),
+      .log = box->log,
+      .metrics = box->metrics};
+  result = delivery_start(&config, &box->delivery, fault);
+  if (result != BASE_OK) return result;
+  if (settings->delivery_public_url[0] != '\0')
+    snprintf(box->delivery_url, sizeof(box->delivery_url), "%s", settings->delivery_public_url);
+  else
+    snprintf(box->delivery_url, sizeof(box->delivery_url), strchr(address, ':') ? "http://[%s]:%u" : "http://%s:%u",
+             address, delivery_port(box->delivery));
+  return BASE_OK;
+}
+
+static enum base_result build_console(struct box *box, struct base_fault *fault) {
+  const struct settings *settings = &box->settings;
+  char address[64];
+  uint16_t port;
+  enum base_result result = settings_split_listen(settings->console_listen, address, sizeof(address), &port, fault);
+  if (result != BASE_OK) return result;
+  if (settings->console_tls) {
+    bool is_new;
+    const char *names[] = {address};
+    result = tls_identity_ensure(box->pem_path, names, 1, base_clock_system(), &is_new, fault);
+    if (result != BASE_OK) return result;
+  }
+  struct console_config config = {
+      .address = address,
+      .port = port,
+      .pem_path = settings->console_tls ? box->pem_path : NULL,
+      .token_hash_path = box->token_path,
+      .threads = (unsigned)settings->console_threads,
+      .max_connections_per_client = (uint32_t)settings->console_connections_per_client,
+      .handshake_timeout_ms = (uint32_t)settings->console_handshake_timeout_ms,
+      .request_timeout_ms = (uint32_t)settings->console_request_timeout_ms,
+      .delivery_url = box->delivery_url,
+      .assets = web_assets,
+      .asset_count = web_asset_count,
+      .ingest = box->ingest,
+      .store = box->store,
+      .pop = box->pop,
+      .device_text = box->device_text,
+      .clock = base_clock_system(),
+      .log = box->log,
+      .metrics = box->metrics};
+  return console_start(&config, &box->console, &box->new_token, fault);
+}
+
+static void announce(struct box *box) {
+  char address[64];
+  uint16_t port;
+  if (settings_split_listen(box->settings.console_listen, address, sizeof(address), &port, NULL) != BASE_OK) return;
+  bool is_v6 = strchr(address, ':') != NULL;
+  printf("pixpop %s is ready\n", PIXPOP_VERSION);
+  printf("  console      %s://%s%s%s:%u/\n", box->settings.console_tls ? "https" : "http", is_v6 ? "[" : "", address,
+         is_v6 ? "]" : "", console_port(box->console));
+  printf("  delivery     %s/i/\n", box->delivery_url);
+  printf("  device       %s\n", box->device_text);
+  printf("  data         %s\n", box->settings.data_folder);
+  char fingerprint[TLS_FINGERPRINT_CHARS + 1];
+  if (box->settings.console_tls && tls_identity_fingerprint(box->pem_path, fingerprint, NULL) == BASE_OK)
+    printf("  fingerprint  %s\n", fingerprint);
+  if (box->new_token != NULL) {
+    printf("  token        %s\n", box->new_token);
+    printf("The token is shown this once: only its hash is kept. Delete %s for a new one.\n", box->token_path);
+    explicit_bzero(box->new_token, strlen(box->new_token));
+    free(box->new_token);
+    box->new_token = NULL;
+  }
+  fflush(stdout);
+}
+
+enum base_result box_start(const struct settings *settings, struct box **out, struct base_fault *fault) {
+  static enum base_result (*const steps[])(struct box *, struct base_fault *) = {
+      prepare_folders, build_log,    build_store,  build_sandbox,  build_resampler,
+      build_render,    build_pop,    build_ingest, build_delivery, build_console,
+  };
+  struct box *box = calloc(1, sizeof(*box));
+  if (box == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "memory is short");
+  box->settings = *settings;
+  enum base_result result = BASE_OK;
+  for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && result == BASE_OK; i++) result = steps[i](box, fault);
+  if (result != BASE_OK) {
+    box_stop(&box);
+    return result;
+  }
+  announce(box);
+  *out = box;
+  return BASE_OK;
+}
+
+void box_stop(struct box **pointer) {
+  struct box *box = *pointer;
+  if (box == NULL) return;
+  *pointer = NULL;
+  // Doors first, so that nothing new comes in; then what is in flight ends before its rooms go.
+  if (box->delivery != NULL) delivery_stop(box->delivery, (uint32_t)box->settings.delivery_drain_ms);
+  if (box->console != NULL) console_stop(&box->console);
+  if (box->pop != NULL) pop_drain(box->pop);
+  render_destroy(&box->render);
+  delivery_destroy(&box->delivery);
+  ingest_destroy(&box->ingest);
+  pop_destroy(&box->pop);
+  resampler_destroy(&box->resampler);
+  gpu_destroy(&box->gpu);
+  sandbox_destroy(&box->sandbox);
+  store_close(&box->store);
+  base_metrics_destroy(&box->metrics);
+  base_log_destroy(&box->log);
+  free(box->new_token);
+  free(box);
+}

@@ -1,0 +1,83 @@
+// pixpopd: the daemon of the box.
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "arguments.h"
+#include "base/file.h"
+#include "box.h"
+#include "gpu/gpu.h"
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DEVICE = 3, EXIT_IN_USE = 4 };
+
+static int exit_status_of(enum base_result result) {
+  switch (result) {
+    case BASE_OK: return 0;
+    case BASE_BAD_INPUT: return EXIT_USAGE;
+    case BASE_DEVICE: return EXIT_DEVICE;
+    case BASE_CONFLICT: return EXIT_IN_USE;
+    default: return EXIT_FAILED;
+  }
+}
+
+static int complain(const struct base_fault *fault) {
+  fprintf(stderr, "pixpopd: %s%s%s\n", fault->subject, fault->subject[0] ? ": " : "", fault->text);
+  return exit_status_of(fault->result);
+}
+
+// Prints a buffer filled by `result`'s producer.
+static int print_buffer(enum base_result result, struct base_buffer *text, const struct base_fault *fault) {
+  if (result == BASE_OK) result = base_fd_write_all(STDOUT_FILENO, base_buffer_span(text), NULL);
+  base_buffer_finish(text);
+  return result == BASE_OK ? 0 : fault->text[0] ? complain(fault) : EXIT_FAILED;
+}
+
+static int run(const struct arguments *arguments) {
+  static struct settings settings;
+  struct base_fault fault = {0};
+  enum base_result result = arguments_load_settings(arguments, &settings, &fault);
+  if (result != BASE_OK) {
+    (void)complain(&fault);
+    return EXIT_USAGE;
+  }
+  if (arguments->action == ARGUMENTS_CHECK_CONFIG) {
+    puts("the configuration is right");
+    return 0;
+  }
+  // Blocked before any thread starts, so that only sigwaitinfo below sees them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &signals, NULL);
+  signal(SIGPIPE, SIG_IGN);
+
+  struct box *box = NULL;
+  if (box_start(&settings, &box, &fault) != BASE_OK) return complain(&fault);
+  for (;;) {
+    int number = sigwaitinfo(&signals, NULL);
+    if (number == SIGHUP) box_reload(box, arguments);
+    if (number == SIGTERM || number == SIGINT) break;
+  }
+  box_stop(&box);
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  static struct arguments arguments;
+  struct base_fault fault = {0};
+  struct base_buffer text;
+  if (arguments_parse(argc, argv, &arguments, &fault) != BASE_OK) return complain(&fault);
+  base_buffer_init(&text, 1 << 20);
+  switch (arguments.action) {
+    case ARGUMENTS_HELP: arguments_print_help(); return 0;
+    case ARGUMENTS_VERSION: puts("pixpopd " PIXPOP_VERSION); return 0;
+    case ARGUMENTS_PRINT_CONFIG: return print_buffer(settings_print_reference(&text), &text, &fault);
+    case ARGUMENTS_LIST_DEVICES: return print_buffer(gpu_list_devices(&text, &fault), &text, &fault);
+    case ARGUMENTS_CHECK_CONFIG:
+    case ARGUMENTS_RUN: break;
+  }
+  return run(&arguments);
+}

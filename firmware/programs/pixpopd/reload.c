@@ -1,0 +1,40 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "box.h"
+#include "box_parts.h"
+
+static enum base_result take_over(struct box *box, const struct settings *wanted, struct base_fault *fault) {
+  enum base_log_level level;
+  if (!base_log_level_parse(wanted->log_level, &level))
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "log.level", "unknown log level");
+  struct pop_tenant *tenants = calloc(SETTINGS_MAX_TENANTS, sizeof(*tenants));
+  if (tenants == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "memory is short");
+  box_fill_tenants(wanted, tenants);
+  enum base_result result = pop_reconfigure(box->pop, tenants, wanted->tenant_count, wanted->cache_ram_bytes, fault);
+  free(tenants);
+  if (result == BASE_OK) base_log_reconfigure(box->log, level, strcmp(wanted->log_format, "json") == 0);
+  return result;
+}
+
+void box_reload(struct box *box, const struct arguments *arguments) {
+  struct base_fault fault = {0};
+  struct settings *wanted = malloc(sizeof(*wanted));
+  if (wanted == NULL) return;
+  enum base_result result = arguments_load_settings(arguments, wanted, &fault);
+  if (result == BASE_OK) result = take_over(box, wanted, &fault);
+  if (result != BASE_OK) {
+    base_log_fault(box->log, BASE_LOG_ERROR, "pixpopd", NULL, &fault);
+  } else {
+    const char *key = settings_needs_restart(&box->settings, wanted);
+    if (key != NULL)
+      base_log_write(box->log, BASE_LOG_WARN, "pixpopd", NULL, "'%s' changed in the configuration but needs a restart", key);
+    box->settings.cache_ram_bytes = wanted->cache_ram_bytes;
+    memcpy(box->settings.log_level, wanted->log_level, sizeof(wanted->log_level));
+    memcpy(box->settings.log_format, wanted->log_format, sizeof(wanted->log_format));
+    memcpy(box->settings.tenants, wanted->tenants, sizeof(wanted->tenants));
+    box->settings.tenant_count = wanted->tenant_count;
+    base_log_write(box->log, BASE_LOG_INFO, "pixpopd", NULL, "configuration reloaded");
+  }
+  free(wanted);
+}

@@ -1,0 +1,39 @@
+// The pool of decoder processes: pictures from outside are only ever parsed in one of them.
+//
+// `ingest` and `render` use it. Thread-safe: a call borrows a warm worker and waits for one when all are busy. A
+// worker that crashes, hangs or runs out of memory costs its request a BASE_UNPROCESSABLE and is replaced.
+#ifndef SANDBOX_SANDBOX_H
+#define SANDBOX_SANDBOX_H
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "image/header.h"
+#include "image/image.h"
+#include "image/limits.h"
+
+struct sandbox_config {
+  const char *decoder_path;     // the `decoder` program
+  unsigned workers;             // default 2
+  uint32_t timeout_ms;          // for one inspect or decode; default 20,000
+  uint32_t wait_ms;             // for a free worker before BASE_BUSY; default 30,000
+  uint64_t memory_bytes;        // address space limit of a worker; default 2 GiB; 0: none (sanitizer builds)
+  struct image_limits limits;
+  struct base_log *log;
+  struct base_metrics *metrics;
+};
+
+struct sandbox;
+
+// Starts the workers; a decoder that can not be started is a fault now, not later.
+enum base_result sandbox_create(const struct sandbox_config *config, struct sandbox **out, struct base_fault *fault) BASE_CHECKED;
+// Ends the workers. No call may be running.
+void sandbox_destroy(struct sandbox **sandbox);
+// Reads the header of the open file `fd` (borrowed, offset not used) and checks the limits.
+enum base_result sandbox_inspect(struct sandbox *sandbox, int fd, struct image_header *out, struct base_fault *fault) BASE_CHECKED;
+// Decodes at 1/shrink; `header` is what inspect said. The image's pixels are a sealed memfd's mapping, not oriented.
+// Ownership of *out goes to the caller.
+enum base_result sandbox_decode(struct sandbox *sandbox, int fd, const struct image_header *header, unsigned shrink,
+                                struct image **out, struct base_fault *fault) BASE_CHECKED;
+
+#endif

@@ -1,0 +1,100 @@
+// Settings: the one INI-style configuration file, its defaults and its documentation, as one table.
+//
+// Programs load it and hand plain values to the rooms; no room looks anything up. Immutable after loading.
+//
+// Grammar: `[section]` or `[tenant NAME]` lines, `key = value` lines, comments from '#' or ';' at a line's start, blank
+// lines. Sizes take K, M, G (powers of 1024); switches are on/off. Unknown sections and keys, repeated keys and bad values
+// are refused with file and line.
+#ifndef SETTINGS_SETTINGS_H
+#define SETTINGS_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+enum {
+  SETTINGS_MAX_TEXT = 256,
+  SETTINGS_MAX_TENANTS = 32,
+  SETTINGS_MAX_HOSTS = 8,
+  SETTINGS_MAX_TENANT_NAME = 32,
+  SETTINGS_MAX_FILE_BYTES = 256 * 1024,
+};
+
+struct settings_tenant {
+  char name[SETTINGS_MAX_TENANT_NAME + 1];
+  size_t host_count;
+  char hosts[SETTINGS_MAX_HOSTS][SETTINGS_MAX_TEXT];
+  bool hints;
+};
+
+// A value for each row of the table in settings.c, where units, ranges and defaults are documented.
+struct settings {
+  char data_folder[SETTINGS_MAX_TEXT];
+  char log_level[16];
+  char log_format[16];
+
+  char console_listen[SETTINGS_MAX_TEXT];
+  bool console_tls;
+  uint64_t console_threads;
+  uint64_t console_connections_per_client;
+  uint64_t console_handshake_timeout_ms;
+  uint64_t console_request_timeout_ms;
+
+  char delivery_listen[SETTINGS_MAX_TEXT];
+  char delivery_public_url[SETTINGS_MAX_TEXT];
+  uint64_t delivery_loops;
+  uint64_t delivery_max_connections;
+  uint64_t delivery_connections_per_client;
+  uint64_t delivery_head_timeout_ms;
+  uint64_t delivery_idle_timeout_ms;
+  uint64_t delivery_write_timeout_ms;
+  uint64_t delivery_reply_timeout_ms;
+  uint64_t delivery_drain_ms;
+
+  uint64_t limits_file_bytes;
+  uint64_t limits_pixels;
+  uint64_t limits_side;
+
+  uint64_t cache_ram_bytes;
+  uint64_t cache_disk_bytes;
+  uint64_t cache_min_free_bytes;
+  uint64_t cache_io_threads;
+  uint64_t cache_io_queue;
+
+  uint64_t render_threads;
+  uint64_t render_queue;
+  uint64_t render_webp_effort;
+  bool render_sharp_yuv;
+  char render_device[SETTINGS_MAX_TEXT];
+  uint64_t render_gpu_memory_bytes;
+  uint64_t render_gpu_timeout_ms;
+  bool render_validation;
+
+  char decoder_path[SETTINGS_MAX_TEXT];
+  uint64_t decoder_workers;
+  uint64_t decoder_timeout_ms;
+  uint64_t decoder_memory_bytes;
+
+  size_t tenant_count;
+  struct settings_tenant tenants[SETTINGS_MAX_TENANTS];
+};
+
+// All defaults.
+void settings_defaults(struct settings *out);
+// Defaults, then the file. BASE_BAD_INPUT with "file:line" as subject; BASE_NOT_FOUND and BASE_IO for the file itself.
+enum base_result settings_load(const char *path, struct settings *out, struct base_fault *fault) BASE_CHECKED;
+// The same from text; `name` stands for the file in faults.
+enum base_result settings_parse(struct base_span text, const char *name, struct settings *out, struct base_fault *fault)
+    BASE_CHECKED;
+// One override as "section.key=value", from the command line.
+enum base_result settings_override(struct settings *settings, const char *assignment, struct base_fault *fault) BASE_CHECKED;
+// A complete configuration file: every key with its meaning, range and default.
+enum base_result settings_print_reference(struct base_buffer *out) BASE_CHECKED;
+// Splits "127.0.0.1:8080" or "[::1]:8080"; port 0 is allowed.
+enum base_result settings_split_listen(const char *listen, char *address, size_t capacity, uint16_t *port, struct base_fault *fault)
+    BASE_CHECKED;
+// Text naming the first key that differs between the two and only takes effect after a restart; NULL when there is none.
+const char *settings_needs_restart(const struct settings *running, const struct settings *wanted);
+
+#endif

@@ -1,0 +1,158 @@
+#include "table.h"
+
+#include <limits.h>
+#include <string.h>
+
+#define PLACE(field) offsetof(struct settings, field), sizeof(((struct settings *)0)->field)
+#define TEXT(section, key, field, fallback, reloads, meaning) \
+  {section, key, SETTINGS_TEXT, PLACE(field), fallback, 0, 0, NULL, reloads, meaning}
+#define CHOICE(section, key, field, fallback, choices, reloads, meaning) \
+  {section, key, SETTINGS_CHOICE, PLACE(field), fallback, 0, 0, choices, reloads, meaning}
+#define NUMBER(section, key, field, fallback, low, high, reloads, meaning) \
+  {section, key, SETTINGS_NUMBER, PLACE(field), fallback, low, high, NULL, reloads, meaning}
+#define SIZE(section, key, field, fallback, low, high, reloads, meaning) \
+  {section, key, SETTINGS_SIZE, PLACE(field), fallback, low, high, NULL, reloads, meaning}
+#define SWITCH(section, key, field, fallback, reloads, meaning) \
+  {section, key, SETTINGS_SWITCH, PLACE(field), fallback, 0, 0, NULL, reloads, meaning}
+
+enum { MINUTES_10_MS = 600000 };
+#define KIB 1024ull
+#define MIB (1024ull * KIB)
+#define GIB (1024ull * MIB)
+
+// clang-format off
+const struct settings_row settings_rows[] = {
+  TEXT("pixpop", "data", data_folder, "/var/lib/pixpop", false,
+       "folder of originals, variants, index, certificate and token hash"),
+
+  CHOICE("log", "level", log_level, "info", "error warn info debug", true, "lines above this level are dropped"),
+  CHOICE("log", "format", log_format, "text", "text json", true, "one text line or one JSON object an event"),
+
+  TEXT("console", "listen", console_listen, "127.0.0.1:8443", false,
+       "address and port of uploads, administration and web page"),
+  SWITCH("console", "tls", console_tls, "on", false,
+         "TLS with the certificate in <data>/console.pem (made at first start); off only on a loopback address"),
+  NUMBER("console", "threads", console_threads, "64", 4, 1024, false, "connections served at once"),
+  NUMBER("console", "connections_per_client", console_connections_per_client, "32", 1, 1024, false,
+         "connections from one address at once"),
+  NUMBER("console", "handshake_timeout_ms", console_handshake_timeout_ms, "3000", 100, MINUTES_10_MS, false,
+         "a TLS handshake that takes longer is dropped"),
+  NUMBER("console", "request_timeout_ms", console_request_timeout_ms, "30000", 100, MINUTES_10_MS, false,
+         "silence within a request that is endured"),
+
+  TEXT("delivery", "listen", delivery_listen, "127.0.0.1:8080", false, "address and port of the public, read-only side"),
+  TEXT("delivery", "public_url", delivery_public_url, "", false,
+       "base URL that visitors use, shown by the console; empty: http://<listen>"),
+  NUMBER("delivery", "loops", delivery_loops, "0", 0, 256, false, "event loops (threads); 0: one a core"),
+  NUMBER("delivery", "max_connections", delivery_max_connections, "8192", 1, 1000000, false,
+         "open connections; further ones get 503"),
+  NUMBER("delivery", "connections_per_client", delivery_connections_per_client, "512", 0, 1000000, false,
+         "open connections from one address; 0: no limit"),
+  NUMBER("delivery", "head_timeout_ms", delivery_head_timeout_ms, "5000", 10, MINUTES_10_MS, false,
+         "from the first byte to a whole request head"),
+  NUMBER("delivery", "idle_timeout_ms", delivery_idle_timeout_ms, "60000", 10, MINUTES_10_MS, false,
+         "keep-alive without a request"),
+  NUMBER("delivery", "write_timeout_ms", delivery_write_timeout_ms, "30000", 10, MINUTES_10_MS, false,
+         "without the client taking a byte"),
+  NUMBER("delivery", "reply_timeout_ms", delivery_reply_timeout_ms, "120000", 10, MINUTES_10_MS, false,
+         "for making a reply; then 504"),
+  NUMBER("delivery", "drain_ms", delivery_drain_ms, "10000", 0, MINUTES_10_MS, false,
+         "how long SIGTERM lets requests in flight finish"),
+
+  SIZE("limits", "file_bytes", limits_file_bytes, "100M", 1 * KIB, 4 * GIB, false, "largest original"),
+  NUMBER("limits", "pixels", limits_pixels, "100000000", 1, 1000000000, false, "most pixels of an original"),
+  NUMBER("limits", "side", limits_side, "16384", 1, 65535, false, "longest side of an original"),
+
+  SIZE("cache", "ram", cache_ram_bytes, "256M", 1 * MIB, 1024 * GIB, true, "variants kept in memory"),
+  SIZE("cache", "disk", cache_disk_bytes, "4G", 1 * MIB, 1024 * 1024 * GIB, false, "variants kept on disk"),
+  SIZE("cache", "min_free", cache_min_free_bytes, "64M", 0, 1024 * GIB, false,
+       "disk space left alone: uploads that would leave less get 507"),
+  NUMBER("cache", "io_threads", cache_io_threads, "4", 1, 256, false, "threads that read variants from disk"),
+  NUMBER("cache", "io_queue", cache_io_queue, "1024", 1, 1000000, false, "requests waiting for them; further ones get 503"),
+
+  NUMBER("render", "threads", render_threads, "0", 0, 256, false, "pictures made at once; 0: one a core"),
+  NUMBER("render", "queue", render_queue, "64", 1, 100000, false, "pictures waiting to be made; further ones get 503"),
+  NUMBER("render", "webp_effort", render_webp_effort, "4", 0, 6, false, "0 is fastest, 6 makes the smallest files"),
+  SWITCH("render", "sharp_yuv", render_sharp_yuv, "off", false, "WebP: sharper chroma edges, slower"),
+  TEXT("render", "device", render_device, "", false, "Vulkan device: an index or a part of its name; empty: the best one"),
+  SIZE("render", "gpu_memory", render_gpu_memory_bytes, "256M", 16 * MIB, 64 * GIB, false,
+       "device memory in use at once; larger pictures go through in parts"),
+  NUMBER("render", "gpu_timeout_ms", render_gpu_timeout_ms, "20000", 100, MINUTES_10_MS, false,
+         "for one submission to the device"),
+  SWITCH("render", "validation", render_validation, "off", false, "Vulkan validation layer, for developers"),
+
+  TEXT("decoder", "path", decoder_path, "", false, "the decoder program; empty: beside pixpopd"),
+  NUMBER("decoder", "workers", decoder_workers, "2", 1, 64, false, "decoder processes"),
+  NUMBER("decoder", "timeout_ms", decoder_timeout_ms, "20000", 100, MINUTES_10_MS, false, "for one picture"),
+  SIZE("decoder", "memory", decoder_memory_bytes, "2G", 0, 64 * GIB, false, "address space of a decoder; 0: no limit"),
+};
+// clang-format on
+
+const size_t settings_row_count = sizeof(settings_rows) / sizeof(settings_rows[0]);
+
+const struct settings_row *settings_row_find(struct base_span section, struct base_span key) {
+  for (size_t i = 0; i < settings_row_count; i++) {
+    if (base_span_is(section, settings_rows[i].section) && base_span_is(key, settings_rows[i].key))
+      return &settings_rows[i];
+  }
+  return NULL;
+}
+
+static bool parse_size(struct base_span value, uint64_t *out) {
+  uint64_t unit = 1;
+  if (value.bytes > 1) {
+    switch (value.data[value.bytes - 1]) {
+      case 'K': unit = KIB; break;
+      case 'M': unit = MIB; break;
+      case 'G': unit = GIB; break;
+      default: break;
+    }
+    if (unit != 1) value.bytes--;
+  }
+  uint64_t number;
+  return base_span_to_u64(value, &number) && !__builtin_mul_overflow(number, unit, out);
+}
+
+static bool is_choice(const char *choices, struct base_span value) {
+  struct base_span rest = base_span_text(choices);
+  while (rest.data != NULL) {
+    if (base_span_equal(base_span_cut(&rest, ' '), value)) return true;
+  }
+  return false;
+}
+
+static enum base_result set_number(const struct settings_row *row, struct base_span value, uint64_t *place,
+                                   struct base_fault *fault) {
+  uint64_t number;
+  bool parsed = row->type == SETTINGS_SIZE ? parse_size(value, &number) : base_span_to_u64(value, &number);
+  if (!parsed || number < row->minimum || number > row->maximum)
+    return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s.%s must be a %s from %llu to %llu, not '%.*s'", row->section,
+                     row->key, row->type == SETTINGS_SIZE ? "size (K, M, G allowed)" : "number",
+                     (unsigned long long)row->minimum, (unsigned long long)row->maximum, (int)value.bytes, value.data);
+  *place = number;
+  return BASE_OK;
+}
+
+enum base_result settings_row_set(const struct settings_row *row, struct base_span value, struct settings *settings,
+                                  struct base_fault *fault) {
+  void *place = (char *)settings + row->offset;
+  switch (row->type) {
+    case SETTINGS_NUMBER:
+    case SETTINGS_SIZE: return set_number(row, value, place, fault);
+    case SETTINGS_SWITCH:
+      if (!base_span_is(value, "on") && !base_span_is(value, "off"))
+        return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s.%s must be on or off", row->section, row->key);
+      *(bool *)place = base_span_is(value, "on");
+      return BASE_OK;
+    case SETTINGS_CHOICE:
+      if (!is_choice(row->choices, value))
+        return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s.%s must be one of: %s", row->section, row->key,
+                         row->choices);
+      break;
+    case SETTINGS_TEXT: break;
+  }
+  if (!base_span_copy(value, place, row->capacity))
+    return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s.%s is longer than %zu bytes", row->section, row->key,
+                     row->capacity - 1);
+  return BASE_OK;
+}

@@ -1,0 +1,130 @@
+// The store: originals and variants on disk, in one self-describing record format, with a derived SQLite index.
+//
+// `ingest` commits originals, `render` opens them, `pop` reads and writes variants, `console` lists. Thread-safe.
+//
+// Layout under the root:
+//   originals/<2 chars>/<id>                 the bytes as uploaded
+//   originals/<2 chars>/<id>.<tenant>.rec    sidecar record (kind original, no body)
+//   variants/<2 chars>/<key>.rec             record with body
+//   tmp/                                     uploads and records being written; emptied at open
+//   index.sqlite                             derived; rebuilt from the records by store_reindex
+// Bytes of an original are shared between tenants; each tenant has its own sidecar.
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/span.h"
+#include "cache/lru.h"
+#include "integrity/digest.h"
+
+enum {
+  STORE_MAX_TENANT = 32,   // characters: [a-z0-9-]
+  STORE_MAX_NAME = 255,    // bytes of UTF-8, of an original's display name
+  STORE_MAX_TAGS = 1023,   // bytes: tags joined by '\n'
+  STORE_MAX_RECIPE = 255,
+  STORE_MAX_MEDIA_TYPE = 63,
+};
+
+struct store_config {
+  const char *root;                 // made when missing
+  uint64_t variant_budget_bytes;    // disk tier; default 4 GiB
+  uint64_t min_free_bytes;          // uploads that would leave less are BASE_NO_SPACE; variants are then not kept; default 64 MiB
+  const struct base_clock *clock;
+  struct base_log *log;
+  struct base_metrics *metrics;
+};
+
+// What is known of an original. Plain numbers and text, so that the room needs to know nothing of pictures.
+struct store_original {
+  struct integrity_digest id;
+  char tenant[STORE_MAX_TENANT + 1];
+  uint64_t bytes;
+  uint32_t width, height;  // as stored
+  uint8_t orientation;     // EXIF 1..8
+  uint8_t bits;
+  bool has_alpha, has_icc, can_shrink;
+  char format[16];         // "jpeg"
+  char colour[16];         // "rgb"
+  int64_t created_s;       // commit time
+  char name[STORE_MAX_NAME + 1];
+  char tags[STORE_MAX_TAGS + 1];
+};
+
+struct store_variant {
+  struct cache_key key;
+  char tenant[STORE_MAX_TENANT + 1];
+  struct integrity_digest original;
+  char recipe[STORE_MAX_RECIPE + 1];        // canonical text
+  char media_type[STORE_MAX_MEDIA_TYPE + 1];
+  uint32_t width, height;
+  int64_t created_s;
+  struct integrity_digest digest;           // of the body
+  uint64_t bytes;
+};
+
+struct store;
+
+// Opens or makes the store. After an unclean end the index is brought up to date from the records and tmp/ is
+// emptied. BASE_CONFLICT when another process has it open (lock file); BASE_CORRUPT for unknown formats.
+enum base_result store_open(const struct store_config *config, struct store **out, struct base_fault *fault) BASE_CHECKED;
+void store_close(struct store **store);
+
+// --- uploads: bytes on their way in ---
+struct store_upload;
+// `expected_bytes` reserves against min_free_bytes; UINT64_MAX when unknown.
+enum base_result store_upload_begin(struct store *store, uint64_t expected_bytes, struct store_upload **out,
+                                    struct base_fault *fault) BASE_CHECKED;
+// Appends and hashes. BASE_NO_SPACE when the disk is full.
+enum base_result store_upload_write(struct store_upload *upload, struct base_span bytes, struct base_fault *fault) BASE_CHECKED;
+// The file so far, for inspection: borrowed descriptor, readable.
+int store_upload_fd(const struct store_upload *upload);
+uint64_t store_upload_bytes(const struct store_upload *upload);
+// fsync, rename under the digest, sidecar record, fsync of the folders, index. `original` brings everything but id, bytes and
+// created_s, which are filled in. After BASE_OK nothing short of a broken disk loses it. *is_new is false when the tenant had
+// it already (its first created_s and name stay). Consumes the upload in every case.
+enum base_result store_upload_commit(struct store_upload **upload, struct store_original *original, bool *is_new,
+                                     struct base_fault *fault) BASE_CHECKED;
+void store_upload_abort(struct store_upload **upload);
+
+// --- originals ---
+enum base_result store_original_find(struct store *store, const char *tenant, const struct integrity_digest *id,
+                                     struct store_original *out, struct base_fault *fault) BASE_CHECKED;
+// Opens the bytes read-only; the descriptor is the caller's.
+enum base_result store_original_open(struct store *store, const struct integrity_digest *id, int *out_fd,
+                                     struct base_fault *fault) BASE_CHECKED;
+// Newest first. `after` is the last original of the previous page, or NULL. `visit` returns false to stop.
+enum base_result store_original_list(struct store *store, const char *tenant, const struct store_original *after, size_t limit,
+                                     bool (*visit)(void *argument, const struct store_original *original), void *argument,
+                                     struct base_fault *fault) BASE_CHECKED;
+// Removes the tenant's sidecar and its variants; the bytes go with the last tenant. BASE_NOT_FOUND.
+enum base_result store_original_delete(struct store *store, const char *tenant, const struct integrity_digest *id,
+                                       struct base_fault *fault) BASE_CHECKED;
+
+// --- variants: a bounded disk tier; any of them may vanish at any time ---
+// Writes the record and evicts the coldest over the budget. Not fsynced: a torn record fails its digest and is a miss.
+// BASE_NOT_FOUND when the original has been deleted meanwhile (nothing is kept).
+enum base_result store_variant_put(struct store *store, const struct store_variant *variant, struct base_span body,
+                                   struct base_fault *fault) BASE_CHECKED;
+// Reads and verifies the whole record. BASE_NOT_FOUND for a miss, also when the record was damaged (it is dropped and counted).
+enum base_result store_variant_get(struct store *store, const struct cache_key *key, struct store_variant *out,
+                                   struct base_blob **body, struct base_fault *fault) BASE_CHECKED;
+// Variants of one original, by visits as above.
+enum base_result store_variant_list(struct store *store, const char *tenant, const struct integrity_digest *original,
+                                    bool (*visit)(void *argument, const struct store_variant *variant), void *argument,
+                                    struct base_fault *fault) BASE_CHECKED;
+
+struct store_stats {
+  uint64_t originals, original_bytes, variants, variant_bytes, variant_budget_bytes, disk_free_bytes;
+};
+enum base_result store_get_stats(struct store *store, struct store_stats *out, struct base_fault *fault) BASE_CHECKED;
+
+// Rebuilds index.sqlite of a closed store from its records. `progress` may be NULL. Fills counts.
+struct store_reindex_report {
+  uint64_t originals, variants, damaged, orphans;
+};
+enum base_result store_reindex(const struct store_config *config, void (*progress)(void *argument, uint64_t done), void *argument,
+                               struct store_reindex_report *out, struct base_fault *fault) BASE_CHECKED;
+
+#endif

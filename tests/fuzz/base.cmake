@@ -1,0 +1,1 @@
+pixpop_fuzz(base json)
