@@ -39,14 +39,15 @@ void cache_lru_set_budget(struct cache_lru *cache, uint64_t budget_bytes);
 void *cache_lru_get(struct cache_lru *cache, const struct cache_key *key);
 // True when the key is there; no touch, no statistics.
 bool cache_lru_contains(struct cache_lru *cache, const struct cache_key *key);
-// Takes the value (replaces an older one) and evicts from the cold end until the budget holds. BASE_TOO_LARGE when it alone
-// exceeds the budget, BASE_NO_MEMORY: the value stays the caller's.
-enum base_result cache_lru_put(struct cache_lru *cache, const struct cache_key *key, void *value, uint64_t bytes)
-    BASE_CHECKED;
+// Takes the value (replaces an older one) and evicts from the cold end until the budget holds. BASE_TOO_LARGE when it
+// alone exceeds the budget, BASE_NO_MEMORY: the value stays the caller's and an older one stays in.
+enum base_result cache_lru_put(struct cache_lru *cache, const struct cache_key *key, void *value,
+                               uint64_t bytes) BASE_CHECKED;
 // True when it was there.
 bool cache_lru_remove(struct cache_lru *cache, const struct cache_key *key);
 // Removes everything `matches` says yes to (called under the lock; must be cheap and not call back). Returns how many.
-uint64_t cache_lru_remove_if(struct cache_lru *cache, bool (*matches)(void *argument, const struct cache_key *key, const void *value),
+uint64_t cache_lru_remove_if(struct cache_lru *cache,
+                             bool (*matches)(void *argument, const struct cache_key *key, const void *value),
                              void *argument);
 void cache_lru_get_stats(struct cache_lru *cache, struct cache_stats *out);
 

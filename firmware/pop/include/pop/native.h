@@ -1,4 +1,5 @@
-// The native URL grammar: /i/{id}?{options} -> a recipe. Strict: unknown, repeated and out-of-range options are refused.
+// The native URL grammar: /i/{id}?{options} -> a recipe. Strict: unknown, repeated and out-of-range options are
+// refused.
 #ifndef POP_NATIVE_H
 #define POP_NATIVE_H
 
@@ -11,8 +12,8 @@ struct pop_address {
   struct recipe recipe;
 };
 
-// `path` begins with "/i/". BASE_NOT_FOUND when the id is not 43 characters of canonical base64url; BASE_BAD_INPUT with the
-// option's name as subject and a text that says what is allowed.
+// `path` begins with "/i/". BASE_NOT_FOUND when the id is not 43 characters of canonical base64url; BASE_BAD_INPUT with
+// the option's name as subject and a text that says what is allowed.
 enum base_result pop_native_parse(struct base_span path, struct base_span query, struct pop_address *out,
                                   struct base_fault *fault) BASE_CHECKED;
 

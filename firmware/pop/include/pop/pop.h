@@ -1,7 +1,7 @@
 // The journey of a GET: URL -> recipe -> key -> RAM, disk or render -> reply.
 //
-// `delivery` and `console` call its handler. A RAM hit is answered inside handle(); everything else moves to the room's I/O
-// pool and is answered from there. Identical requests in flight are rendered once.
+// `delivery` and `console` call its handler. A RAM hit is answered inside handle(); everything else moves to the room's
+// I/O pool and is answered from there. Identical requests in flight are rendered once.
 #ifndef POP_POP_H
 #define POP_POP_H
 
@@ -25,9 +25,9 @@ struct pop_tenant {
 struct pop_config {
   const struct pop_tenant *tenants;  // copied; "default" is added when missing
   size_t tenant_count;
-  uint64_t ram_budget_bytes;         // variants in RAM; default 256 MiB
-  unsigned io_threads;               // disk reads; default 4
-  size_t io_queue_limit;             // default 1024; past it 503
+  uint64_t ram_budget_bytes;  // variants in RAM; default 256 MiB
+  unsigned io_threads;        // disk reads; default 4
+  size_t io_queue_limit;      // default 1024; past it 503
   struct store *store;
   struct recipe_renderer renderer;
   const struct base_clock *clock;
@@ -48,7 +48,7 @@ const char *pop_tenant_name(struct pop *pop, struct base_span host);
 void pop_forget(struct pop *pop, const char *tenant, const struct integrity_digest *original);
 void pop_get_ram_stats(struct pop *pop, struct cache_stats *out);
 // New tenants and RAM budget (SIGHUP).
-enum base_result pop_reconfigure(struct pop *pop, const struct pop_tenant *tenants, size_t tenant_count, uint64_t ram_budget_bytes,
-                                 struct base_fault *fault) BASE_CHECKED;
+enum base_result pop_reconfigure(struct pop *pop, const struct pop_tenant *tenants, size_t tenant_count,
+                                 uint64_t ram_budget_bytes, struct base_fault *fault) BASE_CHECKED;
 
 #endif
