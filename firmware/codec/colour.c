@@ -22,9 +22,7 @@ static const double srgb_colorants[3][3] = {
 static const cmsTagSignature colorant_tags[3] = {cmsSigRedColorantTag, cmsSigGreenColorantTag, cmsSigBlueColorantTag};
 static const cmsTagSignature curve_tags[3] = {cmsSigRedTRCTag, cmsSigGreenTRCTag, cmsSigBlueTRCTag};
 
-static double srgb_curve(double value) {
-  return value <= 0.04045 ? value / 12.92 : pow((value + 0.055) / 1.055, 2.4);
-}
+static double srgb_curve(double value) { return value <= 0.04045 ? value / 12.92 : pow((value + 0.055) / 1.055, 2.4); }
 
 static bool has_srgb_colorant(cmsHPROFILE profile, int channel) {
   const double tolerance = 0.002;

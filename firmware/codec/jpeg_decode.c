@@ -69,12 +69,16 @@ static enum image_orientation orientation_of(const struct jpeg_decompress_struct
 
 static enum image_colour colour_of(struct reader *reader) {
   switch (reader->info.jpeg_color_space) {
-    case JCS_GRAYSCALE: return IMAGE_COLOUR_GREY;
+    case JCS_GRAYSCALE:
+      return IMAGE_COLOUR_GREY;
     case JCS_YCbCr:
-    case JCS_RGB: return IMAGE_COLOUR_RGB;
+    case JCS_RGB:
+      return IMAGE_COLOUR_RGB;
     case JCS_CMYK:
-    case JCS_YCCK: return IMAGE_COLOUR_CMYK;
-    default: codec_jpeg_trap_fail(&reader->trap, "unknown number of colour components");
+    case JCS_YCCK:
+      return IMAGE_COLOUR_CMYK;
+    default:
+      codec_jpeg_trap_fail(&reader->trap, "unknown number of colour components");
   }
 }
 

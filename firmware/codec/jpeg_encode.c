@@ -83,7 +83,8 @@ static enum base_result jpeg_encode(const struct image *image, const struct code
   if (!compress(&job)) {
     out->bytes = before;
     result = job.destination.result != BASE_OK ? job.destination.result : BASE_NO_MEMORY;
-    result = BASE_FAIL(fault, result, "jpeg", "encoding %u x %u as JPEG: %s", image->width, image->height, job.trap.text);
+    result =
+        BASE_FAIL(fault, result, "jpeg", "encoding %u x %u as JPEG: %s", image->width, image->height, job.trap.text);
   }
   jpeg_destroy_compress(&job.info);
   return result;

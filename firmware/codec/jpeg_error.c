@@ -16,8 +16,10 @@ static void fail_on_lost_pixels(j_common_ptr info, int level) {
     case JWRN_HUFF_BAD_CODE:
     case JWRN_ARITH_BAD_CODE:
     case JWRN_JPEG_EOF:
-    case JWRN_MUST_RESYNC: jump_out(info);
-    default: info->err->num_warnings++;
+    case JWRN_MUST_RESYNC:
+      jump_out(info);
+    default:
+      info->err->num_warnings++;
   }
 }
 

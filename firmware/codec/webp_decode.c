@@ -79,7 +79,8 @@ static enum base_result decode_frame(const struct reader *reader, struct image *
   VP8StatusCode status = WebPDecode(reader->frame.fragment.bytes, reader->frame.fragment.size, &config);
   WebPFreeDecBuffer(&config.output);
   if (status == VP8_STATUS_OK) return BASE_OK;
-  if (status == VP8_STATUS_OUT_OF_MEMORY) return BASE_FAIL(fault, BASE_NO_MEMORY, "webp", "no memory to decode the WebP");
+  if (status == VP8_STATUS_OUT_OF_MEMORY)
+    return BASE_FAIL(fault, BASE_NO_MEMORY, "webp", "no memory to decode the WebP");
   return damaged(fault, status == VP8_STATUS_NOT_ENOUGH_DATA ? "its data ends early" : "its data can not be decoded");
 }
 

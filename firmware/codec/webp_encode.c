@@ -25,7 +25,8 @@ static enum base_result configure(const struct codec_encode_options *options, We
   if (options->effort < 0 || options->effort > CODEC_MAX_EFFORT) {
     return BASE_FAIL(fault, BASE_BAD_INPUT, "effort", "effort must be 0..%d", CODEC_MAX_EFFORT);
   }
-  if (!WebPConfigInit(config)) return BASE_FAIL(fault, BASE_INTERNAL, "webp", "libwebp has another version than its headers");
+  if (!WebPConfigInit(config))
+    return BASE_FAIL(fault, BASE_INTERNAL, "webp", "libwebp has another version than its headers");
   if (options->lossless) {
     // libwebp's nine lossless levels over our six.
     if (WebPConfigLosslessPreset(config, options->effort * 9 / CODEC_MAX_EFFORT)) return BASE_OK;

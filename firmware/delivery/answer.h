@@ -15,6 +15,8 @@ enum answer delivery_answer_start(struct connection *connection) BASE_CHECKED;
 // Goes on with it when the socket takes bytes again.
 enum answer delivery_answer_continue(struct connection *connection) BASE_CHECKED;
 // Fills connection->exchange's reply with the problem and sends it; makes an exchange when there is none.
-enum answer delivery_answer_problem(struct connection *connection, const struct base_fault *fault) BASE_CHECKED;
+enum answer delivery_answer_problem(struct connection *connection, const struct base_fault *fault);
+// Sends 408 (RFC 9110 15.5.9): the request head did not arrive in time.
+enum answer delivery_answer_slow_head(struct connection *connection);
 
 #endif

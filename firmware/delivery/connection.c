@@ -16,6 +16,11 @@ enum {
 // Edge-triggered, with both directions from the start: no epoll_ctl is needed after the first.
 static const uint32_t interest = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
+static void uncount(struct loop *loop, struct client **client, bool is_refused) {
+  if (*client) delivery_clients_leave(loop->shared->clients, client);
+  if (!is_refused) atomic_fetch_sub_explicit(&loop->shared->connections, 1, memory_order_relaxed);
+}
+
 struct connection *delivery_connection_open(struct loop *loop, int fd, struct client *client, bool is_refused) {
   struct connection *connection = calloc(1, sizeof *connection);
   struct epoll_event event = {.events = interest, .data.ptr = connection};
@@ -25,11 +30,7 @@ struct connection *delivery_connection_open(struct loop *loop, int fd, struct cl
   connection->fd = fd;
   connection->is_refused = is_refused;
   loop->open++;
-  if (is_refused) {
-    loop->refused++;
-  } else {
-    atomic_fetch_add_explicit(&loop->shared->connections, 1, memory_order_relaxed);
-  }
+  if (is_refused) loop->refused++;
   base_metric_add(loop->shared->meters.connections_open, 1);
   delivery_connection_enter(connection, DELIVERY_IDLE);
   return connection;
@@ -37,22 +38,18 @@ struct connection *delivery_connection_open(struct loop *loop, int fd, struct cl
 fail:
   free(connection);
   base_fd_close(&fd);
-  if (client) delivery_clients_leave(loop->shared->clients, &client);
+  uncount(loop, &client, is_refused);
   return NULL;
 }
 
 void delivery_connection_close(struct connection *connection) {
   struct loop *loop = connection->loop;
   if (connection->exchange) delivery_exchange_detach(connection->exchange);
-  if (connection->client) delivery_clients_leave(loop->shared->clients, &connection->client);
+  uncount(loop, &connection->client, connection->is_refused);
   delivery_timer_stop(&connection->timer);
   base_fd_close(&connection->fd);
   loop->open--;
-  if (connection->is_refused) {
-    loop->refused--;
-  } else {
-    atomic_fetch_sub_explicit(&loop->shared->connections, 1, memory_order_relaxed);
-  }
+  if (connection->is_refused) loop->refused--;
   base_metric_add(loop->shared->meters.connections_open, -1);
   free(connection->held);
   free(connection);
@@ -98,11 +95,8 @@ size_t delivery_connection_unhold(struct connection *connection, uint8_t *out) {
 }
 
 void delivery_connection_end(struct connection *connection) {
-  if (connection->is_peer_closed || !(connection->has_unread || connection->is_readable)) {
-    delivery_connection_close(connection);
-    return;
-  }
-  if (shutdown(connection->fd, SHUT_WR) != 0) {
+  bool may_have_unread = connection->has_unread || connection->is_readable;
+  if (!may_have_unread || shutdown(connection->fd, SHUT_WR) != 0) {
     delivery_connection_close(connection);
     return;
   }

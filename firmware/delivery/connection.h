@@ -1,6 +1,7 @@
 // One client's connection: its socket, what it waits for, and bytes that were received but not used yet.
 //
-// Belongs to its loop's thread. A connection is on the timer list of its state all its life. An idle one holds no buffer.
+// Belongs to its loop's thread. A connection is on the timer list of its state all its life. An idle one holds no
+// buffer.
 #ifndef DELIVERY_CONNECTION_H
 #define DELIVERY_CONNECTION_H
 
@@ -15,15 +16,16 @@ struct connection {
   uint32_t held_bytes;
   uint32_t examined_bytes;  // so many of them are known to be an incomplete head
   int fd;
-  uint8_t state;         // enum delivery_state
-  bool is_readable;      // the socket may have more; cleared when a read comes back short
-  bool is_peer_closed;   // the client sent its FIN, or the connection broke
-  bool must_close;       // after the current reply
-  bool has_unread;       // the client may be sending what we will not read: linger before closing
-  bool is_refused;       // over a limit: not counted
+  uint8_t state;        // enum delivery_state
+  bool is_readable;     // the socket may have more; cleared when a read comes back short
+  bool is_peer_closed;  // the client sent its FIN, or the connection broke
+  bool must_close;      // after the current reply
+  bool has_unread;      // the client may be sending what we will not read: linger before closing
+  bool is_refused;      // over a limit: not counted
 };
 
-// Takes the descriptor and the client's count, also on failure. NULL when memory or epoll is short.
+// Takes the descriptor and its counts (in shared->connections unless refused, and of the client), also on failure.
+// NULL when memory or epoll is short.
 struct connection *delivery_connection_open(struct loop *loop, int fd, struct client *client, bool is_refused);
 // Closes and frees it. An exchange that a handler still owes is detached and cancelled.
 void delivery_connection_close(struct connection *connection);
@@ -34,11 +36,12 @@ void delivery_connection_enter(struct connection *connection, enum delivery_stat
 // Makes epoll report the connection again although nothing new happened.
 void delivery_connection_rearm(struct connection *connection);
 // Keeps a copy of unused bytes for later; false when memory is short.
-bool delivery_connection_hold(struct connection *connection, struct base_span bytes, size_t examined_bytes) BASE_CHECKED;
+bool delivery_connection_hold(struct connection *connection, struct base_span bytes,
+                              size_t examined_bytes) BASE_CHECKED;
 // Moves the held bytes to `out`, which has room for HTTP_MAX_HEAD_BYTES, and returns how many.
 size_t delivery_connection_unhold(struct connection *connection, uint8_t *out);
-// Our side is done: closes when the client has nothing in flight, or sends a FIN and waits for the client's, so that a reset
-// does not destroy the reply before the client reads it (RFC 9112 9.6).
+// Our side is done: closes when the client has nothing in flight, or sends a FIN and waits for the client's, so that a
+// reset does not destroy the reply before the client reads it (RFC 9112 9.6).
 void delivery_connection_end(struct connection *connection);
 // Throws away what a lingering client still sends.
 void delivery_connection_drain(struct connection *connection);

@@ -86,6 +86,18 @@ void delivery_exchange_note_request(struct exchange *exchange, const struct http
   exchange->target_bytes = (uint8_t)bytes;
 }
 
+struct exchange *delivery_exchange_succeed(const struct exchange *late) {
+  struct exchange *exchange = delivery_exchange_create(late->loop, late->connection);
+  if (!exchange) return NULL;
+  exchange->is_head = late->is_head;
+  exchange->is_http10 = late->is_http10;
+  memcpy(exchange->id, late->id, sizeof exchange->id);
+  memcpy(exchange->target, late->target, late->target_bytes);
+  exchange->target_bytes = late->target_bytes;
+  exchange->start_us = late->start_us;
+  return exchange;
+}
+
 void delivery_exchange_release(struct exchange *exchange) {
   struct exchange_pool *pool = &exchange->loop->exchanges;
   delivery_writer_finish(&exchange->writer);

@@ -1,7 +1,7 @@
 // One request's way to its reply: the sink a handler holds, and the reply once it is there.
 //
-// Made by the loop. While a handler owes the reply, the exchange belongs to it and outlives the connection if need be; from the
-// reply on it belongs to the loop again.
+// Made by the loop. While a handler owes the reply, the exchange belongs to it and outlives the connection if need be;
+// from the reply on it belongs to the loop again.
 #ifndef DELIVERY_EXCHANGE_H
 #define DELIVERY_EXCHANGE_H
 
@@ -46,6 +46,8 @@ struct exchange_pool {
 struct exchange *delivery_exchange_create(struct loop *loop, struct connection *connection);
 // Remembers what the reply and the log need from the request.
 void delivery_exchange_note_request(struct exchange *exchange, const struct http_request *request);
+// A second exchange for the same request, to answer in place of a handler that is late. NULL when memory is short.
+struct exchange *delivery_exchange_succeed(const struct exchange *late);
 // Gives an exchange back whose handler has completed, or that never had one; loop's thread only.
 void delivery_exchange_release(struct exchange *exchange);
 // The connection goes: cancels, or releases when nobody owes a reply.

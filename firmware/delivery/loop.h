@@ -48,8 +48,8 @@ struct loop {
   bool is_draining;
   uint64_t drain_end_ms;
 
-  struct base_buffer output;            // scratch for reply heads
-  uint8_t input[HTTP_MAX_HEAD_BYTES];   // scratch for what was just received
+  struct base_buffer output;           // scratch for reply heads
+  uint8_t input[HTTP_MAX_HEAD_BYTES];  // scratch for what was just received
 };
 
 // `listener_fd` becomes the loop's, also on failure.

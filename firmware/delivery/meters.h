@@ -1,5 +1,5 @@
-// What the server counts. Loops count in plain integers of their own and add them to the shared metrics once a turn, so that
-// threads do not fight over cache lines for every request.
+// What the server counts. Loops count in plain integers of their own and add them to the shared metrics once a turn, so
+// that threads do not fight over cache lines for every request.
 #ifndef DELIVERY_METERS_H
 #define DELIVERY_METERS_H
 

@@ -8,7 +8,7 @@
 #include "answer.h"
 
 enum {
-  DELIVERY_REQUESTS_A_TURN = 32,   // of one connection, before others get theirs
+  DELIVERY_REQUESTS_A_TURN = 32,  // of one connection, before others get theirs
   DELIVERY_EXAMINE_STEP_BYTES = 4096,
 };
 
@@ -24,8 +24,8 @@ static struct base_span input_span(const struct input *input) {
   return base_span_of(input->bytes + input->begin, input->end - input->begin);
 }
 
-// Parsing starts over with every call, so a client that sends single bytes must not buy a parse with each: only the first
-// bytes, a line's end, or a few KiB more can change the outcome.
+// Parsing starts over with every call, so a client that sends single bytes must not buy a parse with each: only the
+// first bytes, a line's end, or a few KiB more can change the outcome.
 static bool is_worth_parsing(const struct input *input) {
   size_t bytes = input->end - input->begin;
   if (bytes <= input->examined) return false;
@@ -43,6 +43,7 @@ static enum receive receive(struct connection *connection, struct input *input) 
     input->end -= input->begin;
     input->begin = 0;
   }
+  // Never 0: the parser refuses an incomplete head of the greatest size.
   size_t room = HTTP_MAX_HEAD_BYTES - input->end;
   ssize_t got;
   do {
@@ -93,7 +94,7 @@ static enum answer dispatch(struct connection *connection, struct http_request *
       http_route_find(shared->config.routes, shared->config.route_count, request->path);
   if (!handler) {
     struct base_fault fault = {0};
-    (void)BASE_FAIL(&fault, BASE_NOT_FOUND, "", "there is nothing at this path");
+    (void)BASE_FAIL(&fault, BASE_NOT_FOUND, "", "There is nothing at this path");
     return delivery_answer_problem(connection, &fault);
   }
   exchange->is_in_handle = true;
@@ -115,35 +116,26 @@ static void refuse_input(struct connection *connection, const struct base_fault 
 }
 
 // Parses one request from the input and answers it. SENT: there may be more; BLOCKED: not now; CLOSED: it is over.
-// *is_incomplete: the input does not hold a whole request.
+// *is_incomplete: the input does not hold a whole request, nothing was done.
 static enum answer serve_one(struct connection *connection, struct input *input, bool *is_incomplete) {
-  *is_incomplete = !is_worth_parsing(input);
-  if (*is_incomplete) {
-    input->examined = input->end - input->begin;
-    if (input->examined < HTTP_MAX_HEAD_BYTES) return ANSWER_SENT;
-  }
   struct http_request request;
-  struct base_fault fault;
-  fault.result = BASE_OK;
-  fault.subject[0] = '\0';
+  struct base_fault fault = {0};
   size_t head_bytes = 0;
-  switch (http_parse_request(input_span(input), &request, &head_bytes, &fault)) {
-    case HTTP_PARSE_DONE:
-      input->begin += head_bytes;
-      input->examined = 0;
-      connection->has_unread = input->begin < input->end;
-      return dispatch(connection, &request);
-    case HTTP_PARSE_FAILED:
-      refuse_input(connection, &fault);
-      return ANSWER_CLOSED;
-    case HTTP_PARSE_MORE:
-      break;
+  enum http_parse_state state = HTTP_PARSE_MORE;
+  if (is_worth_parsing(input)) state = http_parse_request(input_span(input), &request, &head_bytes, &fault);
+  *is_incomplete = state == HTTP_PARSE_MORE;
+  if (state == HTTP_PARSE_MORE) {
+    input->examined = input->end - input->begin;
+    return ANSWER_SENT;
   }
-  *is_incomplete = true;
-  input->examined = input->end - input->begin;
-  // The parser refuses a head of the greatest size itself; without room for more, waiting would never end.
-  BASE_ASSERT(input->examined < HTTP_MAX_HEAD_BYTES);
-  return ANSWER_SENT;
+  if (state == HTTP_PARSE_FAILED) {
+    refuse_input(connection, &fault);
+    return ANSWER_CLOSED;
+  }
+  input->begin += head_bytes;
+  input->examined = 0;
+  connection->has_unread = input->begin < input->end;
+  return dispatch(connection, &request);
 }
 
 // Serves requests until the client has sent no more, one is not answered yet, or others should have their turn.
@@ -185,7 +177,7 @@ void delivery_serve_events(struct connection *connection, uint32_t events) {
   switch ((enum delivery_state)connection->state) {
     case DELIVERY_IDLE:
     case DELIVERY_HEAD:
-      take_turn(connection);
+      if (connection->is_readable || connection->examined_bytes < connection->held_bytes) take_turn(connection);
       break;
     case DELIVERY_REPLY:
       // A FIN is all that is seen of most clients that went away: nothing is rendered for somebody who has hung up.
@@ -214,24 +206,26 @@ void delivery_serve_reply(struct exchange *exchange) {
   if (delivery_answer_start(connection) == ANSWER_SENT) take_turn(connection);
 }
 
-void delivery_serve_timeout(struct connection *connection) {
+// The handler keeps the late exchange and completes it into the void; the client's answer needs one of its own.
+static void give_up_on_handler(struct connection *connection) {
   struct base_fault fault = {0};
+  (void)BASE_FAIL(&fault, BASE_TIMEOUT, "", "The reply was not ready in time");
+  struct exchange *late = connection->exchange;
+  connection->exchange = delivery_exchange_succeed(late);
+  delivery_exchange_detach(late);
+  (void)delivery_answer_problem(connection, &fault);
+}
+
+void delivery_serve_timeout(struct connection *connection) {
   connection->loop->counts.timeouts[connection->state]++;
   switch ((enum delivery_state)connection->state) {
     case DELIVERY_HEAD:
-      (void)BASE_FAIL(&fault, BASE_TIMEOUT, "headers", "the request did not arrive in time");
-      refuse_input(connection, &fault);
+      connection->has_unread = true;
+      (void)delivery_answer_slow_head(connection);
       break;
-    case DELIVERY_REPLY: {
-      struct exchange *late = connection->exchange;
-      connection->exchange = NULL;
-      bool is_head = late->is_head;
-      (void)is_head;
-      delivery_exchange_detach(late);
-      (void)BASE_FAIL(&fault, BASE_TIMEOUT, "", "the reply was not ready in time");
-      (void)delivery_answer_problem(connection, &fault);
+    case DELIVERY_REPLY:
+      give_up_on_handler(connection);
       break;
-    }
     case DELIVERY_WRITE:
       delivery_connection_abort(connection);
       break;
@@ -245,6 +239,6 @@ void delivery_serve_timeout(struct connection *connection) {
 
 void delivery_serve_refusal(struct connection *connection) {
   struct base_fault fault = {0};
-  (void)BASE_FAIL(&fault, BASE_BUSY, "connections", "there are too many connections");
+  (void)BASE_FAIL(&fault, BASE_BUSY, "connections", "There are too many connections");
   refuse_input(connection, &fault);
 }

@@ -10,11 +10,11 @@ enum writer_state { WRITER_DONE, WRITER_BLOCKED, WRITER_FAILED };
 struct writer {
   const uint8_t *head;  // what is left of it; in the loop's scratch until delivery_writer_keep
   size_t head_bytes;
-  uint8_t *kept_head;               // owned copy of a head that could not be sent at once
+  uint8_t *kept_head;                  // owned copy of a head that could not be sent at once
   const struct http_body_part *parts;  // borrowed from the reply
   size_t part_count;
-  size_t part;           // the one being sent
-  uint64_t part_sent;    // bytes of it that are gone
+  size_t part;         // the one being sent
+  uint64_t part_sent;  // bytes of it that are gone
 };
 
 // `has_body` false (HEAD, 204, 304) sends the head only.

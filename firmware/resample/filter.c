@@ -34,9 +34,12 @@ double resample_filter_support(enum resample_filter filter) {
 double resample_filter_at(enum resample_filter filter, double distance) {
   double x = fabs(distance);
   switch (filter) {
-    case RESAMPLE_BICUBIC: return cubic(x, 0.0, 0.5);
-    case RESAMPLE_MITCHELL: return cubic(x, 1.0 / 3.0, 1.0 / 3.0);
-    case RESAMPLE_LANCZOS3: return lanczos(x);
+    case RESAMPLE_BICUBIC:
+      return cubic(x, 0.0, 0.5);
+    case RESAMPLE_MITCHELL:
+      return cubic(x, 1.0 / 3.0, 1.0 / 3.0);
+    case RESAMPLE_LANCZOS3:
+      return lanczos(x);
   }
   BASE_ASSERT(!"a filter of the enum");
   return 0.0;

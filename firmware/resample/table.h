@@ -13,9 +13,9 @@ struct resample_texel {
 // its four weights. The last block is filled up with zero weights.
 struct resample_blocks {
   uint32_t blocks;
-  uint32_t taps;           // the same for every block, so that the loop is uniform
+  uint32_t taps;  // the same for every block, so that the loop is uniform
   const struct resample_axis *axis;
-  uint32_t *starts;        // one a block; start + taps stays in the axis
+  uint32_t *starts;  // one a block; start + taps stays in the axis
 };
 
 enum base_result resample_blocks_init(struct resample_blocks *blocks, const struct resample_axis *axis,

@@ -1,56 +1,76 @@
 // Outgoing HTTP/1.1 over TCP or TLS: blocking, one connection kept alive between requests, streamed bodies both ways.
 //
-// The `pixpop` command line uses it; one thread at a time.
+// The `pixpop` command line uses it; one thread at a time. Writing to a connection that the peer closed never raises
+// SIGPIPE.
 #ifndef CLIENT_CLIENT_H
 #define CLIENT_CLIENT_H
 
 #include "base/span.h"
 
-struct client_config {
-  const char *base_url;      // "https://127.0.0.1:8443" or "http://..."
-  const char *ca_file;       // trusted certificates (PEM); NULL: the system's
-  const char *fingerprint;   // exactly this certificate instead ("AB:CD:..."); NULL: none
-  uint32_t connect_timeout_ms;  // default 5,000
-  uint32_t io_timeout_ms;       // silence; default 30,000
+enum {
+  CLIENT_DEFAULT_CONNECT_TIMEOUT_MS = 5000,
+  CLIENT_DEFAULT_IO_TIMEOUT_MS = 30000,
+  CLIENT_MAX_URL_BYTES = 1024,
+  CLIENT_MAX_HEAD_BYTES = 32768,
+  CLIENT_MAX_HEADERS = 64,
+  CLIENT_MAX_INTERIM_HEADS = 16,         // 1xx responses before the final one
+  CLIENT_MAX_BODY_BYTES = 64 << 20,      // of a body that is collected
+  CLIENT_MAX_CHUNK_LINE_BYTES = 256,     // chunk size with its extensions
+  CLIENT_MAX_TRAILER_BYTES = 8192,
 };
 
-enum { CLIENT_MAX_HEAD_BYTES = 32768, CLIENT_MAX_HEADERS = 64 };
+struct client_config {
+  const char *base_url;         // "https://127.0.0.1:8443" or "http://..."; a path in it goes before every request's
+  const char *ca_file;          // trusted certificates (PEM); NULL: the system's
+  const char *fingerprint;      // exactly this certificate instead ("AB:CD:..."); NULL: none
+  uint32_t connect_timeout_ms;  // for all addresses of the host together; 0: the default
+  uint32_t io_timeout_ms;       // silence; 0: the default
+};
 
 struct client_request {
   const char *method;
-  const char *path;            // with query
-  const char *bearer;          // token or NULL
-  const char *content_type;    // NULL: none
-  struct base_span body;       // used when body_fd is -1
-  int body_fd;                 // -1, or a file that is streamed from its start
+  const char *path;        // with query, percent-encoded, begins with '/'
+  const char *bearer;      // token or NULL
+  const char *content_type;  // NULL: none
+  struct base_span body;   // used when body_fd is -1
+  int body_fd;             // -1, or a seekable file that is streamed from its start
   uint64_t body_fd_bytes;
-  // Called while a body is sent and received; either may be NULL.
+  // Called while the request's body is sent or, when it has none, while the response's is received; `total` is 0 when
+  // unknown. May be NULL.
   void (*progress)(void *self, uint64_t done, uint64_t total);
-  // Response body as it comes; NULL: it is collected into `client_response.body`.
+  // Body of a 2xx response as it comes; NULL: it is collected into `client_response.body`, as those of all other
+  // statuses always are.
   enum base_result (*receive)(void *self, struct base_span bytes, struct base_fault *fault);
   void *self;
 };
 
 struct client_response {
   int status;
-  struct base_buffer head;       // the raw header section
+  struct base_buffer head;  // the raw header section
   size_t header_count;
   struct {
     struct base_span name, value;  // into head
   } headers[CLIENT_MAX_HEADERS];
-  struct base_buffer body;       // when no `receive` was given; at most 64 MiB
+  struct base_buffer body;
 };
 
 struct client;
 
-enum base_result client_create(const struct client_config *config, struct client **out, struct base_fault *fault) BASE_CHECKED;
+// Copies the configuration; connects at the first request. BASE_BAD_INPUT for a base_url that is none.
+enum base_result client_create(const struct client_config *config, struct client **out,
+                               struct base_fault *fault) BASE_CHECKED;
 void client_destroy(struct client **client);
-// Sends and receives. Any HTTP status is a success of this function. `response` is initialised by it and finished by the caller
-// (also after a failure).
-enum base_result client_send(struct client *client, const struct client_request *request, struct client_response *response,
-                             struct base_fault *fault) BASE_CHECKED;
+// Sends and receives. Any HTTP status is a success of this function, also one that came before the whole body was sent.
+// A kept connection that turns out closed before the first byte of a response is opened again once and the request
+// repeated, so requests sent here must bear repeating (all of the console's do: originals are found by content).
+// `response` is initialised by it and finished by the caller (also after a failure).
+// BASE_IO: no connection, or it broke; BASE_TIMEOUT; BASE_FORBIDDEN: the certificate is not trusted (the fault shows its
+// fingerprint); BASE_BAD_INPUT: the request or the response breaks HTTP; BASE_HEADERS_TOO_LARGE, BASE_TOO_LARGE; and
+// what `receive` returned.
+enum base_result client_send(struct client *client, const struct client_request *request,
+                             struct client_response *response, struct base_fault *fault) BASE_CHECKED;
 void client_response_finish(struct client_response *response);
-// Empty span when absent.
+// First field of that name (case-insensitive); empty span when absent.
 struct base_span client_response_header(const struct client_response *response, const char *name);
 
 #endif

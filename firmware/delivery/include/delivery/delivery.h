@@ -2,6 +2,9 @@
 //
 // The program starts one with a route table. Read only: a request with a body is answered and the connection closed.
 // It knows HTTP/1.1 and time-outs, and nothing of images. Handlers run on a loop's thread and must not block.
+//
+// Every reply gets Date, X-Request-Id and, where the status allows one, Content-Length; Connection when it matters. Handlers
+// set none of these. A client that has closed its side while a handler still works counts as gone.
 #ifndef DELIVERY_DELIVERY_H
 #define DELIVERY_DELIVERY_H
 
@@ -10,6 +13,7 @@
 #include "base/metrics.h"
 #include "http/message.h"
 
+// 0 and NULL mean the default, except where 0 has a meaning of its own.
 struct delivery_config {
   const char *address;            // numeric IPv4 or IPv6; default "127.0.0.1"
   uint16_t port;                  // 0: the kernel chooses (tests)

@@ -29,6 +29,7 @@ enum http_range_kind { HTTP_RANGE_NONE, HTTP_RANGE_SOME, HTTP_RANGE_UNSATISFIABL
 // Evaluates Range (with If-Range) for a GET of `total` bytes. Overlapping or adjacent ranges are coalesced in the order
 // of first appearance; more than HTTP_MAX_RANGES, malformed sets, other units, and other methods give NONE (the whole
 // representation), as RFC 9110 14.2 allows. SOME with one range -> 206, several -> multipart/byteranges.
+// An If-Range date must equal Last-Modified and be at least a second old.
 enum http_range_kind http_range_evaluate(const struct http_request *request, const struct http_validators *validators,
                                          uint64_t total, int64_t now_s, struct http_range ranges[HTTP_MAX_RANGES],
                                          size_t *count);

@@ -16,12 +16,15 @@ struct http_representation {
   void (*sha256)(struct base_span bytes, uint8_t out[BASE_DIGEST_BYTES]);
 };
 
-// Sets status, validators, digests (RFC 9530), Accept-Ranges, Content-Range, Content-Type and the body. Digests: 200
-// has Content-Digest and Repr-Digest; HEAD and 304 Repr-Digest only; 206 Content-Digest of the bytes sent (multipart
-// framing included) and Repr-Digest of the whole. The caller adds Cache-Control, Vary, Cache-Status and the like
-// afterwards. `reply` is initialised here. 412 and 416 become problem+json (416 with Content-Range: bytes */total) and
-// carry Cache-Control: no-store already, so the caller adds its own only when status < 400. Several ranges are copied
-// into one body, whose boundary is the ETag's digest. The caller has refused methods that the resource does not allow.
+// Initialises `reply` and sets status, validators, digests (RFC 9530), Accept-Ranges, Content-Range, Content-Type and
+// the body.
+// - Digests: 200 has Content-Digest and Repr-Digest; HEAD and 304 Repr-Digest only; 206 Content-Digest of the bytes
+// sent
+//   (multipart framing included) and Repr-Digest of the whole.
+// - Several ranges are copied into one multipart body, whose boundary is the blob's digest.
+// - 412 and 416 become problem+json (416 with Content-Range: bytes */total), which has Cache-Control: no-store already.
+// The caller refuses the methods that the resource does not allow before, and adds Cache-Control, Vary, Cache-Status
+// and the like after, when status < 400.
 void http_representation_reply(const struct http_request *request, const struct http_representation *representation,
                                int64_t now_s, struct http_reply *reply);
 

@@ -18,6 +18,8 @@ struct ingest_config {
   struct base_metrics *metrics;
 };
 
+enum { INGEST_MAX_TAGS = 32, INGEST_MAX_TAG = 64 };  // tags of an original; bytes of one tag
+
 struct ingest;
 struct ingest_upload;
 
@@ -27,20 +29,27 @@ struct ingest_metadata {
   char tags[STORE_MAX_TAGS + 1];  // joined by '\n'
 };
 
-enum base_result ingest_create(const struct ingest_config *config, struct ingest **out, struct base_fault *fault) BASE_CHECKED;
+enum base_result ingest_create(const struct ingest_config *config, struct ingest **out,
+                               struct base_fault *fault) BASE_CHECKED;
 void ingest_destroy(struct ingest **ingest);
 
 // `expected_bytes`: UINT64_MAX when unknown. BASE_TOO_LARGE ("max_file_bytes") at once when it is over the limit.
-enum base_result ingest_begin(struct ingest *ingest, const char *tenant, uint64_t expected_bytes, struct ingest_upload **out,
+enum base_result ingest_begin(struct ingest *ingest, const char *tenant, uint64_t expected_bytes,
+                              struct ingest_upload **out, struct base_fault *fault) BASE_CHECKED;
+enum base_result ingest_write(struct ingest_upload *upload, struct base_span bytes,
                               struct base_fault *fault) BASE_CHECKED;
-enum base_result ingest_write(struct ingest_upload *upload, struct base_span bytes, struct base_fault *fault) BASE_CHECKED;
-// Inspects, decodes once (a file that can not be decoded whole is BASE_UNPROCESSABLE or BASE_UNSUPPORTED), commits. Consumes the upload.
-enum base_result ingest_commit(struct ingest_upload **upload, const struct ingest_metadata *metadata, struct store_original *out,
-                               bool *is_new, struct base_fault *fault) BASE_CHECKED;
+// Inspects, decodes once (a file that can not be decoded whole is BASE_UNPROCESSABLE or BASE_UNSUPPORTED), commits.
+// Consumes the upload.
+enum base_result ingest_commit(struct ingest_upload **upload, const struct ingest_metadata *metadata,
+                               struct store_original *out, bool *is_new, struct base_fault *fault) BASE_CHECKED;
 void ingest_abort(struct ingest_upload **upload);
 
-// Parses {"name": "...", "tags": ["...", ...]}: UTF-8, no control characters, at most 32 tags of 1..64 bytes; unknown members are
-// refused by name.
-enum base_result ingest_metadata_parse(struct base_span json, struct ingest_metadata *out, struct base_fault *fault) BASE_CHECKED;
+// Parses {"name": "...", "tags": ["...", ...]}: UTF-8, no control characters, at most 32 tags of 1..64 bytes; unknown
+// members are refused by name.
+enum base_result ingest_metadata_parse(struct base_span json, struct ingest_metadata *out,
+                                       struct base_fault *fault) BASE_CHECKED;
+// Sets the name alone, by the same rules: BASE_BAD_INPUT ("name").
+enum base_result ingest_metadata_set_name(struct ingest_metadata *metadata, struct base_span name,
+                                          struct base_fault *fault) BASE_CHECKED;
 
 #endif

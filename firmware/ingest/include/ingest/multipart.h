@@ -5,7 +5,7 @@
 #include "base/span.h"
 
 enum {
-  INGEST_MAX_BOUNDARY = 70,        // RFC 2046
+  INGEST_MAX_BOUNDARY = 70,  // RFC 2046
   INGEST_MAX_PART_HEAD = 4096,
   INGEST_MAX_PARTS = 1000,
   INGEST_MAX_PART_NAME = 64,
@@ -34,8 +34,8 @@ enum base_result ingest_multipart_create(struct base_span content_type, const st
                                          struct ingest_multipart **out, struct base_fault *fault) BASE_CHECKED;
 void ingest_multipart_destroy(struct ingest_multipart **multipart);
 // Feeds body bytes as they come, split anywhere.
-enum base_result ingest_multipart_push(struct ingest_multipart *multipart, struct base_span bytes, struct base_fault *fault)
-    BASE_CHECKED;
+enum base_result ingest_multipart_push(struct ingest_multipart *multipart, struct base_span bytes,
+                                       struct base_fault *fault) BASE_CHECKED;
 // The body has ended: BASE_BAD_INPUT when the closing boundary has not come.
 enum base_result ingest_multipart_end(struct ingest_multipart *multipart, struct base_fault *fault) BASE_CHECKED;
 

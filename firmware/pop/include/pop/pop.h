@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "cache/lru.h"
 #include "http/message.h"
 #include "recipe/order.h"
 #include "store/store.h"
@@ -44,10 +45,12 @@ void pop_destroy(struct pop **pop);
 struct http_handler pop_handler(struct pop *pop);
 // Name of the tenant for a Host. Never NULL; lives as long as the pop.
 const char *pop_tenant_name(struct pop *pop, struct base_span host);
-// Forgets an original and its variants in RAM (after it was deleted or came new).
+// Forgets an original and its variants in RAM (after it was deleted from the store, or came new). When it returns no
+// request finds them any more, and renders that are under way will not be kept in RAM.
 void pop_forget(struct pop *pop, const char *tenant, const struct integrity_digest *original);
 void pop_get_ram_stats(struct pop *pop, struct cache_stats *out);
-// New tenants and RAM budget (SIGHUP).
+// New tenants and RAM budget (SIGHUP). BASE_BAD_INPUT for too many tenants, a bad or repeated name or a host that two
+// tenants claim; then nothing changes.
 enum base_result pop_reconfigure(struct pop *pop, const struct pop_tenant *tenants, size_t tenant_count,
                                  uint64_t ram_budget_bytes, struct base_fault *fault) BASE_CHECKED;
 

@@ -1,7 +1,8 @@
 // Render: from n recipes of one original to encoded bytes, on a bounded pool.
 //
-// Source (sandboxed decode, shrunk where the recipe allows) -> resample -> flatten -> encode. Which shrink is used follows from
-// original and recipe alone. Recipes of one order that want the same shrink share one decode; results arrive together.
+// Source (sandboxed decode, shrunk where the recipe allows) -> resample -> flatten -> encode. Which shrink is used
+// follows from original and recipe alone. Recipes of one order that want the same shrink share one decode; results
+// arrive together.
 #ifndef RENDER_RENDER_H
 #define RENDER_RENDER_H
 
@@ -14,10 +15,10 @@
 #include "store/store.h"
 
 struct render_config {
-  unsigned threads;       // default: cores
-  size_t queue_limit;     // orders waiting; default 64
-  int webp_effort;        // 0..6; default 4
-  bool sharp_yuv;         // default false
+  unsigned threads;    // default: cores
+  size_t queue_limit;  // orders waiting; default 64
+  int webp_effort;     // 0..6; default 4; the zlib level of PNG follows it
+  bool sharp_yuv;      // default false
   struct store *store;
   struct sandbox *sandbox;
   struct resampler *resampler;
@@ -28,7 +29,8 @@ struct render_config {
 
 struct render;
 
-enum base_result render_create(const struct render_config *config, struct render **out, struct base_fault *fault) BASE_CHECKED;
+enum base_result render_create(const struct render_config *config, struct render **out,
+                               struct base_fault *fault) BASE_CHECKED;
 // Finishes what was accepted, then joins.
 void render_destroy(struct render **render);
 // The door for pop and console.

@@ -26,25 +26,26 @@ enum resample_kernel {
 };
 
 struct resample_job {
-  const struct image *source;         // borrowed
-  struct image_rect rect;             // in pixels of `source`; fractions allowed; clipped to it
-  enum image_orientation orientation; // source -> target
-  uint32_t width, height;             // of the resampled picture, after orientation
-  struct image *target;               // borrowed, written at (x, y); nothing else of it is touched
+  const struct image *source;          // borrowed
+  struct image_rect rect;              // in pixels of `source`; fractions allowed; clipped to it
+  enum image_orientation orientation;  // source -> target
+  uint32_t width, height;              // of the resampled picture, after orientation
+  struct image *target;                // borrowed, written at (x, y); nothing else of it is touched
   uint32_t x, y;
   enum resample_filter filter;
-  enum resample_kernel kernel;        // AUTO: the device's better one for this job
+  enum resample_kernel kernel;  // AUTO: the device's better one for this job
 };
 
 struct resampler;
 
-// Builds the kernels on `gpu` (borrowed) and warms them up. `budget_bytes` bounds device memory in use at once (0: 256 MiB);
-// larger pictures go through it in bands and strips.
-enum base_result resampler_create(struct gpu *gpu, uint64_t budget_bytes, struct resampler **out, struct base_fault *fault)
-    BASE_CHECKED;
+// Builds the kernels on `gpu` (borrowed) and warms them up. `budget_bytes` bounds device memory in use at once (0: 256
+// MiB); larger pictures go through it in bands and strips.
+enum base_result resampler_create(struct gpu *gpu, uint64_t budget_bytes, struct resampler **out,
+                                  struct base_fault *fault) BASE_CHECKED;
 void resampler_destroy(struct resampler **resampler);
-// Runs n jobs; all or nothing. has_alpha of the targets must be set by the caller (a source with alpha needs a target with alpha).
-// BASE_BAD_INPUT for a target too small or an empty rect; BASE_DEVICE, BASE_TIMEOUT, BASE_NO_MEMORY from below.
+// Runs n jobs; all or nothing. has_alpha of the targets must be set by the caller (a source with alpha needs a target
+// with alpha). BASE_BAD_INPUT for a target too small or an empty rect; BASE_DEVICE, BASE_TIMEOUT, BASE_NO_MEMORY from
+// below.
 enum base_result resampler_run(struct resampler *resampler, const struct resample_job *jobs, size_t count,
                                struct base_fault *fault) BASE_CHECKED;
 // The kernel that AUTO means for a job, for logs and tests.

@@ -32,14 +32,19 @@ struct store_record {
 // Appends head and metadata of a record whose body will follow.
 enum base_result store_record_write_head(const struct store_record *record, struct base_buffer *out, struct base_fault *fault)
     BASE_CHECKED;
-// Parses the front of a record file. BASE_CORRUPT says what is wrong. `bytes` must hold head and metadata (file start).
+// Parses the front of a record file, metadata lines included. `bytes` must hold head and metadata (file start).
 // *body_offset is where the body begins. The body is not checked here. `file_bytes` is the file's size, which must
-// equal head + metadata + body + trailer.
+// equal head + metadata + body + trailer. BASE_CORRUPT says what is wrong; BASE_UNSUPPORTED is a format or kind of
+// another firmware, which must be left alone.
 enum base_result store_record_read_head(struct base_span bytes, uint64_t file_bytes, struct store_record *out,
                                         uint64_t *body_offset, struct base_fault *fault) BASE_CHECKED;
 
-// Metadata lines.
+// Metadata lines. Adding is BASE_BAD_INPUT for a name or value that would break the line, BASE_TOO_LARGE over the
+// buffer's limit.
 enum base_result store_meta_add(struct base_buffer *meta, const char *name, struct base_span value) BASE_CHECKED;
+// Cuts the first line off `*rest`; false when nothing, or nothing well formed, is left. After the last line of good
+// metadata `rest->bytes` is 0.
+bool store_meta_next(struct base_span *rest, struct base_span *name, struct base_span *value) BASE_CHECKED;
 // First value of that name; false when absent.
 bool store_meta_get(struct base_span meta, const char *name, struct base_span *value) BASE_CHECKED;
 

@@ -7,7 +7,8 @@
 //   originals/<2 chars>/<id>.<tenant>.rec    sidecar record (kind original, no body)
 //   variants/<2 chars>/<key>.rec             record with body
 //   tmp/                                     uploads and records being written; emptied at open
-//   index.sqlite                             derived; rebuilt from the records by store_reindex
+//   index.sqlite                             derived; rebuilt from the records when missing, damaged or of another version
+//   lock                                     held while open; not empty when the last end was unclean
 // Bytes of an original are shared between tenants; each tenant has its own sidecar.
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -25,6 +26,7 @@ enum {
   STORE_MAX_TAGS = 1023,   // bytes: tags joined by '\n'
   STORE_MAX_RECIPE = 255,
   STORE_MAX_MEDIA_TYPE = 63,
+  STORE_MAX_VARIANT_BYTES = 512 * 1024 * 1024,
 };
 
 struct store_config {
@@ -66,8 +68,9 @@ struct store_variant {
 
 struct store;
 
-// Opens or makes the store. After an unclean end the index is brought up to date from the records and tmp/ is
-// emptied. BASE_CONFLICT when another process has it open (lock file); BASE_CORRUPT for unknown formats.
+// Opens or makes the store and empties tmp/. After an unclean end the index is brought up to date from the records;
+// a missing, damaged or foreign index is made anew. Records of an unknown format are left alone and counted.
+// BASE_CONFLICT when somebody has it open (lock file).
 enum base_result store_open(const struct store_config *config, struct store **out, struct base_fault *fault) BASE_CHECKED;
 void store_close(struct store **store);
 
@@ -82,7 +85,8 @@ enum base_result store_upload_write(struct store_upload *upload, struct base_spa
 int store_upload_fd(const struct store_upload *upload);
 uint64_t store_upload_bytes(const struct store_upload *upload);
 // fsync, rename under the digest, sidecar record, fsync of the folders, index. `original` brings everything but id, bytes and
-// created_s, which are filled in. After BASE_OK nothing short of a broken disk loses it. *is_new is false when the tenant had
+// created_s, which are filled in; its texts must be free of control bytes (but '\n' between tags), else BASE_BAD_INPUT.
+// After BASE_OK nothing short of a broken disk loses it. *is_new is false when the tenant had
 // it already (its first created_s and name stay). Consumes the upload in every case.
 enum base_result store_upload_commit(struct store_upload **upload, struct store_original *original, bool *is_new,
                                      struct base_fault *fault) BASE_CHECKED;
@@ -104,7 +108,8 @@ enum base_result store_original_delete(struct store *store, const char *tenant, 
 
 // --- variants: a bounded disk tier; any of them may vanish at any time ---
 // Writes the record and evicts the coldest over the budget. Not fsynced: a torn record fails its digest and is a miss.
-// BASE_NOT_FOUND when the original has been deleted meanwhile (nothing is kept).
+// `digest` must be that of `body`; `bytes` is filled in. Nothing is kept and nothing is lost on: BASE_NOT_FOUND, the
+// original has been deleted meanwhile; BASE_TOO_LARGE, larger than the budget; BASE_NO_SPACE, the disk is too full.
 enum base_result store_variant_put(struct store *store, const struct store_variant *variant, struct base_span body,
                                    struct base_fault *fault) BASE_CHECKED;
 // Reads and verifies the whole record. BASE_NOT_FOUND for a miss, also when the record was damaged (it is dropped and counted).
@@ -120,9 +125,13 @@ struct store_stats {
 };
 enum base_result store_get_stats(struct store *store, struct store_stats *out, struct base_fault *fault) BASE_CHECKED;
 
-// Rebuilds index.sqlite of a closed store from its records. `progress` may be NULL. Fills counts.
+// Rebuilds index.sqlite of a closed store from its records. `progress` may be NULL. Fills counts. BASE_CONFLICT when
+// it is open.
 struct store_reindex_report {
-  uint64_t originals, variants, damaged, orphans;
+  uint64_t originals, variants;  // readable records
+  uint64_t damaged;              // records that fail their checks: sidecars are kept, variants dropped
+  uint64_t unknown;              // records of an unknown format or kind, left alone
+  uint64_t orphans;              // originals without a sidecar and variants without an original, removed
 };
 enum base_result store_reindex(const struct store_config *config, void (*progress)(void *argument, uint64_t done), void *argument,
                                struct store_reindex_report *out, struct base_fault *fault) BASE_CHECKED;

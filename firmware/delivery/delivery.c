@@ -1,0 +1,146 @@
+#include "delivery/delivery.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "listener.h"
+#include "loop.h"
+
+enum {
+  DELIVERY_MAX_LOOPS = 256,
+  DELIVERY_DEFAULT_CONNECTIONS = 8192,
+  DELIVERY_DEFAULT_HEAD_TIMEOUT_MS = 5000,
+  DELIVERY_DEFAULT_IDLE_TIMEOUT_MS = 60000,
+  DELIVERY_DEFAULT_WRITE_TIMEOUT_MS = 30000,
+  DELIVERY_DEFAULT_REPLY_TIMEOUT_MS = 120000,
+};
+
+struct delivery {
+  struct shared shared;
+  uint16_t port;
+  unsigned loop_count;     // initialised ones
+  unsigned running_count;  // of them with a thread
+  pthread_t threads[DELIVERY_MAX_LOOPS];
+  struct loop *loops[DELIVERY_MAX_LOOPS];  // each of its own, so that two threads never share a cache line
+};
+
+static unsigned default_loops(void) {
+  long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  return cores > 0 ? (unsigned)cores : 1;
+}
+
+static uint32_t value_or(uint32_t value, uint32_t fallback) { return value > 0 ? value : fallback; }
+
+static void fill_config(struct delivery_config *config) {
+  if (!config->address) config->address = "127.0.0.1";
+  if (!config->clock) config->clock = base_clock_system();
+  config->loops = value_or(config->loops, default_loops());
+  if (config->loops > DELIVERY_MAX_LOOPS) config->loops = DELIVERY_MAX_LOOPS;
+  config->max_connections = value_or(config->max_connections, DELIVERY_DEFAULT_CONNECTIONS);
+  config->head_timeout_ms = value_or(config->head_timeout_ms, DELIVERY_DEFAULT_HEAD_TIMEOUT_MS);
+  config->idle_timeout_ms = value_or(config->idle_timeout_ms, DELIVERY_DEFAULT_IDLE_TIMEOUT_MS);
+  config->write_timeout_ms = value_or(config->write_timeout_ms, DELIVERY_DEFAULT_WRITE_TIMEOUT_MS);
+  config->reply_timeout_ms = value_or(config->reply_timeout_ms, DELIVERY_DEFAULT_REPLY_TIMEOUT_MS);
+}
+
+static enum base_result add_loop(struct delivery *delivery, int listener_fd, struct base_fault *fault) {
+  struct loop *loop = aligned_alloc(64, base_round_up(sizeof *loop, 64));
+  if (!loop) {
+    close(listener_fd);
+    return BASE_FAIL(fault, BASE_NO_MEMORY, "loops", "no memory for another loop");
+  }
+  enum base_result result = delivery_loop_init(loop, &delivery->shared, listener_fd, fault);
+  if (result != BASE_OK) {
+    free(loop);
+    return result;
+  }
+  delivery->loops[delivery->loop_count++] = loop;
+  return BASE_OK;
+}
+
+static enum base_result start_threads(struct delivery *delivery, struct base_fault *fault) {
+  // Signals belong to the program's own thread. SIGPIPE stays blocked because sendfile has no MSG_NOSIGNAL.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  enum base_result result = BASE_OK;
+  while (result == BASE_OK && delivery->running_count < delivery->loop_count) {
+    unsigned i = delivery->running_count;
+    int error = pthread_create(&delivery->threads[i], NULL, delivery_loop_run, delivery->loops[i]);
+    if (error != 0) {
+      result = BASE_FAIL(fault, BASE_NO_MEMORY, "loops", "cannot start thread %u of %u", i + 1, delivery->loop_count);
+      break;
+    }
+    char name[sizeof "delivery-4294967295"];  // the kernel takes 15 characters: DELIVERY_MAX_LOOPS keeps to them
+    (void)snprintf(name, sizeof name, "delivery-%u", i);
+    pthread_setname_np(delivery->threads[i], name);
+    delivery->running_count++;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return result;
+}
+
+static enum base_result open_loops(struct delivery *delivery, struct base_fault *fault) {
+  const struct delivery_config *config = &delivery->shared.config;
+  int fds[DELIVERY_MAX_LOOPS];
+  enum base_result result = delivery_listeners_open(config->address, &delivery->port, fds, config->loops, fault);
+  if (result != BASE_OK) return result;
+  for (unsigned i = 0; i < config->loops; i++) {
+    if (result == BASE_OK) {
+      result = add_loop(delivery, fds[i], fault);
+    } else {
+      close(fds[i]);
+    }
+  }
+  return result;
+}
+
+enum base_result delivery_start(const struct delivery_config *config, struct delivery **out, struct base_fault *fault) {
+  struct delivery *delivery = calloc(1, sizeof *delivery);
+  if (!delivery) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the delivery server");
+  struct shared *shared = &delivery->shared;
+  shared->config = *config;
+  fill_config(&shared->config);
+  delivery->port = config->port;
+  delivery_meters_init(&shared->meters, config->metrics);
+  enum base_result result = BASE_OK;
+  if (config->max_connections_per_client > 0) {
+    shared->clients = delivery_clients_create(config->max_connections_per_client, shared->config.max_connections);
+    if (!shared->clients) result = BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory to count clients");
+  }
+  if (result == BASE_OK) result = open_loops(delivery, fault);
+  if (result == BASE_OK) result = start_threads(delivery, fault);
+  if (result != BASE_OK) {
+    delivery_stop(delivery, 0);
+    delivery_destroy(&delivery);
+    return result;
+  }
+  base_log_write(shared->config.log, BASE_LOG_INFO, "delivery", NULL, "listening on %s port %u with %u loops",
+                 shared->config.address, (unsigned)delivery->port, delivery->loop_count);
+  *out = delivery;
+  return BASE_OK;
+}
+
+uint16_t delivery_port(const struct delivery *delivery) { return delivery->port; }
+
+void delivery_stop(struct delivery *delivery, uint32_t drain_ms) {
+  for (unsigned i = 0; i < delivery->running_count; i++) delivery_loop_stop(delivery->loops[i], drain_ms);
+  for (unsigned i = 0; i < delivery->running_count; i++) pthread_join(delivery->threads[i], NULL);
+  delivery->running_count = 0;
+}
+
+void delivery_destroy(struct delivery **delivery) {
+  if (!*delivery) return;
+  BASE_ASSERT((*delivery)->running_count == 0);
+  for (unsigned i = 0; i < (*delivery)->loop_count; i++) {
+    delivery_loop_finish((*delivery)->loops[i]);
+    free((*delivery)->loops[i]);
+  }
+  delivery_clients_destroy(&(*delivery)->shared.clients);
+  free(*delivery);
+  *delivery = NULL;
+}

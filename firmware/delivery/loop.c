@@ -1,0 +1,235 @@
+#include "loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "connection.h"
+#include "serve.h"
+
+enum {
+  DELIVERY_EVENTS_A_TURN = 256,
+  DELIVERY_ACCEPTS_A_TURN = 64,
+  DELIVERY_ACCEPT_PAUSE_MS = 100,  // when the process is out of descriptors or memory
+  DELIVERY_LINGER_MS = 2000,
+  DELIVERY_MAX_REFUSED = 64,           // connections of one loop that are told about the limit at the same time
+  DELIVERY_MAX_OUTPUT_HEAD = 1 << 17,  // far over what a reply can hold
+};
+
+static void update_time(struct loop *loop) {
+  const struct base_clock *clock = loop->shared->config.clock;
+  loop->now_us = base_clock_us(clock);
+  loop->now_ms = loop->now_us / 1000;
+  int64_t wall_s = base_clock_wall_s(clock);
+  if (wall_s == loop->date_s) return;
+  loop->date_s = wall_s;
+  http_date_format(wall_s, loop->date, sizeof loop->date);
+}
+
+static bool watch(struct loop *loop, int fd, void *tag) {
+  struct epoll_event event = {.events = EPOLLIN, .data.ptr = tag};
+  return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+enum base_result delivery_loop_init(struct loop *loop, struct shared *shared, int listener_fd,
+                                    struct base_fault *fault) {
+  const struct delivery_config *config = &shared->config;
+  const uint32_t timeout_ms[DELIVERY_STATES] = {
+      [DELIVERY_IDLE] = config->idle_timeout_ms,   [DELIVERY_HEAD] = config->head_timeout_ms,
+      [DELIVERY_REPLY] = config->reply_timeout_ms, [DELIVERY_WRITE] = config->write_timeout_ms,
+      [DELIVERY_LINGER] = DELIVERY_LINGER_MS,
+  };
+  memset(loop, 0, offsetof(struct loop, input));
+  loop->shared = shared;
+  loop->listener_fd = listener_fd;
+  loop->epoll_fd = -1;
+  loop->inbox.event_fd = -1;
+  loop->date_s = -1;
+  base_random_bytes(&loop->id_state, sizeof loop->id_state);
+  delivery_timers_init(&loop->timers, timeout_ms);
+  base_buffer_init(&loop->output, DELIVERY_MAX_OUTPUT_HEAD);
+  update_time(loop);
+
+  enum base_result result = delivery_inbox_init(&loop->inbox, fault);
+  if (result != BASE_OK) {
+    base_fd_close(&loop->listener_fd);
+    return result;
+  }
+  loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  if (loop->epoll_fd < 0 || !watch(loop, loop->inbox.event_fd, &loop->inbox) ||
+      !watch(loop, loop->listener_fd, &loop->listener_fd)) {
+    result = BASE_FAIL_ERRNO(fault, "epoll", "cannot set up epoll");
+    delivery_loop_finish(loop);
+  }
+  return result;
+}
+
+void delivery_loop_finish(struct loop *loop) {
+  delivery_inbox_finish(&loop->inbox);
+  delivery_exchange_pool_finish(&loop->exchanges);
+  base_buffer_finish(&loop->output);
+  base_fd_close(&loop->listener_fd);
+  base_fd_close(&loop->epoll_fd);
+}
+
+// splitmix64 (Steele, Lea, Flood 2014) from a random start: distinct, and not to be counted by outsiders at a glance.
+void delivery_loop_make_id(struct loop *loop, char out[HTTP_REQUEST_ID_CHARS + 1]) {
+  uint64_t id = loop->id_state += 0x9e3779b97f4a7c15U;
+  id = (id ^ (id >> 30)) * 0xbf58476d1ce4e5b9U;
+  id = (id ^ (id >> 27)) * 0x94d049bb133111ebU;
+  id ^= id >> 31;
+  base_hex_encode(base_span_of(&id, sizeof id), out, HTTP_REQUEST_ID_CHARS + 1);
+}
+
+static void refuse(struct loop *loop, int fd, enum delivery_refusal reason) {
+  base_metric_add(loop->shared->meters.refused[reason], 1);
+  if (loop->refused >= DELIVERY_MAX_REFUSED) {
+    base_fd_close(&fd);
+    return;
+  }
+  struct connection *connection = delivery_connection_open(loop, fd, NULL, true);
+  if (connection) delivery_serve_refusal(connection);
+}
+
+static void admit(struct loop *loop, int fd, const struct sockaddr_storage *address) {
+  struct shared *shared = loop->shared;
+  base_metric_add(shared->meters.connections, 1);
+  uint32_t before = atomic_fetch_add_explicit(&shared->connections, 1, memory_order_relaxed);
+  if (before >= shared->config.max_connections) {
+    atomic_fetch_sub_explicit(&shared->connections, 1, memory_order_relaxed);
+    refuse(loop, fd, DELIVERY_REFUSED_TOTAL);
+    return;
+  }
+  struct client *client = shared->clients ? delivery_clients_enter(shared->clients, address) : NULL;
+  if (shared->clients && !client) {
+    atomic_fetch_sub_explicit(&shared->connections, 1, memory_order_relaxed);
+    refuse(loop, fd, DELIVERY_REFUSED_CLIENT);
+    return;
+  }
+  (void)delivery_connection_open(loop, fd, client, false);
+}
+
+static void pause_accepting(struct loop *loop, int error) {
+  base_log_write(loop->shared->config.log, BASE_LOG_WARN, "delivery", NULL, "accepting pauses: %s",
+                 strerrordesc_np(error));
+  epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, loop->listener_fd, NULL);
+  loop->is_accept_paused = true;
+  loop->accept_resume_ms = loop->now_ms + DELIVERY_ACCEPT_PAUSE_MS;
+}
+
+static void resume_accepting(struct loop *loop) {
+  if (!loop->is_accept_paused || loop->now_ms < loop->accept_resume_ms) return;
+  loop->is_accept_paused = !watch(loop, loop->listener_fd, &loop->listener_fd);
+  loop->accept_resume_ms = loop->now_ms + DELIVERY_ACCEPT_PAUSE_MS;
+}
+
+static void accept_some(struct loop *loop) {
+  for (int i = 0; i < DELIVERY_ACCEPTS_A_TURN; i++) {
+    struct sockaddr_storage address = {0};
+    socklen_t bytes = sizeof address;
+    int fd = accept4(loop->listener_fd, (struct sockaddr *)&address, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      admit(loop, fd, &address);
+    } else if (errno == EAGAIN) {
+      return;
+    } else if (errno != EINTR && errno != ECONNABORTED) {
+      // The listener stays ready, so anything but a pause would spin.
+      pause_accepting(loop, errno);
+      return;
+    }
+  }
+}
+
+static void take_replies(struct loop *loop) {
+  struct exchange *exchange = delivery_inbox_take(&loop->inbox);
+  while (exchange) {
+    struct exchange *next = exchange->next;
+    delivery_serve_reply(exchange);
+    exchange = next;
+  }
+}
+
+static void expire(struct loop *loop) {
+  struct timer *timer;
+  while ((timer = delivery_timers_expired(&loop->timers, loop->now_ms))) {
+    delivery_serve_timeout((struct connection *)(void *)timer);
+  }
+}
+
+static void close_all(struct loop *loop, enum delivery_state state) {
+  struct timer *timer;
+  while ((timer = delivery_timers_first(&loop->timers, state))) {
+    delivery_connection_close((struct connection *)(void *)timer);
+  }
+}
+
+static void begin_draining(struct loop *loop) {
+  loop->is_draining = true;
+  loop->drain_end_ms = loop->now_ms + loop->drain_ms;
+  loop->is_accept_paused = false;
+  base_fd_close(&loop->listener_fd);
+  close_all(loop, DELIVERY_IDLE);
+}
+
+static int wait_ms(const struct loop *loop) {
+  uint64_t next_ms = delivery_timers_next_ms(&loop->timers);
+  if (loop->is_accept_paused && loop->accept_resume_ms < next_ms) next_ms = loop->accept_resume_ms;
+  if (loop->is_draining && loop->drain_end_ms < next_ms) next_ms = loop->drain_end_ms;
+  if (next_ms == UINT64_MAX) return -1;
+  uint64_t left_ms = next_ms > loop->now_ms ? next_ms - loop->now_ms : 0;
+  return left_ms < INT32_MAX ? (int)left_ms : INT32_MAX;
+}
+
+// Events of connections come first and each touches its own connection only. What may close other connections (replies,
+// time-outs, the drain) waits until no event of this turn can name one of them any more.
+static void turn(struct loop *loop) {
+  struct epoll_event events[DELIVERY_EVENTS_A_TURN];
+  int count = epoll_wait(loop->epoll_fd, events, DELIVERY_EVENTS_A_TURN, wait_ms(loop));
+  BASE_ASSERT(count >= 0 || errno == EINTR);
+  update_time(loop);
+  bool has_replies = false;
+  bool has_clients = false;
+  for (int i = 0; i < count; i++) {
+    void *tag = events[i].data.ptr;
+    if (tag == &loop->inbox) {
+      has_replies = true;
+    } else if (tag == &loop->listener_fd) {
+      has_clients = true;
+    } else {
+      delivery_serve_events(tag, events[i].events);
+    }
+  }
+  if (has_replies) take_replies(loop);
+  expire(loop);
+  if (!loop->is_draining && atomic_load_explicit(&loop->should_stop, memory_order_acquire)) begin_draining(loop);
+  if (!loop->is_draining && has_clients) accept_some(loop);
+  resume_accepting(loop);
+  delivery_meters_flush(&loop->shared->meters, &loop->counts);
+}
+
+void *delivery_loop_run(void *argument) {
+  struct loop *loop = argument;
+  loop->thread = pthread_self();
+  while (!loop->is_draining || (loop->open > 0 && loop->now_ms < loop->drain_end_ms)) turn(loop);
+
+  for (int state = 0; state < DELIVERY_STATES; state++) close_all(loop, (enum delivery_state)state);
+  struct exchange *exchange = delivery_inbox_close(&loop->inbox);
+  while (exchange) {
+    struct exchange *next = exchange->next;
+    delivery_serve_reply(exchange);
+    exchange = next;
+  }
+  delivery_meters_flush(&loop->shared->meters, &loop->counts);
+  return NULL;
+}
+
+void delivery_loop_stop(struct loop *loop, uint32_t drain_ms) {
+  loop->drain_ms = drain_ms;
+  atomic_store_explicit(&loop->should_stop, true, memory_order_release);
+  delivery_inbox_wake(&loop->inbox);
+}

@@ -1,0 +1,33 @@
+// The room's own struct, shared by its files.
+#ifndef POP_STATE_H
+#define POP_STATE_H
+
+#include "base/pool.h"
+#include "flight.h"
+#include "original.h"
+#include "pop/pop.h"
+#include "tenant.h"
+
+enum pop_outcome {
+  POP_OUTCOME_RAM,
+  POP_OUTCOME_DISK,
+  POP_OUTCOME_RENDER,
+  POP_OUTCOME_COALESCED,
+  POP_OUTCOME_ERROR,
+  POP_OUTCOME_COUNT
+};
+
+struct pop {
+  struct pop_tenants tenants;
+  struct pop_originals originals;
+  struct cache_lru *variants;
+  struct pop_flights flights;
+  struct base_pool *io;
+  struct store *store;
+  struct recipe_renderer renderer;
+  const struct base_clock *clock;
+  struct base_log *log;
+  struct base_metric *outcomes[POP_OUTCOME_COUNT];
+};
+
+#endif

@@ -1,0 +1,112 @@
+#include "tenant.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define DEFAULT_NAME "default"
+
+struct pop_tenant_table {
+  struct pop_tenant_table *older;
+  const struct pop_tenant *fallback;
+  size_t count;
+  struct pop_tenant items[];
+};
+
+static enum base_result check_name(const struct pop_tenant *tenant, struct base_fault *fault) {
+  const size_t length = strnlen(tenant->name, sizeof tenant->name);
+  if (length == 0 || length > STORE_MAX_TENANT ||
+      strspn(tenant->name, "abcdefghijklmnopqrstuvwxyz0123456789-") != length) {
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "tenant", "a tenant's name is 1 to %d characters of a-z, 0-9 and -",
+                     STORE_MAX_TENANT);
+  }
+  if (tenant->host_count > POP_MAX_HOSTS) {
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "tenant", "tenant %s has more than %d hosts", tenant->name, POP_MAX_HOSTS);
+  }
+  return BASE_OK;
+}
+
+// Compares a tenant with those before it.
+static enum base_result check_unique(const struct pop_tenant *items, size_t index, struct base_fault *fault) {
+  const struct pop_tenant *tenant = &items[index];
+  for (size_t i = 0; i < index; i++) {
+    if (strcmp(items[i].name, tenant->name) == 0) {
+      return BASE_FAIL(fault, BASE_BAD_INPUT, "tenant", "there are two tenants named %s", tenant->name);
+    }
+    for (size_t j = 0; j < items[i].host_count * tenant->host_count; j++) {
+      const char *host = tenant->hosts[j % tenant->host_count];
+      if (strcasecmp(items[i].hosts[j / tenant->host_count], host) != 0) continue;
+      return BASE_FAIL(fault, BASE_BAD_INPUT, "tenant", "the host %.200s belongs to %s and to %s", host, items[i].name,
+                       tenant->name);
+    }
+  }
+  return BASE_OK;
+}
+
+static const struct pop_tenant *find_name(const struct pop_tenant *items, size_t count, const char *name) {
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(items[i].name, name) == 0) return &items[i];
+  }
+  return NULL;
+}
+
+static enum base_result make_table(const struct pop_tenant *items, size_t count, struct pop_tenant_table **out,
+                                   struct base_fault *fault) {
+  if (count > POP_MAX_TENANTS) {
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "tenant", "there are %zu tenants; at most %d are possible", count,
+                     POP_MAX_TENANTS);
+  }
+  for (size_t i = 0; i < count; i++) {
+    enum base_result result = check_name(&items[i], fault);
+    if (result == BASE_OK) result = check_unique(items, i, fault);
+    if (result != BASE_OK) return result;
+  }
+  // One more than given, for the default.
+  struct pop_tenant_table *table = calloc(1, sizeof *table + (count + 1) * sizeof table->items[0]);
+  if (!table) return BASE_FAIL(fault, BASE_NO_MEMORY, "tenant", "no memory for %zu tenants", count);
+  if (count) memcpy(table->items, items, count * sizeof *items);
+  table->count = count;
+  table->fallback = find_name(table->items, count, DEFAULT_NAME);
+  if (!table->fallback) {
+    table->items[count] = (struct pop_tenant){.name = DEFAULT_NAME};
+    table->fallback = &table->items[count];
+    table->count++;
+  }
+  *out = table;
+  return BASE_OK;
+}
+
+enum base_result pop_tenants_init(struct pop_tenants *tenants, const struct pop_tenant *items, size_t count,
+                                  struct base_fault *fault) {
+  atomic_init(&tenants->current, NULL);
+  return pop_tenants_replace(tenants, items, count, fault);
+}
+
+void pop_tenants_finish(struct pop_tenants *tenants) {
+  struct pop_tenant_table *table = atomic_exchange(&tenants->current, NULL);
+  while (table) {
+    struct pop_tenant_table *older = table->older;
+    free(table);
+    table = older;
+  }
+}
+
+enum base_result pop_tenants_replace(struct pop_tenants *tenants, const struct pop_tenant *items, size_t count,
+                                     struct base_fault *fault) {
+  struct pop_tenant_table *table;
+  const enum base_result result = make_table(items, count, &table, fault);
+  if (result != BASE_OK) return result;
+  // Nobody but finish follows `older`, so it may be set after others see the table.
+  table->older = atomic_exchange(&tenants->current, table);
+  return BASE_OK;
+}
+
+const struct pop_tenant *pop_tenants_find(struct pop_tenants *tenants, struct base_span host) {
+  const struct pop_tenant_table *table = atomic_load_explicit(&tenants->current, memory_order_acquire);
+  for (size_t i = 0; i < table->count; i++) {
+    for (size_t j = 0; j < table->items[i].host_count; j++) {
+      if (base_span_is_nocase(host, table->items[i].hosts[j])) return &table->items[i];
+    }
+  }
+  return table->fallback;
+}

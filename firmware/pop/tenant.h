@@ -1,0 +1,25 @@
+// The tenants and their hosts, read without a lock by every request.
+#ifndef POP_TENANT_H
+#define POP_TENANT_H
+
+#include <stdatomic.h>
+
+#include "pop/pop.h"
+
+struct pop_tenant_table;
+
+// Tables that were replaced are kept until finish, so that a tenant found once stays valid.
+struct pop_tenants {
+  _Atomic(struct pop_tenant_table *) current;
+};
+
+enum base_result pop_tenants_init(struct pop_tenants *tenants, const struct pop_tenant *items, size_t count,
+                                  struct base_fault *fault) BASE_CHECKED;
+void pop_tenants_finish(struct pop_tenants *tenants);
+// Checks and takes a new set; on failure the old one stays.
+enum base_result pop_tenants_replace(struct pop_tenants *tenants, const struct pop_tenant *items, size_t count,
+                                     struct base_fault *fault) BASE_CHECKED;
+// The tenant that has this host (ASCII case-insensitive), else "default". Never NULL.
+const struct pop_tenant *pop_tenants_find(struct pop_tenants *tenants, struct base_span host);
+
+#endif

@@ -1,0 +1,54 @@
+// A finished variant in RAM, with its header fields written out once so that a hit costs two copies.
+#ifndef POP_VARIANT_H
+#define POP_VARIANT_H
+
+#include <stdatomic.h>
+
+#include "http/message.h"
+#include "original.h"
+#include "recipe/recipe.h"
+
+// How an URL wants a variant to be cached.
+struct pop_terms {
+  bool is_pinned;  // what the URL gives can never change
+  bool varies;     // the format was chosen by Accept
+};
+
+struct pop_variant_field {
+  const char *name;
+  uint32_t offset, bytes;  // in `text`
+};
+
+enum { POP_VARIANT_COMMON_FIELDS = 12 };
+
+// Ref-counted and immutable.
+struct pop_variant {
+  atomic_uint refs;
+  struct pop_original *original;
+  struct base_blob *blob;
+  char media_type[STORE_MAX_MEDIA_TYPE + 1];
+  struct integrity_digest digest;
+  struct base_buffer text;  // values of all fields below
+  size_t common_count;
+  struct pop_variant_field common[POP_VARIANT_COMMON_FIELDS];  // of a 200 from RAM
+  struct pop_variant_field pinned_life, open_life, vary, location;
+};
+
+// `digest` is the blob's. Takes references of its own. NULL when memory is short.
+struct pop_variant *pop_variant_create(struct pop_original *original, const struct recipe *pinned,
+                                       struct base_blob *blob, const char *media_type,
+                                       const struct integrity_digest *digest);
+struct pop_variant *pop_variant_ref(struct pop_variant *variant);
+void pop_variant_unref(struct pop_variant **variant);
+// What it costs in RAM.
+uint64_t pop_variant_bytes(const struct pop_variant *variant);
+
+// The reply to `request`: any status that conditions and ranges may ask for. `cache_status` is the field's whole
+// value; `server_timing` may be empty.
+void pop_variant_reply(const struct pop_variant *variant, const struct http_request *request, struct pop_terms terms,
+                       const char *cache_status, const char *server_timing, int64_t now_s, struct http_reply *reply);
+// The same for a hit in RAM, at little cost when the request is a plain GET.
+void pop_variant_reply_from_ram(const struct pop_variant *variant, const struct http_request *request,
+                                struct pop_terms terms, int64_t now_s, struct http_reply *reply);
+
+#endif

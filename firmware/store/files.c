@@ -1,0 +1,131 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "inside.h"
+
+enum { FOLDER_MODE = 0750, FILE_MODE = 0640, OPEN_FOLDER = O_RDONLY | O_DIRECTORY | O_CLOEXEC };
+
+enum base_result store_folder_sync(struct store *store, const char *path, struct base_fault *fault) {
+  int fd = openat(store->root_fd, path, OPEN_FOLDER);
+  if (fd < 0) return BASE_FAIL_ERRNO(fault, path, "cannot open the folder");
+  enum base_result result = BASE_OK;
+  if (fsync(fd) != 0) result = BASE_FAIL_ERRNO(fault, path, "cannot sync the folder");
+  base_fd_close(&fd);
+  return result;
+}
+
+enum base_result store_folder_make(struct store *store, const char *path, struct base_fault *fault) {
+  if (mkdirat(store->root_fd, path, FOLDER_MODE) != 0) {
+    return errno == EEXIST ? BASE_OK : BASE_FAIL_ERRNO(fault, path, "cannot make the folder");
+  }
+  char parent[STORE_PATH_BYTES] = ".";
+  const char *slash = strrchr(path, '/');
+  if (slash && !base_span_copy(base_span_of(path, (size_t)(slash - path)), parent, sizeof parent)) {
+    return BASE_FAIL(fault, BASE_INTERNAL, path, "the folder's name is too long");
+  }
+  return store_folder_sync(store, parent, fault);
+}
+
+static bool is_dot(const char *name) { return strcmp(name, ".") == 0 || strcmp(name, "..") == 0; }
+
+enum base_result store_folder_visit(struct store *store, const char *path,
+                                    enum base_result (*visit)(void *argument, const char *name, struct base_fault *fault),
+                                    void *argument, struct base_fault *fault) {
+  int fd = openat(store->root_fd, path, OPEN_FOLDER);
+  if (fd < 0 && errno == ENOENT) return BASE_OK;
+  if (fd < 0) return BASE_FAIL_ERRNO(fault, path, "cannot open the folder");
+  DIR *folder = fdopendir(fd);
+  if (!folder) {
+    const enum base_result result = BASE_FAIL_ERRNO(fault, path, "cannot read the folder");
+    base_fd_close(&fd);
+    return result;
+  }
+  enum base_result result = BASE_OK;
+  while (result == BASE_OK) {
+    errno = 0;
+    const struct dirent *item = readdir(folder);
+    if (!item) {
+      if (errno != 0) result = BASE_FAIL_ERRNO(fault, path, "cannot read the folder");
+      break;
+    }
+    if (!is_dot(item->d_name)) result = visit(argument, item->d_name, fault);
+  }
+  closedir(folder);
+  return result;
+}
+
+enum base_result store_temporary_create(struct store *store, struct store_path *path, int *out_fd,
+                                        struct base_fault *fault) {
+  *path = store_path_temporary(atomic_fetch_add(&store->next_temporary, 1));
+  const int fd = openat(store->root_fd, path->text, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
+  if (fd < 0) return BASE_FAIL_ERRNO(fault, path->text, "cannot create the file");
+  *out_fd = fd;
+  return BASE_OK;
+}
+
+enum base_result store_temporary_write(struct store *store, struct base_span head, struct base_span body, bool is_durable,
+                                       struct store_path *path, struct base_fault *fault) {
+  int fd = -1;
+  enum base_result result = store_temporary_create(store, path, &fd, fault);
+  if (result != BASE_OK) return result;
+  result = base_fd_write_all(fd, head, fault);
+  if (result == BASE_OK) result = base_fd_write_all(fd, body, fault);
+  if (result == BASE_OK && is_durable && fsync(fd) != 0) {
+    result = BASE_FAIL_ERRNO(fault, path->text, "cannot sync the file");
+  }
+  base_fd_close(&fd);
+  if (result != BASE_OK) unlinkat(store->root_fd, path->text, 0);
+  return result;
+}
+
+enum base_result store_file_rename(struct store *store, const char *from, const char *to, struct base_fault *fault) {
+  if (renameat(store->root_fd, from, store->root_fd, to) == 0) return BASE_OK;
+  return BASE_FAIL_ERRNO(fault, to, "cannot rename into place");
+}
+
+enum base_result store_file_remove(struct store *store, const char *path, struct base_fault *fault) {
+  if (unlinkat(store->root_fd, path, 0) == 0 || errno == ENOENT) return BASE_OK;
+  return BASE_FAIL_ERRNO(fault, path, "cannot remove the file");
+}
+
+bool store_file_size(struct store *store, const char *path, uint64_t *bytes) {
+  struct stat info;
+  if (fstatat(store->root_fd, path, &info, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(info.st_mode)) return false;
+  *bytes = (uint64_t)info.st_size;
+  return true;
+}
+
+uint64_t store_free_bytes(struct store *store) {
+  struct statvfs info;
+  if (fstatvfs(store->root_fd, &info) != 0) return 0;
+  return (uint64_t)info.f_bavail * info.f_frsize;
+}
+
+enum base_result store_record_open(struct store *store, const char *path, struct store_record_file *file,
+                                   struct base_fault *fault) {
+  file->fd = openat(store->root_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (file->fd < 0) return BASE_FAIL_ERRNO(fault, path, "cannot open the record");
+  enum base_result result;
+  struct stat info;
+  if (fstat(file->fd, &info) != 0) {
+    result = BASE_FAIL_ERRNO(fault, path, "cannot examine the record");
+  } else if (!S_ISREG(info.st_mode)) {
+    result = BASE_FAIL(fault, BASE_CORRUPT, path, "the record is not a regular file");
+  } else {
+    file->file_bytes = (uint64_t)info.st_size;
+    const size_t front_bytes = file->file_bytes < sizeof file->front ? (size_t)file->file_bytes : sizeof file->front;
+    result = base_fd_pread_all(file->fd, file->front, front_bytes, 0, fault);
+    if (result == BASE_OK) {
+      result = store_record_read_head(base_span_of(file->front, front_bytes), file->file_bytes, &file->record,
+                                      &file->body_offset, fault);
+    }
+  }
+  if (result != BASE_OK) base_fd_close(&file->fd);
+  return result;
+}

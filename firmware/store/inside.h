@@ -1,0 +1,129 @@
+// What the files of this room share: the store itself, its locks, and file operations under its root.
+//
+// Locks, in the order they are taken: one of `original_locks`, one of `variant_locks`, then the leaves (pending, index,
+// doomed, the tier's own). No lock is held while an upload's bytes are written or synced.
+#ifndef STORE_INSIDE_H
+#define STORE_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+
+#include "index.h"
+#include "paths.h"
+#include "pending.h"
+#include "store/record.h"
+#include "store/store.h"
+
+enum { STORE_LOCKS = 64 };
+
+#define STORE_ROOM "store"
+
+// A variant known to the disk tier; the tier's value.
+struct store_variant_entry {
+  struct cache_key key;
+  struct store_variant_entry *next;  // in the list of the doomed
+};
+
+struct store_meters {
+  struct base_metric *originals, *original_bytes, *variants, *variant_bytes;
+  struct base_metric *uploads_new, *uploads_known, *uploads_failed, *deletes;
+  struct base_metric *variant_hits, *variant_misses, *variant_puts, *variant_evictions;
+  struct base_metric *damaged, *unknown, *orphans, *no_space;
+  struct base_histogram *commit_seconds;
+};
+
+struct store {
+  struct store_config config;  // config.root is a copy
+  int root_fd;
+  int lock_fd;
+  struct store_index *index;
+  struct cache_lru *tier;
+  struct store_pending *pending;
+  // Serialise what happens to one original (its bytes, sidecars and variants) and to one variant's file.
+  pthread_mutex_t original_locks[STORE_LOCKS];
+  pthread_mutex_t variant_locks[STORE_LOCKS];
+  pthread_mutex_t doomed_lock;
+  struct store_variant_entry *doomed;  // out of the tier, files still to be removed
+  atomic_uint_fast64_t next_temporary;
+  atomic_uint_fast64_t next_use;  // ever growing; orders variants by last use
+  atomic_uint_fast64_t reserved_bytes;
+  atomic_uint_fast64_t originals, original_bytes;
+  atomic_uint uploads;            // open ones
+  atomic_bool is_index_behind;    // the index missed something: the next open must look at the records
+  struct store_meters meters;
+};
+
+static inline pthread_mutex_t *store_original_lock(struct store *store, const struct integrity_digest *id) {
+  return &store->original_locks[id->bytes[0] % STORE_LOCKS];
+}
+static inline pthread_mutex_t *store_variant_lock(struct store *store, const struct cache_key *key) {
+  return &store->variant_locks[key->bytes[0] % STORE_LOCKS];
+}
+
+// --- files.c: under the root ---
+// Makes a folder in an existing one; durable. Fine when it is there.
+enum base_result store_folder_make(struct store *store, const char *path, struct base_fault *fault) BASE_CHECKED;
+enum base_result store_folder_sync(struct store *store, const char *path, struct base_fault *fault) BASE_CHECKED;
+// Calls `visit` with every name but "." and ".."; a missing folder is an empty one. `visit` may remove the file.
+enum base_result store_folder_visit(struct store *store, const char *path,
+                                    enum base_result (*visit)(void *argument, const char *name, struct base_fault *fault),
+                                    void *argument, struct base_fault *fault) BASE_CHECKED;
+// A new file in tmp/, open for reading and writing.
+enum base_result store_temporary_create(struct store *store, struct store_path *path, int *out_fd,
+                                        struct base_fault *fault) BASE_CHECKED;
+// A new file in tmp/ with this content; synced when `is_durable`. Nothing is left behind on failure.
+enum base_result store_temporary_write(struct store *store, struct base_span head, struct base_span body, bool is_durable,
+                                       struct store_path *path, struct base_fault *fault) BASE_CHECKED;
+enum base_result store_file_rename(struct store *store, const char *from, const char *to, struct base_fault *fault)
+    BASE_CHECKED;
+// Fine when it is not there.
+enum base_result store_file_remove(struct store *store, const char *path, struct base_fault *fault) BASE_CHECKED;
+// False when there is no regular file of that name.
+bool store_file_size(struct store *store, const char *path, uint64_t *bytes) BASE_CHECKED;
+uint64_t store_free_bytes(struct store *store);
+
+// A record's file, opened, with its head believed. Holds `front`, which the record's metadata points into.
+struct store_record_file {
+  int fd;
+  uint64_t file_bytes, body_offset;
+  struct store_record record;
+  uint8_t front[STORE_RECORD_HEAD_BYTES + STORE_RECORD_MAX_META];
+};
+// BASE_NOT_FOUND, BASE_CORRUPT, BASE_UNSUPPORTED. `file` needs closing after BASE_OK only.
+enum base_result store_record_open(struct store *store, const char *path, struct store_record_file *file,
+                                   struct base_fault *fault) BASE_CHECKED;
+
+// --- original.c ---
+// Reads and checks a sidecar against its name, and that the bytes are there in full.
+enum base_result store_sidecar_read(struct store *store, const char *tenant, const struct integrity_digest *id,
+                                    struct store_original *out, struct base_fault *fault) BASE_CHECKED;
+// Makes the synced file `temporary` the bytes of `original` (complete but for what is known already) and its record.
+enum base_result store_original_adopt(struct store *store, const char *temporary, struct store_original *original,
+                                      bool *is_new, struct base_fault *fault) BASE_CHECKED;
+
+// --- variant.c ---
+enum base_result store_tier_create(struct store *store, struct base_fault *fault) BASE_CHECKED;
+// Fills the tier from the index, coldest first.
+enum base_result store_tier_load(struct store *store, struct base_fault *fault) BASE_CHECKED;
+void store_tier_destroy(struct store *store);
+// Removes all variants of a tenant's original. Its original lock is held; call store_variants_bury afterwards.
+enum base_result store_variants_remove(struct store *store, const char *tenant, const struct integrity_digest *original,
+                                       struct base_fault *fault) BASE_CHECKED;
+// Unlinks the files of what left the tier. No lock may be held.
+void store_variants_bury(struct store *store);
+
+// --- scan.c ---
+// Brings the index up to date with the records and removes orphans. Nobody else uses the store yet.
+enum base_result store_scan(struct store *store, void (*progress)(void *argument, uint64_t done), void *argument,
+                            struct store_reindex_report *out, struct base_fault *fault) BASE_CHECKED;
+
+// --- pending.c, over the store ---
+// Queues an index change; a change that can not be queued or written leaves the index behind.
+void store_pend(struct store *store, enum store_change change, const struct cache_key *key,
+                const struct store_variant *variant, uint64_t file_bytes);
+// Writes the queue when it is long. No original or variant lock should be held.
+void store_pend_flush_if_long(struct store *store);
+enum base_result store_pend_flush(struct store *store, struct base_fault *fault) BASE_CHECKED;
+
+#endif

@@ -1,0 +1,101 @@
+#include "paths.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SHARD_CHARS = 2, LOW_BITS = 4 };
+
+static const char record_suffix[] = ".rec";
+
+bool store_tenant_is_valid(const char *tenant) {
+  const size_t length = strnlen(tenant, STORE_MAX_TENANT + 1);
+  if (length == 0 || length > STORE_MAX_TENANT) return false;
+  return strspn(tenant, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
+}
+
+struct integrity_digest store_digest_of_key(const struct cache_key *key) {
+  struct integrity_digest digest;
+  _Static_assert(sizeof digest.bytes == sizeof key->bytes, "a key is a digest");
+  memcpy(digest.bytes, key->bytes, sizeof digest.bytes);
+  return digest;
+}
+
+static struct store_path path_of(const char *folder, const struct integrity_digest *digest, const char *middle,
+                                 const char *suffix) {
+  char text[BASE_DIGEST_BASE64URL_CHARS + 1];
+  integrity_digest_text(digest, text);
+  struct store_path path;
+  const int length =
+      snprintf(path.text, sizeof path.text, "%s/%.*s/%s%s%s", folder, SHARD_CHARS, text, text, middle, suffix);
+  BASE_ASSERT(length > 0 && (size_t)length < sizeof path.text);
+  return path;
+}
+
+struct store_path store_path_original(const struct integrity_digest *id) { return path_of(STORE_ORIGINALS, id, "", ""); }
+
+struct store_path store_path_sidecar(const struct integrity_digest *id, const char *tenant) {
+  BASE_ASSERT(store_tenant_is_valid(tenant));
+  char middle[STORE_MAX_TENANT + 2];
+  snprintf(middle, sizeof middle, ".%s", tenant);
+  return path_of(STORE_ORIGINALS, id, middle, record_suffix);
+}
+
+struct store_path store_path_variant(const struct cache_key *key) {
+  const struct integrity_digest digest = store_digest_of_key(key);
+  return path_of(STORE_VARIANTS, &digest, "", record_suffix);
+}
+
+struct store_path store_path_temporary(uint64_t number) {
+  struct store_path path;
+  snprintf(path.text, sizeof path.text, STORE_TEMPORARY "/%" PRIu64, number);
+  return path;
+}
+
+struct store_path store_path_shard(const char *folder, const struct integrity_digest *digest) {
+  char text[BASE_DIGEST_BASE64URL_CHARS + 1];
+  integrity_digest_text(digest, text);
+  struct store_path path;
+  snprintf(path.text, sizeof path.text, "%s/%.*s", folder, SHARD_CHARS, text);
+  return path;
+}
+
+struct store_path store_path_shard_number(const char *folder, unsigned shard, struct integrity_digest *first,
+                                          struct integrity_digest *last) {
+  enum { LOW_MASK = (1 << LOW_BITS) - 1 };
+  BASE_ASSERT(shard < STORE_SHARDS);
+  memset(first->bytes, 0x00, sizeof first->bytes);
+  memset(last->bytes, 0xff, sizeof last->bytes);
+  first->bytes[0] = last->bytes[0] = (uint8_t)(shard >> LOW_BITS);
+  first->bytes[1] = (uint8_t)((shard & LOW_MASK) << LOW_BITS);
+  last->bytes[1] = (uint8_t)(first->bytes[1] | LOW_MASK);
+  return store_path_shard(folder, first);
+}
+
+bool store_name_is_original(const char *name, struct integrity_digest *id) {
+  return integrity_digest_parse(base_span_text(name), id);
+}
+
+// Cuts the record suffix off the end.
+static bool cut_suffix(struct base_span *name) {
+  const size_t suffix_bytes = sizeof record_suffix - 1;
+  if (name->bytes < suffix_bytes) return false;
+  if (memcmp(name->data + name->bytes - suffix_bytes, record_suffix, suffix_bytes) != 0) return false;
+  name->bytes -= suffix_bytes;
+  return true;
+}
+
+bool store_name_is_sidecar(const char *name, struct integrity_digest *id, char tenant[STORE_MAX_TENANT + 1]) {
+  struct base_span rest = base_span_text(name);
+  if (!cut_suffix(&rest)) return false;
+  if (!integrity_digest_parse(base_span_cut(&rest, '.'), id)) return false;
+  return base_span_copy(rest, tenant, STORE_MAX_TENANT + 1) && store_tenant_is_valid(tenant);
+}
+
+bool store_name_is_variant(const char *name, struct cache_key *key) {
+  struct base_span rest = base_span_text(name);
+  struct integrity_digest digest;
+  if (!cut_suffix(&rest) || !integrity_digest_parse(rest, &digest)) return false;
+  memcpy(key->bytes, digest.bytes, sizeof key->bytes);
+  return true;
+}

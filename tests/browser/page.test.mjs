@@ -1,0 +1,106 @@
+// The console's page in a real Chromium: log in, drop photos, see variants, copy srcset, delete.
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { chromium } from 'playwright-core';
+import { build, photos, startBox } from '../system/box.mjs';
+
+describe('the page', () => {
+  let box, browser, page, profile;
+  const failures = [];
+  before(async () => {
+    box = await startBox({ tls: true });
+    profile = mkdtempSync(join(tmpdir(), 'pixpop-chromium-'));
+    browser = await chromium.launchPersistentContext(profile, {
+      executablePath: '/usr/bin/chromium',
+      ignoreHTTPSErrors: true,
+      viewport: { width: 1100, height: 900 },
+      permissions: ['clipboard-read', 'clipboard-write'],
+      args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    });
+    page = await browser.newPage();
+    page.on('pageerror', (error) => failures.push(error.message));
+    page.on('console', (message) => { if (message.type() === 'error') failures.push(`${message.text()} ${message.location().url}`); });
+    mkdirSync(join(build, 'screenshots'), { recursive: true });
+  });
+  after(async () => {
+    await browser?.close();
+    rmSync(profile, { recursive: true, force: true });
+    await box.finish();
+  });
+  const shot = (name) => page.screenshot({ path: join(build, 'screenshots', `${name}.png`), fullPage: true });
+
+  it('refuses_a_wrong_token_with_a_clear_text', async () => {
+    await page.goto(`${box.console}/`);
+    await page.getByLabel('Token').fill('wrong');
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.locator('#log-in-error:not(:empty)').waitFor();
+    await shot('1-log-in');
+    failures.length = 0; // the browser logs the 401s
+  });
+
+  it('logs_in_with_the_token', async () => {
+    await page.getByLabel('Token').fill(box.token);
+    await page.getByRole('button', { name: 'Log in' }).click();
+    await page.locator('#workspace').waitFor({ state: 'visible' });
+    assert.match(await page.locator('#empty').innerText(), /Nothing stored/);
+  });
+
+  it('uploads_photos_and_shows_their_variants_with_sizes', async () => {
+    const notAPhoto = join(profile, 'notes.jpg');
+    writeFileSync(notAPhoto, 'not a picture');
+    await page.locator('#files').setInputFiles([...photos(3), notAPhoto]);
+    await page.locator('#uploads .error').waitFor({ timeout: 60000 });
+    assert.match(await page.locator('#uploads li:has(.error)').innerText(), /notes\.jpg/);
+    failures.length = 0; // the browser logs the 415
+    await page.locator('article.original').nth(2).waitFor({ timeout: 60000 });
+    await page.waitForFunction(() => {
+      const sizes = [...document.querySelectorAll('.variants .size')];
+      return sizes.length >= 9 && sizes.every((one) => /\d [KM]?B$/.test(one.textContent));
+    }, null, { timeout: 120000 });
+    await page.waitForFunction(() => [...document.querySelectorAll('.preview img')].every((img) => img.complete && img.naturalWidth === 480), null, { timeout: 60000 });
+    await shot('2-originals');
+    assert.deepEqual(failures, []);
+  });
+
+  it('offers_a_srcset_whose_urls_work', async () => {
+    const card = page.locator('article.original').first();
+    const srcset = await card.locator('textarea').inputValue();
+    const entries = srcset.split(',\n').map((entry) => entry.split(' '));
+    assert.ok(entries.length >= 3);
+    for (const [url, width] of entries) {
+      const reply = await fetch(url);
+      assert.equal(reply.status, 200);
+      assert.match(reply.headers.get('cache-control'), /immutable/);
+      assert.match(width, /^\d+w$/);
+    }
+    await card.getByRole('button', { name: 'Copy srcset' }).click();
+    await card.getByRole('button', { name: 'Copied' }).waitFor();
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), srcset);
+  });
+
+  it('stays_logged_in_over_a_reload_and_deletes', async () => {
+    await page.reload();
+    await page.locator('article.original').nth(2).waitFor();
+    page.once('dialog', (dialog) => dialog.accept());
+    await page.locator('article.original').first().getByRole('button', { name: 'Delete' }).click();
+    await page.waitForFunction(() => document.querySelectorAll('article.original').length === 2);
+    assert.equal((await box.api('/api/v1/originals')).json.items.length, 2);
+  });
+
+  it('fits_a_phone', async () => {
+    await page.setViewportSize({ width: 390, height: 800 });
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    assert.ok(overflow <= 0, `${overflow} px too wide`);
+    await shot('3-phone');
+  });
+
+  it('logs_out', async () => {
+    await page.getByRole('button', { name: 'Log out' }).click();
+    await page.getByLabel('Token').waitFor({ state: 'visible' });
+    await page.reload();
+    await page.getByLabel('Token').waitFor({ state: 'visible' });
+  });
+});

@@ -1,0 +1,161 @@
+// A real pixpopd for one test file: started on loopback with ports the kernel chooses and a temporary data folder.
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const root = new URL('../..', import.meta.url).pathname;
+export const build = process.env.PIXPOP_BUILD ?? join(root, 'build/dev');
+export const bin = join(build, 'bin');
+export const photoFolder = '/usr/share/backgrounds';
+
+// Address-space limits and AddressSanitizer's shadow do not go together.
+const isSanitized = /\b(asan|tsan)$/.test(build);
+export const baseSettings = isSanitized ? ['decoder.memory=0'] : [];
+const startSeconds = isSanitized ? 90 : 30;
+
+export function photos(count) {
+  const names = readdirSync(photoFolder).filter((name) => name.endsWith('.jpg')).sort();
+  if (names.length < count) throw new Error(`only ${names.length} photographs in ${photoFolder}`);
+  return names.slice(0, count).map((name) => join(photoFolder, name));
+}
+
+export const sha256 = (bytes) => createHash('sha256').update(bytes).digest();
+export const idOf = (bytes) => sha256(bytes).toString('base64url');
+
+export class Box {
+  constructor(options) {
+    this.options = options;
+    this.ownsData = !options.data;
+    this.data = options.data ?? mkdtempSync(join(tmpdir(), 'pixpop-test-'));
+    this.token = options.token;
+    this.log = '';
+  }
+
+  async start() {
+    const settings = [
+      'console.listen=127.0.0.1:0', 'delivery.listen=127.0.0.1:0', `console.tls=${this.options.tls ? 'on' : 'off'}`,
+      ...baseSettings, ...(this.options.settings ?? []),
+    ];
+    const args = ['--data', this.data, ...settings.flatMap((setting) => ['--set', setting]), ...(this.options.args ?? [])];
+    if (this.options.config) args.unshift('--config', this.options.config);
+    this.child = spawn(join(bin, 'pixpopd'), args, {
+      stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...this.options.env },
+    });
+    this.exited = once(this.child, 'exit').then(([code, signal]) => ({ code, signal }));
+    this.child.stderr.on('data', (chunk) => { this.log += chunk; });
+    let text = '';
+    await new Promise((ready, fail) => {
+      const timer = setTimeout(() => fail(new Error(`pixpopd is not ready after ${startSeconds} s: ${text}${this.log}`)), startSeconds * 1000);
+      this.exited.then(({ code, signal }) => fail(new Error(`pixpopd ended (${code ?? signal}): ${this.log}`)));
+      this.child.stdout.on('data', (chunk) => {
+        text += chunk;
+        if (!/^ {2}data /m.test(text)) return;
+        clearTimeout(timer);
+        setTimeout(ready, 100);
+      });
+    });
+    const field = (name) => text.match(new RegExp(`^  ${name} +(.*)$`, 'm'))?.[1];
+    this.console = field('console').replace(/\/$/, '');
+    this.delivery = field('delivery').replace(/\/i\/$/, '');
+    this.fingerprint = field('fingerprint');
+    this.token = field('token') ?? this.token;
+    this.output = text;
+    return this;
+  }
+
+  get deliveryPort() { return Number(new URL(this.delivery).port); }
+  get consolePort() { return Number(new URL(this.console).port); }
+  get bearer() { return { authorization: `Bearer ${this.token}` }; }
+
+  // Sends a signal and resolves with {code, signal}; fails when the box does not end.
+  async stop(signal = 'SIGTERM') {
+    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
+    const timer = setTimeout(() => this.child.kill('SIGABRT'), 60000);
+    const outcome = await this.exited;
+    clearTimeout(timer);
+    return outcome;
+  }
+
+  async restart(signal) {
+    await this.stop(signal);
+    return this.start();
+  }
+
+  // For after(): a clean end, without sanitizer or validation findings.
+  async finish() {
+    const { code, signal } = await this.stop();
+    if (this.ownsData) rmSync(this.data, { recursive: true, force: true });
+    if (code !== 0) throw new Error(`pixpopd ended with ${code ?? signal}:\n${this.log}`);
+    if (/ERROR: (Address|Leak|Thread)Sanitizer|runtime error:/.test(this.log)) throw new Error(this.log);
+  }
+
+  async upload(bytes, name = 'photo.jpg') {
+    const reply = await request(`${this.console}/api/v1/originals?name=${encodeURIComponent(name)}`, {
+      method: 'POST', body: bytes, headers: { ...this.bearer, 'content-type': 'application/octet-stream' },
+    });
+    return reply;
+  }
+
+  // Uploads a file that must be accepted; returns its id.
+  async put(bytes, name) {
+    const reply = await this.upload(bytes, name);
+    if (reply.status !== 201) throw new Error(`upload: status ${reply.status} ${reply.body}`);
+    return reply.json[0].id;
+  }
+
+  get(path, options) { return request(this.delivery + path, options); }
+  api(path, options = {}) {
+    return request(this.console + path, { ...options, headers: { ...this.bearer, ...options.headers } });
+  }
+}
+
+export const startBox = (options = {}) => new Box(options).start();
+
+// One HTTP request; resolves with {status, headers, body, json}. Certificates are not checked: tests that care pin them.
+export function request(url, { method = 'GET', headers = {}, body, agent = false } = {}) {
+  return new Promise((done, fail) => {
+    const client = url.startsWith('https:') ? https : http;
+    const outgoing = client.request(url, { method, headers, agent, rejectUnauthorized: false }, (response) => {
+      const chunks = [];
+      response.on('data', (chunk) => chunks.push(chunk));
+      response.on('error', fail);
+      response.on('end', () => {
+        const bytes = Buffer.concat(chunks);
+        const isJson = /json/.test(response.headers['content-type'] ?? '');
+        done({
+          status: response.statusCode, headers: response.headers, body: bytes,
+          json: isJson && bytes.length > 0 ? JSON.parse(bytes) : undefined,
+        });
+      });
+    });
+    outgoing.on('error', fail);
+    outgoing.end(body);
+  });
+}
+
+// Sends raw bytes to a port and resolves with everything that came back until the server closed (or `ms` passed).
+export function raw(port, bytes, { ms = 5000, end = false } = {}) {
+  return new Promise((done, fail) => {
+    const socket = net.connect(port, '127.0.0.1');
+    let text = '';
+    const timer = setTimeout(() => socket.destroy(), ms);
+    socket.on('connect', () => { socket.write(bytes); if (end) socket.end(); });
+    socket.on('data', (chunk) => { text += chunk.toString('latin1'); });
+    socket.on('error', (error) => { if (error.code !== 'ECONNRESET' && error.code !== 'EPIPE') fail(error); });
+    socket.on('close', () => { clearTimeout(timer); done(text); });
+  });
+}
+
+export function metric(text, name, labels = '') {
+  const line = text.split('\n').find((one) => one.startsWith(labels ? `${name}{${labels}}` : `${name} `));
+  return line === undefined ? undefined : Number(line.split(' ').at(-1));
+}
+
+export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+export const readPhoto = (index = 0) => readFileSync(photos(index + 1)[index]);

@@ -1,0 +1,96 @@
+// The pixpop command line against a real box over TLS.
+import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { bin, idOf, photos, readPhoto, sha256, startBox } from './box.mjs';
+
+describe('pixpop', () => {
+  let box, folder;
+  before(async () => {
+    box = await startBox({ tls: true });
+    folder = mkdtempSync(join(tmpdir(), 'pixpop-out-'));
+  });
+  after(async () => {
+    rmSync(folder, { recursive: true });
+    await box.finish();
+  });
+
+  // Asynchronous, because the box's pipes are read by this process.
+  const pixpop = (args, env = {}) => new Promise((done) => {
+    execFile(join(bin, 'pixpop'), args, {
+      encoding: 'utf8',
+      env: { ...process.env, PIXPOP_CONSOLE: box.console, PIXPOP_DELIVERY: box.delivery, PIXPOP_TOKEN: box.token, PIXPOP_FINGERPRINT: box.fingerprint, ...env },
+    }, (error, stdout, stderr) => done({ status: error ? error.code : 0, stdout, stderr }));
+  });
+
+  it('prints_help_for_every_command', async () => {
+    const help = await pixpop(['--help']);
+    assert.equal(help.status, 0);
+    for (const command of ['put', 'get', 'url', 'ls', 'rm', 'status', 'reindex']) {
+      assert.match(help.stdout, new RegExp(`\\b${command}\\b`));
+      const page = await pixpop([command, '--help']);
+      assert.equal(page.status, 0, command);
+      assert.ok(page.stdout.length > 200, command);
+    }
+    assert.equal((await pixpop(['bogus'])).status, 2);
+    assert.equal((await pixpop([])).status, 2);
+  });
+
+  it('uploads_files_and_names_the_one_that_failed', async () => {
+    const files = photos(2);
+    const outcome = await pixpop(['put', files[0], '/etc/hostname', '/nonexistent.jpg', files[1]]);
+    assert.equal(outcome.status, 1);
+    assert.match(outcome.stderr, /hostname/);
+    assert.match(outcome.stderr, /nonexistent/);
+    for (const file of files) assert.ok(outcome.stdout.includes(idOf(readFileSync(file))));
+  });
+
+  it('fetches_a_variant_and_checks_its_digest', async () => {
+    const id = idOf(readPhoto());
+    const path = join(folder, 'a.webp');
+    const outcome = await pixpop(['get', id, 'w=300', 'fm=webp', '-o', path]);
+    assert.equal(outcome.status, 0, outcome.stderr);
+    const direct = await box.get(`/i/${id}?w=300&fm=webp`);
+    assert.deepEqual(sha256(readFileSync(path)), sha256(direct.body));
+    const missing = await pixpop(['get', 'A'.repeat(43), '-o', join(folder, 'b')]);
+    assert.equal(missing.status, 1);
+    assert.match(missing.stderr, /404|not found|Not Found/);
+    assert.ok(!existsSync(join(folder, 'b')));
+  });
+
+  it('prints_urls_lists_and_status', async () => {
+    const id = idOf(readPhoto());
+    assert.equal((await pixpop(['url', id, 'w=300'])).stdout.trim(), `${box.delivery}/i/${id}?w=300`);
+    assert.ok((await pixpop(['ls'])).stdout.includes(id));
+    assert.ok(JSON.parse((await pixpop(['ls', '--json'])).stdout));
+    assert.match((await pixpop(['status'])).stdout, /originals/);
+  });
+
+  it('shows_the_fingerprint_of_a_certificate_it_does_not_trust', async () => {
+    const outcome = await pixpop(['ls'], { PIXPOP_FINGERPRINT: '' });
+    assert.equal(outcome.status, 1);
+    assert.ok(outcome.stderr.includes(box.fingerprint), outcome.stderr);
+  });
+
+  it('says_what_is_wrong_with_the_token', async () => {
+    const outcome = await pixpop(['ls'], { PIXPOP_TOKEN: 'wrong' });
+    assert.equal(outcome.status, 1);
+    assert.match(outcome.stderr, /token|nauthorized/i);
+  });
+
+  it('removes_originals', async () => {
+    const id = idOf(readPhoto(1));
+    assert.equal((await pixpop(['rm', id])).status, 0);
+    assert.equal((await pixpop(['rm', id])).status, 1);
+    assert.equal((await box.get(`/i/${id}?w=64`)).status, 404);
+  });
+
+  it('refuses_to_reindex_under_a_running_box', () => {
+    const outcome = spawnSync(join(bin, 'pixpop'), ['reindex', '--data', box.data], { encoding: 'utf8' });
+    assert.equal(outcome.status, 1);
+    assert.match(outcome.stderr, /in use|open|running/i);
+  });
+});

@@ -1,0 +1,69 @@
+// The console's API as the page uses it: session cookie, CSRF header, problem+json.
+
+let csrf = '';
+
+export class Problem extends Error {
+  constructor(status, body) {
+    super([body?.title, body?.detail].filter(Boolean).join(': ') || `The box answered with status ${status}`);
+    this.status = status;
+  }
+}
+
+async function call(method, path, body) {
+  const headers = {};
+  if (method !== 'GET') headers['X-CSRF-Token'] = csrf;
+  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  let response;
+  try {
+    response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  } catch {
+    throw new Problem(0, { detail: 'The box can not be reached' });
+  }
+  const content = response.status === 204 ? null : await response.json().catch(() => null);
+  if (!response.ok) throw new Problem(response.status, content);
+  return content;
+}
+
+// True when a session from an earlier visit is still good.
+export async function resumeSession() {
+  try {
+    const session = await call('GET', '/api/v1/session');
+    csrf = session.csrf ?? '';
+    return Boolean(csrf);
+  } catch (problem) {
+    if (problem.status === 401) return false;
+    throw problem;
+  }
+}
+
+export async function logIn(token) {
+  csrf = (await call('POST', '/api/v1/session', { token })).csrf;
+}
+
+export async function logOut() {
+  await call('DELETE', '/api/v1/session');
+  csrf = '';
+}
+
+export const getStatus = () => call('GET', '/api/v1/status');
+export const listOriginals = (after) =>
+  call('GET', `/api/v1/originals?limit=24${after ? `&after=${encodeURIComponent(after)}` : ''}`);
+export const deleteOriginal = (id) => call('DELETE', `/api/v1/originals/${id}`);
+
+// XMLHttpRequest, because fetch tells nothing about how much has been sent. Resolves with the stored original.
+export function uploadFile(file, onProgress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open('POST', `/api/v1/originals?name=${encodeURIComponent(file.name)}`);
+    request.setRequestHeader('X-CSRF-Token', csrf);
+    request.setRequestHeader('Content-Type', 'application/octet-stream');
+    request.responseType = 'json';
+    request.upload.addEventListener('progress', (event) => onProgress(event.loaded / Math.max(event.total, 1)));
+    request.addEventListener('load', () => {
+      if (request.status === 201) resolve(request.response[0]);
+      else reject(new Problem(request.status, request.response));
+    });
+    request.addEventListener('error', () => reject(new Problem(0, { detail: 'The connection broke' })));
+    request.send(file);
+  });
+}

@@ -1,0 +1,83 @@
+// The page: log in, drop photos, see each original with its variants.
+import { getStatus, listOriginals, logIn, logOut, resumeSession } from './api.js';
+import { bytesText } from './format.js';
+import { originalCard } from './original.js';
+import { startUploads } from './uploads.js';
+
+const at = (id) => document.getElementById(id);
+let deliveryUrl = '';
+let nextPage = null;
+
+async function showStatus() {
+  const status = await getStatus();
+  deliveryUrl = status.delivery_url || location.origin;
+  at('box-line').textContent =
+    `${status.store.originals} originals (${bytesText(status.store.original_bytes)}), ` +
+    `${status.store.variants} variants (${bytesText(status.store.variant_bytes)}) · ${status.device}`;
+}
+
+function addOriginal(original, first) {
+  const old = document.querySelector(`[data-id="${CSS.escape(original.id)}"]`);
+  old?.remove();
+  const card = originalCard(original, deliveryUrl, refreshNotes);
+  if (first) at('originals').prepend(card);
+  else at('originals').append(card);
+  refreshNotes();
+}
+
+function refreshNotes() {
+  at('empty').hidden = at('originals').childElementCount > 0;
+  showStatus().catch(() => {});
+}
+
+async function showMore() {
+  const page = await listOriginals(nextPage);
+  for (const original of page.items) addOriginal(original, false);
+  nextPage = page.next ?? null;
+  at('more').hidden = !nextPage;
+  refreshNotes();
+}
+
+async function enter() {
+  at('log-in').hidden = true;
+  at('workspace').hidden = false;
+  at('log-out').hidden = false;
+  await showStatus();
+  await showMore();
+}
+
+function leave() {
+  at('originals').replaceChildren();
+  at('workspace').hidden = true;
+  at('log-out').hidden = true;
+  at('box-line').textContent = '';
+  at('log-in').hidden = false;
+  at('token').focus();
+}
+
+at('log-in').addEventListener('submit', async (event) => {
+  event.preventDefault();
+  at('log-in-error').textContent = '';
+  try {
+    await logIn(at('token').value.trim());
+    at('token').value = '';
+    await enter();
+  } catch (problem) {
+    at('log-in-error').textContent = problem.message;
+  }
+});
+
+at('log-out').addEventListener('click', async () => {
+  await logOut().catch(() => {});
+  leave();
+});
+at('more').addEventListener('click', showMore);
+
+startUploads({
+  zone: at('drop'), input: at('files'), list: at('uploads'), onStored: (original) => addOriginal(original, true),
+});
+
+resumeSession().then((isIn) => (isIn ? enter() : leave())).catch((problem) => {
+  leave();
+  at('log-in-error').textContent = problem.message;
+});

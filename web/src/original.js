@@ -1,0 +1,95 @@
+// One original as a card: preview, facts, its variants at a few widths with their sizes, and a srcset to copy.
+import { deleteOriginal } from './api.js';
+import { bytesText, element } from './format.js';
+
+const ladder = [320, 640, 960, 1280, 1920];
+
+function uprightSize(original) {
+  return original.orientation >= 5
+    ? { width: original.height, height: original.width }
+    : { width: original.width, height: original.height };
+}
+
+function widthsFor(width) {
+  const fitting = ladder.filter((step) => step <= width);
+  return fitting.length > 0 ? fitting : [width];
+}
+
+const query = (width) => `w=${width}&dpr=1&fm=webp&q=80`;
+
+function srcsetOf(original, deliveryUrl, widths) {
+  return widths.map((width) => `${deliveryUrl}/i/${original.id}?${query(width)} ${width}w`).join(',\n');
+}
+
+// Asks for one width and shows its size; the first request makes the variant.
+async function showVariant(cell, original, width) {
+  const started = performance.now();
+  try {
+    const response = await fetch(`/i/${original.id}?${query(width)}`);
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    const blob = await response.blob();
+    const isHit = /; hit/.test(response.headers.get('Cache-Status') ?? '');
+    cell.textContent = bytesText(blob.size);
+    cell.title = `${blob.size} bytes, ${isHit ? 'from the cache' : 'made now'} in ${Math.round(performance.now() - started)} ms`;
+  } catch (error) {
+    cell.textContent = error.message;
+    cell.classList.add('error');
+  }
+}
+
+async function copyText(button, text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = 'Copied';
+  } catch {
+    button.textContent = 'Select the text and copy it';
+  }
+  setTimeout(() => { button.textContent = 'Copy srcset'; }, 2000);
+}
+
+export function originalCard(original, deliveryUrl, onDeleted) {
+  const { width, height } = uprightSize(original);
+  const widths = widthsFor(width);
+  const name = original.metadata?.name || original.id.slice(0, 10);
+  const srcset = srcsetOf(original, deliveryUrl, widths);
+  const error = element('p', { class: 'error', role: 'alert' });
+
+  const list = element('ul', { class: 'variants' });
+  for (const step of widths) {
+    const size = element('span', { class: 'size' }, '…');
+    list.append(element('li', {},
+      element('a', { href: `${deliveryUrl}/i/${original.id}?${query(step)}`, target: '_blank', rel: 'noreferrer' }, `${step} px`),
+      size));
+    showVariant(size, original, step);
+  }
+
+  const text = element('textarea', { readonly: '', rows: '3', spellcheck: 'false', 'aria-label': `srcset of ${name}` });
+  text.value = srcset;
+  const remove = async (event) => {
+    if (!window.confirm(`Delete ${name} and all its variants?`)) return;
+    event.target.disabled = true;
+    try {
+      await deleteOriginal(original.id);
+      card.remove();
+      onDeleted();
+    } catch (problem) {
+      error.textContent = problem.message;
+      event.target.disabled = false;
+    }
+  };
+
+  const card = element('article', { class: 'card original', 'data-id': original.id },
+    element('a', { class: 'preview', href: `${deliveryUrl}/i/${original.id}?${query(widths.at(-1))}`, target: '_blank', rel: 'noreferrer' },
+      element('img', { src: `/i/${original.id}?w=480&h=360&fit=cover&dpr=1&fm=webp&q=80`, alt: name, width: '240', height: '180', loading: 'lazy' })),
+    element('div', { class: 'facts' },
+      element('h2', {}, name),
+      element('p', { class: 'hint' }, `${width} × ${height} · ${original.format} · ${bytesText(original.bytes)}`),
+      element('code', { class: 'id', title: 'SHA-256 of the file' }, original.id),
+      list,
+      text,
+      element('p', { class: 'actions' },
+        element('button', { onclick: (event) => copyText(event.target, srcset) }, 'Copy srcset'),
+        element('button', { class: 'quiet danger', onclick: remove }, 'Delete')),
+      error));
+  return card;
+}
