@@ -6,9 +6,9 @@
 // transposition of the picture's orientation; its flips are in the order of the table.
 //
 // Table: for every block of 4 outputs one texel with the first sample's number, then one texel a sample with its
-// weights for the 4 outputs. Edges are mirrored by the table alone: it names no sample outside the picture.
+// weights for the 4 outputs; push.taps of them, an even number. Edges are mirrored by the table alone: it names no sample outside the picture.
 //
-// Between the passes pixels are half floats (opaque) or, with ALPHA, premultiplied floats.
+// Between the passes pixels are 16-bit fixed point (opaque) or, with ALPHA, premultiplied floats.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "resample_push.h"
@@ -28,22 +28,22 @@ TABLE(source, 0)
 PIXEL load(uint index) { return FETCH_TABLE(source, index); }
 #elif defined(STORAGE)
 layout(std430, binding = 0) readonly buffer source_buffer { uvec2 source[]; };
-PIXEL load(uint index) { return vec3(unpackHalf2x16(source[index].x), unpackHalf2x16(source[index].y).x); }
+PIXEL load(uint index) { return unpack_middle(source[index]); }
 #else
-layout(binding = 0) uniform samplerBuffer source;
-PIXEL load(uint index) { return texelFetch(source, int(index)).rgb; }
+layout(binding = 0) uniform usamplerBuffer source;
+PIXEL load(uint index) { return unpack_middle(texelFetch(source, int(index)).rg); }
 #endif
 
 #ifndef FIRST
 layout(std430, binding = 1) writeonly buffer target_buffer { uint target[]; };
-void store(uint index, PIXEL pixel) { target[index] = pack_target(pixel); }
+void store(uint index, PIXEL pixel) { target[index] = pack_filtered(pixel); }
 #elif defined(ALPHA)
 layout(std430, binding = 1) writeonly buffer target_buffer { vec4 target[]; };
 void store(uint index, PIXEL pixel) { target[index] = pixel; }
 #else
 layout(std430, binding = 1) writeonly buffer target_buffer { uvec2 target[]; };
 void store(uint index, PIXEL pixel) {
-  target[index] = uvec2(packHalf2x16(pixel.rg), packHalf2x16(vec2(pixel.b, 0.0)));
+  target[index] = pack_middle(pixel);
 }
 #endif
 
@@ -52,20 +52,21 @@ void main() {
   if (lane >= push.lanes) return;
   uint record = push.table_first + (push.block_first + gl_WorkGroupID.y) * (push.taps + 1u);
   uint start = uint(FETCH_TABLE(table, record).x);
-  uint index = (start - push.in_start) * push.in_pitch + lane;
-  PIXEL sum0 = PIXEL(0.0), sum1 = PIXEL(0.0), sum2 = PIXEL(0.0), sum3 = PIXEL(0.0);
-  for (uint k = 0u; k < push.taps; k++) {
+  uint row = (start - push.in_start) * push.in_pitch;
+  PIXEL sums[RESAMPLE_BLOCK];
+  for (uint r = 0u; r < RESAMPLE_BLOCK; r++) sums[r] = PIXEL(0.0);
+  for (uint k = 0u; k < push.taps; k += 2u) {
+    // Two samples a turn: the turns of a loop are dear, and on Mesa's software device counted. In the picture's last turn the
+    // second may lie beyond the end; its weights are 0 then.
+    uint next_row = min(row + push.in_pitch, push.in_last);
     vec4 weights = FETCH_TABLE(table, record + 1u + k);
-    PIXEL pixel = load(index);
-    index += push.in_pitch;
-    sum0 += weights.x * pixel;
-    sum1 += weights.y * pixel;
-    sum2 += weights.z * pixel;
-    sum3 += weights.w * pixel;
+    vec4 next_weights = FETCH_TABLE(table, record + 2u + k);
+    PIXEL pixel = load(row + lane);
+    PIXEL next_pixel = load(next_row + lane);
+    for (uint r = 0u; r < RESAMPLE_BLOCK; r++) sums[r] += weights[r] * pixel;
+    for (uint r = 0u; r < RESAMPLE_BLOCK; r++) sums[r] += next_weights[r] * next_pixel;
+    row = next_row + push.in_pitch;
   }
   uint at = push.out_base + lane * push.out_lane + gl_WorkGroupID.y * RESAMPLE_BLOCK * push.out_step;
-  store(at, sum0);
-  store(at + push.out_step, sum1);
-  store(at + 2u * push.out_step, sum2);
-  store(at + 3u * push.out_step, sum3);
+  for (uint r = 0u; r < RESAMPLE_BLOCK; r++) store(at + r * push.out_step, sums[r]);
 }

@@ -30,16 +30,30 @@ PIXEL unpack_source(uint word) {
 #endif
 }
 
-// Rounded to the nearest step. Alpha 0 means colour 0; colour is divided by the alpha before clamping, so that
+// Between the passes an opaque pixel is three 16-bit numbers, -128 .. 554 in 1/96 steps: finer than half floats over the whole range,
+// and cheap to convert on devices without hardware for halves. The widest filter leaves 0..255 by less than 70.
+const float MIDDLE_SCALE = 96.0;
+const float MIDDLE_ZERO = 128.0 * MIDDLE_SCALE;
+
+uvec2 pack_middle(vec3 pixel) {
+  uvec3 fixed_point = uvec3(pixel * MIDDLE_SCALE + (MIDDLE_ZERO + 0.5));
+  return uvec2(fixed_point.r | (fixed_point.g << 16), fixed_point.b);
+}
+
+// Still scaled and shifted: filters are linear and their weights sum to 1, so that finish_middle can wait for the end.
+vec3 unpack_middle(uvec2 words) { return vec3(float(words.x & 65535u), float(words.x >> 16), float(words.y)); }
+vec3 finish_middle(vec3 pixel) { return (pixel - MIDDLE_ZERO) * (1.0 / MIDDLE_SCALE); }
+
+// The target's word for a pixel that both filters were applied to, rounded to the nearest step. Alpha 0 means colour 0; colour is divided by the alpha before clamping, so that
 // what overshoots together stays in proportion.
-uint pack_target(PIXEL pixel) {
+uint pack_filtered(PIXEL pixel) {
 #ifdef ALPHA
   uint alpha = uint(clamp(floor(pixel.a + 0.5), 0.0, 255.0));
   if (alpha == 0u) return 0u;
   uvec3 colour = uvec3(clamp(floor(pixel.rgb * (255.0 / pixel.a) + 0.5), 0.0, 255.0));
 #else
   uint alpha = 255u;
-  uvec3 colour = uvec3(clamp(floor(pixel + 0.5), 0.0, 255.0));
+  uvec3 colour = uvec3(clamp(floor(finish_middle(pixel) + 0.5), 0.0, 255.0));
 #endif
   return colour.r | (colour.g << 8) | (colour.b << 16) | (alpha << 24);
 }

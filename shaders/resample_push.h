@@ -24,6 +24,7 @@ struct resample_pass_push {
   RESAMPLE_UINT block_first;  // block of workgroup row 0
   RESAMPLE_UINT in_start;     // sample of the filtered axis that lies at the front of the input
   RESAMPLE_UINT in_pitch;     // from one sample of the filtered axis to the next
+  RESAMPLE_UINT in_last;      // where the input's last sample of the filtered axis begins
   RESAMPLE_UINT out_base;     // where lane 0 of block_first goes
   RESAMPLE_UINT out_lane;     // from one lane to the next
   RESAMPLE_UINT out_step;     // from one output to the next
@@ -49,7 +50,7 @@ struct resample_tile_push {
 };
 
 #ifndef VULKAN
-_Static_assert(sizeof(struct resample_pass_push) == 36, "as in the kernel");
+_Static_assert(sizeof(struct resample_pass_push) == 40, "as in the kernel");
 _Static_assert(sizeof(struct resample_tile_push) == 60, "as in the kernel");
 #endif
 

@@ -7,7 +7,7 @@
 // Tables: y as in resample_pass.comp; x has a record an output: the first sample's number, then its weights four
 // to a texel; then the top source row of every row of tiles. Edges are mirrored by the tables alone.
 //
-// Shared pixels are half floats (opaque) or, with ALPHA, premultiplied floats, in separate arrays against bank conflicts.
+// Shared pixels are 16-bit fixed point (opaque) or, with ALPHA, premultiplied floats, in separate arrays against bank conflicts.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "resample_push.h"
@@ -40,10 +40,11 @@ PIXEL recall(uint index) { return vec4(middle_r[index], middle_g[index], middle_
 shared uint middle_rg[ROWS * RESAMPLE_TILE_WIDTH];
 shared uint middle_b[ROWS * RESAMPLE_TILE_WIDTH];
 void keep(uint index, PIXEL pixel) {
-  middle_rg[index] = packHalf2x16(pixel.rg);
-  middle_b[index] = packHalf2x16(vec2(pixel.b, 0.0));
+  uvec2 words = pack_middle(pixel);
+  middle_rg[index] = words.x;
+  middle_b[index] = words.y;
 }
-PIXEL recall(uint index) { return vec3(unpackHalf2x16(middle_rg[index]), unpackHalf2x16(middle_b[index]).x); }
+PIXEL recall(uint index) { return unpack_middle(uvec2(middle_rg[index], middle_b[index])); }
 #endif
 
 // One source row, `row` counted from the front of the input, filtered along x for the output of `record`.
@@ -69,7 +70,8 @@ void main() {
   uint tile = push.block_first / BLOCKS + gl_WorkGroupID.y;
   uint top = uint(FETCH_TABLE(table, push.tops_first + tile).x);
   uint start = uint(FETCH_TABLE(table, y_record).x) - top;
-  PIXEL sum0 = PIXEL(0.0), sum1 = PIXEL(0.0), sum2 = PIXEL(0.0), sum3 = PIXEL(0.0);
+  PIXEL sums[RESAMPLE_BLOCK];
+  for (uint r = 0u; r < RESAMPLE_BLOCK; r++) sums[r] = PIXEL(0.0);
   for (uint chunk = 0u; chunk < push.chunks; chunk++) {
     uint chunk_row = chunk * ROWS;
     for (uint row = gl_LocalInvocationID.y; row < ROWS; row += BLOCKS) {
@@ -79,21 +81,15 @@ void main() {
       }
     }
     barrier();
-    uint end = min(start + push.y_taps, chunk_row + ROWS);
+    uint end = min(min(start + push.y_taps, chunk_row + ROWS), push.in_rows - (top - push.in_top));
     for (uint row = max(start, chunk_row); row < end; row++) {
       vec4 weights = FETCH_TABLE(table, y_record + 1u + row - start);
       PIXEL pixel = recall((row - chunk_row) * RESAMPLE_TILE_WIDTH + gl_LocalInvocationID.x);
-      sum0 += weights.x * pixel;
-      sum1 += weights.y * pixel;
-      sum2 += weights.z * pixel;
-      sum3 += weights.w * pixel;
+      for (uint r = 0u; r < RESAMPLE_BLOCK; r++) sums[r] += weights[r] * pixel;
     }
     barrier();
   }
   if (x >= push.x_outputs || block >= push.y_blocks) return;
   uint at = x * push.out_x + (block - push.block_first) * RESAMPLE_BLOCK * push.out_y;
-  target[at] = pack_target(sum0);
-  target[at + push.out_y] = pack_target(sum1);
-  target[at + 2u * push.out_y] = pack_target(sum2);
-  target[at + 3u * push.out_y] = pack_target(sum3);
+  for (uint r = 0u; r < RESAMPLE_BLOCK; r++) target[at + r * push.out_y] = pack_filtered(sums[r]);
 }

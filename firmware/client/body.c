@@ -79,10 +79,12 @@ static enum base_result take_byte(struct client_body *body, uint8_t c, struct ba
       if (c != '\n') return refuse(fault, "a chunk is longer than its size");
       body->state = CLIENT_BODY_SIZE;
       return BASE_OK;
-    case CLIENT_BODY_TRAILER: return take_trailer(body, c, fault);
+    case CLIENT_BODY_TRAILER:
+      return take_trailer(body, c, fault);
     case CLIENT_BODY_DATA:
     case CLIENT_BODY_TO_END:
-    case CLIENT_BODY_DONE: break;
+    case CLIENT_BODY_DONE:
+      break;
   }
   return BASE_FAIL(fault, BASE_INTERNAL, "body", "a byte outside the framing");
 }

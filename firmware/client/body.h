@@ -10,21 +10,21 @@ enum client_body_state {
   CLIENT_BODY_SIZE,       // in a chunk's size
   CLIENT_BODY_EXTENSION,  // behind it, up to the LF
   CLIENT_BODY_DATA,
-  CLIENT_BODY_DATA_CR,    // behind a chunk's data
+  CLIENT_BODY_DATA_CR,  // behind a chunk's data
   CLIENT_BODY_DATA_LF,
   CLIENT_BODY_TRAILER,
-  CLIENT_BODY_TO_END,     // until the connection ends
+  CLIENT_BODY_TO_END,  // until the connection ends
   CLIENT_BODY_DONE,
 };
 
 struct client_body {
   enum client_body_state state;
   bool is_chunked;
-  uint64_t left;         // bytes of the body or the chunk; the size while it is read
-  size_t line_bytes;     // of the chunk line or the trailer line so far
+  uint64_t left;      // bytes of the body or the chunk; the size while it is read
+  size_t line_bytes;  // of the chunk line or the trailer line so far
   size_t digits;
   size_t trailer_bytes;
-  uint8_t last;          // the byte before, to see CRLF
+  uint8_t last;  // the byte before, to see CRLF
 };
 
 void client_body_none(struct client_body *body);

@@ -84,8 +84,7 @@ static enum base_result attempt(struct client *client, const struct client_reque
         client_connection_open(&client->connection, &client->origin, &client->config, fault);
     if (result != BASE_OK) return result;
   }
-  const enum base_result result =
-      client_exchange_run(&client->connection, request, head, response, outcome, fault);
+  const enum base_result result = client_exchange_run(&client->connection, request, head, response, outcome, fault);
   if (!outcome->can_reuse) client_connection_close(&client->connection);
   return result;
 }

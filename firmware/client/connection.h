@@ -32,7 +32,8 @@ enum base_result client_connection_wait_to_write(const struct client_connection 
 // Writes some of `bytes` (at least one when the socket has room).
 enum base_result client_connection_write(struct client_connection *connection, struct base_span bytes, size_t *written,
                                          struct base_fault *fault) BASE_CHECKED;
-// *got is 0 at the end of the stream. `capacity` is at least one TLS record, so that nothing readable stays hidden in TLS.
+// *got is 0 at the end of the stream. `capacity` is at least one TLS record, so that nothing readable stays hidden in
+// TLS.
 enum { CLIENT_READ_BYTES = 16384 };
 enum base_result client_connection_read(struct client_connection *connection, uint8_t *out, size_t capacity,
                                         size_t *got, struct base_fault *fault) BASE_CHECKED;

@@ -17,9 +17,9 @@ struct exchange {
   struct base_buffer input;  // received and not consumed
   size_t searched;           // of the input, for the end of the head
   unsigned interim_heads;
-  bool has_head;             // of the final response
-  bool is_sent;              // the whole request
-  bool is_ended;             // the server has ended the stream
+  bool has_head;  // of the final response
+  bool is_sent;   // the whole request
+  bool is_ended;  // the server has ended the stream
   bool has_received;
   struct client_head head;
   struct base_fault *fault;
@@ -199,8 +199,7 @@ static enum base_result receive_body(struct exchange *exchange) {
 enum base_result client_exchange_run(struct client_connection *connection, const struct client_request *request,
                                      struct base_span head, struct client_response *response,
                                      struct client_exchange_outcome *outcome, struct base_fault *fault) {
-  struct exchange exchange = {
-      .connection = connection, .request = request, .response = response, .fault = fault};
+  struct exchange exchange = {.connection = connection, .request = request, .response = response, .fault = fault};
   base_buffer_init(&exchange.input, CLIENT_MAX_HEAD_BYTES + CLIENT_READ_BYTES);
   enum base_result result = send_and_receive_head(&exchange, head);
   if (result == BASE_OK) result = receive_body(&exchange);

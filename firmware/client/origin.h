@@ -8,10 +8,10 @@ enum { CLIENT_MAX_HOST_CHARS = 253 };
 
 struct client_origin {
   bool is_tls;
-  char host[CLIENT_MAX_HOST_CHARS + 1];          // name or numeric address, without brackets
-  char port[6];                                  // decimal, 1..65535
-  char authority[CLIENT_MAX_HOST_CHARS + 16];    // for Host: brackets for IPv6, the port when it is not the scheme's
-  char prefix[CLIENT_MAX_URL_BYTES];             // path before every request's, without a '/' at its end; may be empty
+  char host[CLIENT_MAX_HOST_CHARS + 1];        // name or numeric address, without brackets
+  char port[6];                                // decimal, 1..65535
+  char authority[CLIENT_MAX_HOST_CHARS + 16];  // for Host: brackets for IPv6, the port when it is not the scheme's
+  char prefix[CLIENT_MAX_URL_BYTES];           // path before every request's, without a '/' at its end; may be empty
 };
 
 // BASE_BAD_INPUT for everything but http(s)://host[:port][/path]: no user, no query, no fragment.

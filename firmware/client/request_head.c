@@ -23,8 +23,7 @@ static bool is_method(const char *method) {
 }
 
 static enum base_result check(const struct client_request *request, struct base_fault *fault) {
-  if (!is_method(request->method))
-    return BASE_FAIL(fault, BASE_BAD_INPUT, "method", "a method is capital letters");
+  if (!is_method(request->method)) return BASE_FAIL(fault, BASE_BAD_INPUT, "method", "a method is capital letters");
   if (request->path[0] != '/' || !is_visible(request->path, false) || strchr(request->path, '#') != NULL)
     return BASE_FAIL(fault, BASE_BAD_INPUT, "path", "a request's path begins with '/' and is percent-encoded");
   if (request->bearer != NULL && (request->bearer[0] == '\0' || !is_visible(request->bearer, false)))

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <lcms2.h>
 
@@ -11,6 +12,10 @@ enum { MAX_PROFILE_BYTES = 16 << 20 };
 struct colour_conversion {
   cmsContext context;
   cmsHTRANSFORM transform;
+  // Of a grey profile: R, G, B and an unused byte for each of the 256 or 65536 values. lcms itself would interpolate
+  // between 33 points, which is far off in the shadows of a linear profile.
+  uint8_t *grey_table;
+  bool is_wide;
 };
 
 // sRGB's primaries adapted to D50 (ICC, "sRGB.icm"): X, Y, Z of red, green, blue.
@@ -59,34 +64,56 @@ static cmsUInt32Number input_format(enum colour_layout layout, cmsColorSpaceSign
   if (is_cmyk && space == cmsSigCmykData) return layout == COLOUR_CMYK8 ? TYPE_CMYK_8 : TYPE_CMYK_8_REV;
   if (is_cmyk) return 0;
   if (space == cmsSigRgbData) return COLORSPACE_SH(PT_RGB) | CHANNELS_SH(3) | EXTRA_SH(1) | BYTES_SH(bytes);
-  // The first of three equal channels is the grey one.
-  if (space == cmsSigGrayData) return COLORSPACE_SH(PT_GRAY) | CHANNELS_SH(1) | EXTRA_SH(3) | BYTES_SH(bytes);
+  if (space == cmsSigGrayData) return COLORSPACE_SH(PT_GRAY) | CHANNELS_SH(1) | BYTES_SH(bytes);
   return 0;
 }
 
-static cmsHTRANSFORM create_transform(cmsContext context, struct base_span bytes, enum colour_layout layout) {
-  cmsHTRANSFORM transform = NULL;
-  cmsHPROFILE srgb = NULL;
-  cmsHPROFILE profile = cmsOpenProfileFromMemTHR(context, bytes.data, (cmsUInt32Number)bytes.bytes);
-  if (!profile || is_srgb(profile)) goto out;
+static cmsHTRANSFORM create_transform(cmsContext context, cmsHPROFILE profile, enum colour_layout layout) {
   cmsUInt32Number format = input_format(layout, cmsGetColorSpace(profile));
-  srgb = cmsCreate_sRGBProfileTHR(context);
-  if (!format || !srgb) goto out;
-  transform = cmsCreateTransformTHR(context, profile, format, srgb, TYPE_RGBA_8, INTENT_RELATIVE_COLORIMETRIC,
-                                    cmsFLAGS_BLACKPOINTCOMPENSATION);
-out:
+  cmsUInt32Number flags = cmsFLAGS_BLACKPOINTCOMPENSATION;
+  // lcms goes from 16 bits to 8 through a coarse table otherwise, which is 3 steps off near black.
+  if (layout == COLOUR_RGBA16) flags |= cmsFLAGS_NOOPTIMIZE;
+  if (cmsGetColorSpace(profile) == cmsSigGrayData) flags |= cmsFLAGS_NOOPTIMIZE;
+  cmsHPROFILE srgb = cmsCreate_sRGBProfileTHR(context);
+  cmsHTRANSFORM transform = NULL;
+  if (format && srgb) {
+    transform = cmsCreateTransformTHR(context, profile, format, srgb, TYPE_RGBA_8, INTENT_RELATIVE_COLORIMETRIC, flags);
+  }
   if (srgb) cmsCloseProfile(srgb);
-  if (profile) cmsCloseProfile(profile);
   return transform;
+}
+
+// Runs every value there is through the transform, once.
+static bool create_grey_table(struct colour_conversion *conversion) {
+  uint32_t count = conversion->is_wide ? 1u << 16 : 1u << 8;
+  conversion->grey_table = calloc(count, 4);
+  if (!conversion->grey_table) return false;
+  for (uint32_t value = 0; value < count; value++) {
+    uint16_t wide = (uint16_t)value;
+    uint8_t narrow = (uint8_t)value;
+    const void *in = conversion->is_wide ? (const void *)&wide : (const void *)&narrow;
+    cmsDoTransform(conversion->transform, in, conversion->grey_table + (size_t)value * 4, 1);
+  }
+  return true;
+}
+
+static bool conversion_open(struct colour_conversion *conversion, struct base_span bytes, enum colour_layout layout) {
+  conversion->is_wide = layout == COLOUR_RGBA16;
+  conversion->context = cmsCreateContext(NULL, NULL);
+  if (!conversion->context) return false;
+  cmsHPROFILE profile = cmsOpenProfileFromMemTHR(conversion->context, bytes.data, (cmsUInt32Number)bytes.bytes);
+  if (!profile) return false;
+  bool is_grey = cmsGetColorSpace(profile) == cmsSigGrayData;
+  if (!is_srgb(profile)) conversion->transform = create_transform(conversion->context, profile, layout);
+  cmsCloseProfile(profile);
+  if (!conversion->transform) return false;
+  return !is_grey || create_grey_table(conversion);
 }
 
 struct colour_conversion *codec_colour_create(struct base_span profile, enum colour_layout layout) {
   if (profile.bytes == 0 || profile.bytes > MAX_PROFILE_BYTES) return NULL;
   struct colour_conversion *conversion = calloc(1, sizeof *conversion);
-  if (!conversion) return NULL;
-  conversion->context = cmsCreateContext(NULL, NULL);
-  if (conversion->context) conversion->transform = create_transform(conversion->context, profile, layout);
-  if (!conversion->transform) codec_colour_destroy(&conversion);
+  if (conversion && !conversion_open(conversion, profile, layout)) codec_colour_destroy(&conversion);
   return conversion;
 }
 
@@ -96,11 +123,24 @@ void codec_colour_destroy(struct colour_conversion **conversion) {
   if (!gone) return;
   if (gone->transform) cmsDeleteTransform(gone->transform);
   if (gone->context) cmsDeleteContext(gone->context);
+  free(gone->grey_table);
   free(gone);
 }
 
+static void convert_grey_row(const struct colour_conversion *conversion, const void *in, uint8_t *rgba,
+                             uint32_t width) {
+  for (size_t x = 0; x < width; x++, rgba += 4) {
+    uint16_t value = conversion->is_wide ? ((const uint16_t *)in)[x * 4] : ((const uint8_t *)in)[x * 4];
+    memcpy(rgba, conversion->grey_table + (size_t)value * 4, 3);
+  }
+}
+
 void codec_colour_row(const struct colour_conversion *conversion, const void *in, uint8_t *rgba, uint32_t width) {
-  cmsDoTransform(conversion->transform, in, rgba, width);
+  if (conversion->grey_table) {
+    convert_grey_row(conversion, in, rgba, width);
+  } else {
+    cmsDoTransform(conversion->transform, in, rgba, width);
+  }
 }
 
 static uint8_t unprinted(unsigned ink_free, unsigned black_free) {

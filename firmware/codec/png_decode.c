@@ -10,8 +10,8 @@
 #include "metadata.h"
 #include "png_chunks.h"
 
-// What one ancillary chunk may inflate to, and all of them together.
-enum { MAX_CHUNK_BYTES = 16 << 20, MAX_ANCILLARY_BYTES = 32 << 20, MAX_CHUNK_COUNT = 1000 };
+// What one ancillary chunk may inflate to, and all of them together. Their number libspng limits itself, to 1000.
+enum { MAX_CHUNK_BYTES = 16 << 20, MAX_ANCILLARY_BYTES = 32 << 20 };
 
 // Where the pixels of a pass lie (PNG specification, section 8.2): rows come from libspng, columns from here.
 struct pass_columns {
@@ -38,7 +38,6 @@ static int context_open(struct base_span file, spng_ctx **out, struct spng_ihdr 
   *out = spng_ctx_new(0);
   if (!*out) return SPNG_EMEM;
   int error = spng_set_chunk_limits(*out, MAX_CHUNK_BYTES, MAX_ANCILLARY_BYTES);
-  if (!error) error = spng_set_option(*out, SPNG_CHUNK_COUNT_LIMIT, MAX_CHUNK_COUNT);
   if (!error) error = spng_set_png_buffer(*out, file.data, file.bytes);
   if (!error) error = spng_get_ihdr(*out, header);
   return error;
@@ -95,6 +94,16 @@ static enum base_result png_inspect(struct base_span file, struct image_header *
   return BASE_OK;
 }
 
+// libspng takes a file without its last bytes for whole once it has seen the end chunk's name.
+static bool has_end(struct base_span file) {
+  struct png_chunk chunk;
+  struct png_walk walk = codec_png_walk(file);
+  while (codec_png_walk_next(&walk, &chunk)) {
+    if (codec_png_chunk_is(&chunk, "IEND")) return true;
+  }
+  return false;
+}
+
 static bool is_16_bits(const struct reader *reader) { return reader->header.bit_depth == 16; }
 
 static void create_conversion(struct reader *reader) {
@@ -107,6 +116,7 @@ static void create_conversion(struct reader *reader) {
 static enum base_result reader_open(struct reader *reader, struct base_span file, const struct image *out,
                                     struct base_fault *fault) {
   *reader = (struct reader){0};
+  if (!has_end(file)) return BASE_FAIL(fault, BASE_UNPROCESSABLE, "png", "the PNG is damaged: it ends early");
   int error = context_open(file, &reader->context, &reader->header);
   if (error) return damaged(fault, error);
   if (reader->header.width != out->width || reader->header.height != out->height) {
@@ -167,7 +177,7 @@ static enum base_result decode_scanlines(struct reader *reader, struct image *ou
     struct pass_columns columns = reader->header.interlace_method ? adam7_columns[info.pass] : all_columns;
     place_scanline(reader, columns, image_row(out, info.row_num), out->width);
   }
-  // Reads on to the end chunk, so that a file cut behind its last row fails too.
+  // The rest of the chunks, checksums included.
   error = spng_decode_chunks(reader->context);
   return error ? damaged(fault, error) : BASE_OK;
 }

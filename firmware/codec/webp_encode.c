@@ -39,13 +39,15 @@ static enum base_result configure(const struct codec_encode_options *options, We
 }
 
 static enum base_result encode_failed(const WebPPicture *picture, const struct sink *sink, struct base_fault *fault) {
+  // libwebp does not always say that writing was what failed.
+  if (sink->result != BASE_OK) {
+    return BASE_FAIL(fault, sink->result, "webp", "the WebP file does not fit into its buffer");
+  }
   switch (picture->error_code) {
     case VP8_ENC_ERROR_OUT_OF_MEMORY:
     case VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY:
       return BASE_FAIL(fault, BASE_NO_MEMORY, "webp", "no memory to encode %d x %d as WebP", picture->width,
                        picture->height);
-    case VP8_ENC_ERROR_BAD_WRITE:
-      return BASE_FAIL(fault, sink->result, "webp", "the WebP file does not fit into its buffer");
     default:
       return BASE_FAIL(fault, BASE_INTERNAL, "webp", "libwebp failed with error %d", picture->error_code);
   }

@@ -126,7 +126,7 @@ enum base_result gpu_buffer_view(struct gpu_buffer *buffer, enum gpu_binding bin
     VkFormat format;
     size_t texel_bytes;
   } FORMATS[GPU_VIEW_FORMATS] = {
-      {VK_FORMAT_R32_UINT, 4}, {VK_FORMAT_R16G16B16A16_SFLOAT, 8}, {VK_FORMAT_R32G32B32A32_SFLOAT, 16}};
+      {VK_FORMAT_R32_UINT, 4}, {VK_FORMAT_R32G32_UINT, 8}, {VK_FORMAT_R32G32B32A32_SFLOAT, 16}};
   BASE_ASSERT(binding >= GPU_BINDING_TEXELS_R32UI && binding <= GPU_BINDING_TEXELS_RGBA32F);
   size_t index = (size_t)binding - GPU_BINDING_TEXELS_R32UI;
   struct gpu *gpu = buffer->gpu;

@@ -7,7 +7,7 @@
 #include "gpu/gpu.h"
 #include "instance.h"
 
-enum { GPU_VIEW_FORMATS = 3 };  // texel bindings: R32UI, RGBA16F, RGBA32F
+enum { GPU_VIEW_FORMATS = 3 };  // texel bindings: R32UI, RG32UI, RGBA32F
 
 struct gpu_buffer {
   struct gpu *gpu;

@@ -42,12 +42,12 @@ static bool is_boundary(struct base_span text) {
 static enum base_result read_boundary(struct ingest_multipart *multipart, struct base_span content_type,
                                       struct base_fault *fault) {
   struct base_span rest;
-  if (!base_span_is_nocase(parameter_head(content_type, &rest), "multipart/form-data")) {
+  if (!base_span_is_nocase(ingest_parameter_head(content_type, &rest), "multipart/form-data")) {
     return BASE_FAIL(fault, BASE_UNSUPPORTED, "Content-Type", "a form is sent as multipart/form-data");
   }
-  struct parameter parameter;
-  enum parameter_outcome outcome;
-  while ((outcome = parameter_next(&rest, &parameter)) == PARAMETER_FOUND) {
+  struct ingest_parameter parameter;
+  enum ingest_parameter_outcome outcome;
+  while ((outcome = ingest_parameter_next(&rest, &parameter)) == PARAMETER_FOUND) {
     if (!base_span_is_nocase(parameter.name, "boundary")) continue;
     struct base_span boundary = base_span_text(parameter.value);
     if (!is_boundary(boundary) || multipart->delimiter_bytes != 0) break;
@@ -172,7 +172,7 @@ static enum base_result begin_part(struct ingest_multipart *multipart, struct ba
     return BASE_FAIL(fault, BASE_TOO_LARGE, "max_parts", "a form has at most %d parts", INGEST_MAX_PARTS);
   }
   struct ingest_part part;
-  enum base_result result = part_head_parse(base_span_of(multipart->head, multipart->head_bytes), &part, fault);
+  enum base_result result = ingest_part_head_parse(base_span_of(multipart->head, multipart->head_bytes), &part, fault);
   if (result != BASE_OK) return result;
   multipart->state = BODY;
   multipart->matched = 0;

@@ -19,7 +19,7 @@ static void skip_space(struct base_span *rest) {
   }
 }
 
-struct base_span parameter_head(struct base_span field, struct base_span *rest) {
+struct base_span ingest_parameter_head(struct base_span field, struct base_span *rest) {
   size_t length = 0;
   while (length < field.bytes && field.data[length] != ';') length++;
   *rest = base_span_slice(field, length, field.bytes - length);
@@ -54,7 +54,7 @@ static bool read_bare(struct base_span *rest, char *out) {
   return true;
 }
 
-enum parameter_outcome parameter_next(struct base_span *rest, struct parameter *out) {
+enum ingest_parameter_outcome ingest_parameter_next(struct base_span *rest, struct ingest_parameter *out) {
   skip_space(rest);
   if (rest->bytes == 0) return PARAMETER_END;
   if (*rest->data != ';') return PARAMETER_MALFORMED;

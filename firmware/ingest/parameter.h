@@ -6,16 +6,16 @@
 
 enum { PARAMETER_MAX_VALUE = 1023 };
 
-struct parameter {
+struct ingest_parameter {
   struct base_span name;                // borrowed from the field
   char value[PARAMETER_MAX_VALUE + 1];  // without quotes and escapes; no control characters
 };
 
-enum parameter_outcome { PARAMETER_FOUND, PARAMETER_END, PARAMETER_MALFORMED };
+enum ingest_parameter_outcome { PARAMETER_FOUND, PARAMETER_END, PARAMETER_MALFORMED };
 
 // Cuts the leading value (`form-data`) off a field and leaves the parameters in *rest.
-struct base_span parameter_head(struct base_span field, struct base_span *rest);
+struct base_span ingest_parameter_head(struct base_span field, struct base_span *rest);
 // Cuts the next parameter off *rest.
-enum parameter_outcome parameter_next(struct base_span *rest, struct parameter *out);
+enum ingest_parameter_outcome ingest_parameter_next(struct base_span *rest, struct ingest_parameter *out);
 
 #endif

@@ -16,7 +16,7 @@ static struct base_span last_path_component(const char *path) {
   return base_span_text(last);
 }
 
-static enum base_result take_name(const struct parameter *parameter, struct ingest_part *out,
+static enum base_result take_name(const struct ingest_parameter *parameter, struct ingest_part *out,
                                   struct base_fault *fault) {
   if (out->name[0] != '\0') return BASE_FAIL(fault, BASE_BAD_INPUT, "name", "a part has two names");
   struct base_span name = base_span_text(parameter->value);
@@ -26,7 +26,7 @@ static enum base_result take_name(const struct parameter *parameter, struct inge
   return BASE_OK;
 }
 
-static enum base_result take_file_name(const struct parameter *parameter, struct ingest_part *out,
+static enum base_result take_file_name(const struct ingest_parameter *parameter, struct ingest_part *out,
                                        struct base_fault *fault) {
   if (out->file_name[0] != '\0') return BASE_FAIL(fault, BASE_BAD_INPUT, "filename", "a part has two file names");
   if (!base_span_copy(last_path_component(parameter->value), out->file_name, sizeof out->file_name)) {
@@ -37,12 +37,12 @@ static enum base_result take_file_name(const struct parameter *parameter, struct
 
 static enum base_result take_disposition(struct base_span value, struct ingest_part *out, struct base_fault *fault) {
   struct base_span rest;
-  if (!base_span_is_nocase(parameter_head(value, &rest), "form-data")) {
+  if (!base_span_is_nocase(ingest_parameter_head(value, &rest), "form-data")) {
     return BASE_FAIL(fault, BASE_BAD_INPUT, "Content-Disposition", "a part of a form has the disposition form-data");
   }
-  struct parameter parameter;
-  enum parameter_outcome outcome;
-  while ((outcome = parameter_next(&rest, &parameter)) == PARAMETER_FOUND) {
+  struct ingest_parameter parameter;
+  enum ingest_parameter_outcome outcome;
+  while ((outcome = ingest_parameter_next(&rest, &parameter)) == PARAMETER_FOUND) {
     enum base_result result = BASE_OK;
     if (base_span_is_nocase(parameter.name, "name")) result = take_name(&parameter, out, fault);
     if (base_span_is_nocase(parameter.name, "filename")) result = take_file_name(&parameter, out, fault);
@@ -99,7 +99,7 @@ static enum base_result take_line(struct base_span line, struct seen_fields *see
   return BASE_FAIL(fault, BASE_BAD_INPUT, "", "a part repeats a header field");
 }
 
-enum base_result part_head_parse(struct base_span head, struct ingest_part *out, struct base_fault *fault) {
+enum base_result ingest_part_head_parse(struct base_span head, struct ingest_part *out, struct base_fault *fault) {
   memset(out, 0, sizeof *out);
   struct seen_fields seen = {0};
   while (head.bytes > 0) {

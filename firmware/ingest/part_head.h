@@ -6,6 +6,7 @@
 
 // `head` is the lines of the part's head, each with its CRLF, without the empty line. BASE_BAD_INPUT, or
 // BASE_UNSUPPORTED for a Content-Transfer-Encoding that changes the bytes.
-enum base_result part_head_parse(struct base_span head, struct ingest_part *out, struct base_fault *fault) BASE_CHECKED;
+enum base_result ingest_part_head_parse(struct base_span head, struct ingest_part *out,
+                                        struct base_fault *fault) BASE_CHECKED;
 
 #endif

@@ -1,6 +1,6 @@
 // Steps, each on the thread that the one before left it to:
 //
-//   begin (caller)     facts of the original and variant both in RAM: reply
+//   begin (caller)     a known URL whose variant is in RAM, or the original's facts and the variant there: reply
 //   find_original (io) facts of the original from the store
 //   depart             joins the variant's flight or begins one
 //   look_up (io)       RAM again, then the disk; else an order to the renderer
@@ -300,19 +300,20 @@ static void begin_search(struct pop *pop, struct pop_visit *visit) {
 
 // True when the variant was in RAM.
 static bool answer_from_ram(struct pop *pop, const struct http_request *request, struct http_sink *sink,
-                            const struct pop_ask *ask, const struct cache_key *key) {
+                            const struct cache_key *key, struct pop_terms terms) {
   struct http_reply reply;
   struct pop_variant *variant = cache_lru_get(pop->variants, key);
   if (!variant) return false;
   base_metric_add(pop->outcomes[POP_OUTCOME_RAM], 1);
-  pop_variant_reply_from_ram(variant, request, pop_ask_terms(ask), base_clock_wall_s(pop->clock), &reply);
+  pop_variant_reply_from_ram(variant, request, terms, base_clock_wall_s(pop->clock), &reply);
   pop_variant_unref(&variant);
   http_sink_complete(sink, &reply);
   return true;
 }
 
-void pop_journey_begin(struct pop *pop, const struct http_request *request, struct http_sink *sink,
-                       const struct pop_ask *ask) {
+// From RAM when the original's facts and the variant are there; else the request becomes a visit.
+static void answer_parsed(struct pop *pop, const struct http_request *request, struct http_sink *sink,
+                          const struct pop_ask *ask) {
   struct base_fault fault = {0};
   struct recipe recipe;
   struct cache_key key;
@@ -322,8 +323,10 @@ void pop_journey_begin(struct pop *pop, const struct http_request *request, stru
     pop_journey_refuse(pop, sink, &fault, request->id);
     goto out;
   }
-  if (original && answer_from_ram(pop, request, sink, ask, &key)) goto out;
-
+  if (original && answer_from_ram(pop, request, sink, &key, pop_ask_terms(ask))) {
+    pop_aliases_keep(&pop->aliases, request, ask->tenant, &key, pop_ask_terms(ask));
+    goto out;
+  }
   visit = pop_visit_create(pop, request, sink, ask);
   if (!visit) {
     (void)BASE_FAIL(&fault, BASE_NO_MEMORY, "", "no memory for a request");
@@ -335,4 +338,21 @@ void pop_journey_begin(struct pop *pop, const struct http_request *request, stru
   }
 out:
   pop_original_unref(&original);
+}
+
+void pop_journey_begin(struct pop *pop, const struct http_request *request, struct http_sink *sink) {
+  struct base_fault fault = {0};
+  struct pop_ask ask;
+  struct cache_key key;
+  struct pop_terms terms;
+  const struct pop_tenant *tenant = pop_tenants_find(&pop->tenants, request->host);
+  if (pop_aliases_find(&pop->aliases, request, tenant, &key, &terms) &&
+      answer_from_ram(pop, request, sink, &key, terms)) {
+    return;
+  }
+  if (pop_ask_read(request, tenant, &ask, &fault) != BASE_OK) {
+    pop_journey_refuse(pop, sink, &fault, request->id);
+    return;
+  }
+  answer_parsed(pop, request, sink, &ask);
 }

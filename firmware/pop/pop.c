@@ -46,6 +46,7 @@ enum base_result pop_create(const struct pop_config *config, struct pop **out, s
 
   enum base_result result = pop_tenants_init(&pop->tenants, config->tenants, config->tenant_count, fault);
   if (result == BASE_OK) result = pop_originals_init(&pop->originals, config->store, fault);
+  if (result == BASE_OK) result = pop_aliases_init(&pop->aliases, fault);
   if (result != BASE_OK) goto out;
   const struct cache_config cache = {
       .budget_bytes = ram_budget(config->ram_budget_bytes), .acquire = acquire_variant, .release = release_variant};
@@ -67,12 +68,15 @@ out:
   return result;
 }
 
+void pop_drain(struct pop *pop) { base_pool_destroy(&pop->io); }
+
 void pop_destroy(struct pop **pointer) {
   struct pop *pop = *pointer;
   *pointer = NULL;
   if (!pop) return;
   base_pool_destroy(&pop->io);
   cache_lru_destroy(&pop->variants);
+  pop_aliases_finish(&pop->aliases);
   pop_originals_finish(&pop->originals);
   pop_tenants_finish(&pop->tenants);
   pop_flights_finish(&pop->flights);
@@ -82,7 +86,6 @@ void pop_destroy(struct pop **pointer) {
 static void handle(void *self, const struct http_request *request, struct http_sink *sink) {
   struct pop *pop = self;
   struct base_fault fault = {0};
-  struct pop_ask ask;
   if (request->method == HTTP_OPTIONS) {
     pop_reply_options(sink);
     return;
@@ -92,12 +95,7 @@ static void handle(void *self, const struct http_request *request, struct http_s
     pop_journey_refuse(pop, sink, &fault, request->id);
     return;
   }
-  const struct pop_tenant *tenant = pop_tenants_find(&pop->tenants, request->host);
-  if (pop_ask_read(request, tenant, &ask, &fault) != BASE_OK) {
-    pop_journey_refuse(pop, sink, &fault, request->id);
-    return;
-  }
-  pop_journey_begin(pop, request, sink, &ask);
+  pop_journey_begin(pop, request, sink);
 }
 
 struct http_handler pop_handler(struct pop *pop) {

@@ -2,6 +2,7 @@
 #ifndef POP_STATE_H
 #define POP_STATE_H
 
+#include "alias.h"
 #include "base/pool.h"
 #include "flight.h"
 #include "original.h"
@@ -20,6 +21,7 @@ enum pop_outcome {
 struct pop {
   struct pop_tenants tenants;
   struct pop_originals originals;
+  struct pop_aliases aliases;
   struct cache_lru *variants;
   struct pop_flights flights;
   struct base_pool *io;

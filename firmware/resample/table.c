@@ -30,7 +30,8 @@ enum base_result resample_blocks_init(struct resample_blocks *blocks, const stru
     block_window(axis, i, &blocks->starts[i], &end);
     if (end - blocks->starts[i] > blocks->taps) blocks->taps = end - blocks->starts[i];
   }
-  uint32_t last_start = axis->first + axis->length - blocks->taps;
+  blocks->taps += blocks->taps % 2;  // the kernels take two a turn
+  uint32_t last_start = axis->first + (axis->length > blocks->taps ? axis->length - blocks->taps : 0);
   for (uint32_t i = 0; i < blocks->blocks; i++) blocks->starts[i] = min_u32(blocks->starts[i], last_start);
   return BASE_OK;
 }

@@ -15,7 +15,7 @@ struct resample_blocks {
   uint32_t blocks;
   uint32_t taps;  // the same for every block, so that the loop is uniform
   const struct resample_axis *axis;
-  uint32_t *starts;  // one a block; start + taps stays in the axis
+  uint32_t *starts;  // one a block; all taps lie in the axis, but for one at its end when its length is odd
 };
 
 enum base_result resample_blocks_init(struct resample_blocks *blocks, const struct resample_axis *axis,

@@ -114,6 +114,7 @@ static struct gpu_dispatch first_dispatch(const struct resampler *resampler, con
                                           .block_first = band->block,
                                           .in_start = band->top,
                                           .in_pitch = columns,
+                                          .in_last = (band->rows - 1) * columns,
                                           .out_base = left * pitch,
                                           .out_lane = pitch,
                                           .out_step = 1};
@@ -133,6 +134,7 @@ static struct gpu_dispatch second_dispatch(const struct resampler *resampler, co
                                           .block_first = 0,
                                           .in_start = work->x.first,
                                           .in_pitch = band->blocks * RESAMPLE_BLOCK,
+                                          .in_last = (work->x.length - 1) * band->blocks * RESAMPLE_BLOCK,
                                           .out_base = 0,
                                           .out_lane = work->swaps ? 1 : pitch,
                                           .out_step = work->swaps ? pitch : 1};
@@ -237,7 +239,7 @@ static enum base_result create(struct resampler *resampler, struct base_fault *f
   enum base_result result = create_pass(resampler, "first pass", SPIRV(is_storage, resample_first_opaque),
                                         GPU_BINDING_TEXELS_R32UI, &resampler->first_pass[false], fault);
   if (result != BASE_OK) return result;
-  result = create_pass(resampler, "second pass", SPIRV(is_storage, resample_second_opaque), GPU_BINDING_TEXELS_RGBA16F,
+  result = create_pass(resampler, "second pass", SPIRV(is_storage, resample_second_opaque), GPU_BINDING_TEXELS_RG32UI,
                        &resampler->second_pass[false], fault);
   if (result != BASE_OK) return result;
   result = create_pass(resampler, "first pass with alpha", SPIRV(is_storage, resample_first_alpha),

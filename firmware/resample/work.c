@@ -43,7 +43,8 @@ void resample_block_rows(const struct resample_blocks *blocks, uint32_t first, u
     if (blocks->starts[i] > last) last = blocks->starts[i];
   }
   *out_start = start;
-  *out_rows = last - start + blocks->taps;
+  uint32_t axis_end = blocks->axis->first + blocks->axis->length;
+  *out_rows = (uint32_t)base_min_u64(last + blocks->taps, axis_end) - start;
 }
 
 uint32_t resample_most_rows(const struct resample_blocks *blocks, uint32_t group) {

@@ -1,10 +1,10 @@
 #include "ini.h"
 
-static enum base_result parse_line(struct base_span line, const struct ini_events *events, struct base_fault *fault) {
+static enum base_result parse_line(struct base_span line, const struct settings_ini_events *events,
+                                   struct base_fault *fault) {
   if (line.bytes == 0 || line.data[0] == '#' || line.data[0] == ';') return BASE_OK;
   if (line.data[0] == '[') {
-    if (line.data[line.bytes - 1] != ']')
-      return BASE_FAIL(fault, BASE_BAD_INPUT, "", "a section line must end in ']'");
+    if (line.data[line.bytes - 1] != ']') return BASE_FAIL(fault, BASE_BAD_INPUT, "", "a section line must end in ']'");
     return events->section(events->self, base_span_trim(base_span_slice(line, 1, line.bytes - 2)), fault);
   }
   struct base_span value = line;
@@ -14,8 +14,8 @@ static enum base_result parse_line(struct base_span line, const struct ini_event
   return events->assignment(events->self, key, base_span_trim(value), fault);
 }
 
-enum base_result ini_parse(struct base_span text, const struct ini_events *events, unsigned *line,
-                           struct base_fault *fault) {
+enum base_result settings_ini_parse(struct base_span text, const struct settings_ini_events *events, unsigned *line,
+                                    struct base_fault *fault) {
   *line = 0;
   while (text.data != NULL && text.bytes > 0) {
     struct base_span current = base_span_cut(&text, '\n');

@@ -1,21 +1,24 @@
 #include "table.h"
 
-#include <limits.h>
 #include <string.h>
+
+#include "base/checked.h"
 
 #define PLACE(field) offsetof(struct settings, field), sizeof(((struct settings *)0)->field)
 #define TEXT(section, key, field, fallback, reloads, meaning) \
-  {section, key, SETTINGS_TEXT, PLACE(field), fallback, 0, 0, NULL, reloads, meaning}
+  { section, key, section "." key, SETTINGS_TEXT, PLACE(field), fallback, 0, 0, NULL, reloads, meaning }
+#define LISTEN(section, key, field, fallback, reloads, meaning) \
+  { section, key, section "." key, SETTINGS_LISTEN, PLACE(field), fallback, 0, 0, NULL, reloads, meaning }
 #define CHOICE(section, key, field, fallback, choices, reloads, meaning) \
-  {section, key, SETTINGS_CHOICE, PLACE(field), fallback, 0, 0, choices, reloads, meaning}
+  { section, key, section "." key, SETTINGS_CHOICE, PLACE(field), fallback, 0, 0, choices, reloads, meaning }
 #define NUMBER(section, key, field, fallback, low, high, reloads, meaning) \
-  {section, key, SETTINGS_NUMBER, PLACE(field), fallback, low, high, NULL, reloads, meaning}
+  { section, key, section "." key, SETTINGS_NUMBER, PLACE(field), fallback, low, high, NULL, reloads, meaning }
 #define SIZE(section, key, field, fallback, low, high, reloads, meaning) \
-  {section, key, SETTINGS_SIZE, PLACE(field), fallback, low, high, NULL, reloads, meaning}
+  { section, key, section "." key, SETTINGS_SIZE, PLACE(field), fallback, low, high, NULL, reloads, meaning }
 #define SWITCH(section, key, field, fallback, reloads, meaning) \
-  {section, key, SETTINGS_SWITCH, PLACE(field), fallback, 0, 0, NULL, reloads, meaning}
+  { section, key, section "." key, SETTINGS_SWITCH, PLACE(field), fallback, 0, 0, NULL, reloads, meaning }
 
-enum { MINUTES_10_MS = 600000 };
+enum { MINUTES_10_MS = 600000, MAX_SHOWN_CHARS = 64 };
 #define KIB 1024ull
 #define MIB (1024ull * KIB)
 #define GIB (1024ull * MIB)
@@ -28,7 +31,7 @@ const struct settings_row settings_rows[] = {
   CHOICE("log", "level", log_level, "info", "error warn info debug", true, "lines above this level are dropped"),
   CHOICE("log", "format", log_format, "text", "text json", true, "one text line or one JSON object an event"),
 
-  TEXT("console", "listen", console_listen, "127.0.0.1:8443", false,
+  LISTEN("console", "listen", console_listen, "127.0.0.1:8443", false,
        "address and port of uploads, administration and web page"),
   SWITCH("console", "tls", console_tls, "on", false,
          "TLS with the certificate in <data>/console.pem (made at first start); off only on a loopback address"),
@@ -40,7 +43,7 @@ const struct settings_row settings_rows[] = {
   NUMBER("console", "request_timeout_ms", console_request_timeout_ms, "30000", 100, MINUTES_10_MS, false,
          "silence within a request that is endured"),
 
-  TEXT("delivery", "listen", delivery_listen, "127.0.0.1:8080", false, "address and port of the public, read-only side"),
+  LISTEN("delivery", "listen", delivery_listen, "127.0.0.1:8080", false, "address and port of the public, read-only side"),
   TEXT("delivery", "public_url", delivery_public_url, "", false,
        "base URL that visitors use, shown by the console; empty: http://<listen>"),
   NUMBER("delivery", "loops", delivery_loops, "0", 0, 256, false, "event loops (threads); 0: one a core"),
@@ -102,10 +105,17 @@ static bool parse_size(struct base_span value, uint64_t *out) {
   uint64_t unit = 1;
   if (value.bytes > 1) {
     switch (value.data[value.bytes - 1]) {
-      case 'K': unit = KIB; break;
-      case 'M': unit = MIB; break;
-      case 'G': unit = GIB; break;
-      default: break;
+      case 'K':
+        unit = KIB;
+        break;
+      case 'M':
+        unit = MIB;
+        break;
+      case 'G':
+        unit = GIB;
+        break;
+      default:
+        break;
     }
     if (unit != 1) value.bytes--;
   }
@@ -126,10 +136,27 @@ static enum base_result set_number(const struct settings_row *row, struct base_s
   uint64_t number;
   bool parsed = row->type == SETTINGS_SIZE ? parse_size(value, &number) : base_span_to_u64(value, &number);
   if (!parsed || number < row->minimum || number > row->maximum)
-    return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s.%s must be a %s from %llu to %llu, not '%.*s'", row->section,
-                     row->key, row->type == SETTINGS_SIZE ? "size (K, M, G allowed)" : "number",
-                     (unsigned long long)row->minimum, (unsigned long long)row->maximum, (int)value.bytes, value.data);
+    return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s must be a %s from %llu to %llu, not '%.*s'", row->name,
+                     row->type == SETTINGS_SIZE ? "size (K, M, G allowed)" : "number", (unsigned long long)row->minimum,
+                     (unsigned long long)row->maximum, (int)base_min_u64(value.bytes, MAX_SHOWN_CHARS), value.data);
   *place = number;
+  return BASE_OK;
+}
+
+static enum base_result set_text(const struct settings_row *row, struct base_span value, char *place,
+                                 struct base_fault *fault) {
+  char text[SETTINGS_MAX_TEXT];
+  if (value.bytes == 0 && row->fallback[0] != '\0')
+    return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s must not be empty", row->name);
+  if (value.bytes >= row->capacity || !base_span_copy(value, text, sizeof(text)))
+    return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s is longer than %zu bytes", row->name, row->capacity - 1);
+  if (row->type == SETTINGS_LISTEN) {
+    char address[SETTINGS_MAX_TEXT];
+    uint16_t port;
+    const enum base_result result = settings_split_listen(text, address, sizeof(address), &port, fault);
+    if (result != BASE_OK) return result;
+  }
+  memcpy(place, text, value.bytes + 1);
   return BASE_OK;
 }
 
@@ -138,21 +165,20 @@ enum base_result settings_row_set(const struct settings_row *row, struct base_sp
   void *place = (char *)settings + row->offset;
   switch (row->type) {
     case SETTINGS_NUMBER:
-    case SETTINGS_SIZE: return set_number(row, value, place, fault);
+    case SETTINGS_SIZE:
+      return set_number(row, value, place, fault);
     case SETTINGS_SWITCH:
       if (!base_span_is(value, "on") && !base_span_is(value, "off"))
-        return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s.%s must be on or off", row->section, row->key);
+        return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s must be on or off", row->name);
       *(bool *)place = base_span_is(value, "on");
       return BASE_OK;
     case SETTINGS_CHOICE:
       if (!is_choice(row->choices, value))
-        return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s.%s must be one of: %s", row->section, row->key,
-                         row->choices);
+        return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s must be one of: %s", row->name, row->choices);
       break;
-    case SETTINGS_TEXT: break;
+    case SETTINGS_LISTEN:
+    case SETTINGS_TEXT:
+      break;
   }
-  if (!base_span_copy(value, place, row->capacity))
-    return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s.%s is longer than %zu bytes", row->section, row->key,
-                     row->capacity - 1);
-  return BASE_OK;
+  return set_text(row, value, place, fault);
 }

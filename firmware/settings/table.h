@@ -6,18 +6,19 @@
 
 #include "settings/settings.h"
 
-enum settings_type { SETTINGS_TEXT, SETTINGS_NUMBER, SETTINGS_SIZE, SETTINGS_SWITCH, SETTINGS_CHOICE };
+enum settings_type { SETTINGS_TEXT, SETTINGS_NUMBER, SETTINGS_SIZE, SETTINGS_SWITCH, SETTINGS_CHOICE, SETTINGS_LISTEN };
 
 struct settings_row {
   const char *section;
   const char *key;
+  const char *name;  // "section.key"
   enum settings_type type;
   size_t offset;
   size_t capacity;       // of texts
-  const char *fallback;  // the default, as it would be written in the file
+  const char *fallback;  // the default, as it would be written in the file; a text may be empty when this is
   uint64_t minimum, maximum;
-  const char *choices;   // for SETTINGS_CHOICE: "text json"
-  bool reloads;          // takes effect on SIGHUP
+  const char *choices;  // for SETTINGS_CHOICE: "text json"
+  bool reloads;         // takes effect on SIGHUP
   const char *meaning;
 };
 

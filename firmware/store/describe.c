@@ -37,7 +37,8 @@ static void add_digest(struct writer *writer, const char *name, const struct int
 
 static enum base_result written(const struct writer *writer, struct base_fault *fault) {
   if (writer->result == BASE_OK) return BASE_OK;
-  return BASE_FAIL(fault, writer->result, writer->failed_name, "the %s can not be kept in a record", writer->failed_name);
+  return BASE_FAIL(fault, writer->result, writer->failed_name, "the %s can not be kept in a record",
+                   writer->failed_name);
 }
 
 static uint64_t not_negative(int64_t seconds) { return seconds < 0 ? 0 : (uint64_t)seconds; }
@@ -128,7 +129,8 @@ static void take_tags(struct reader *reader, char out[STORE_MAX_TAGS + 1]) {
 
 static enum base_result taken(const struct reader *reader, struct base_fault *fault) {
   if (!reader->failed_name) return BASE_OK;
-  return BASE_FAIL(fault, BASE_CORRUPT, reader->failed_name, "the record's %s is missing or wrong", reader->failed_name);
+  return BASE_FAIL(fault, BASE_CORRUPT, reader->failed_name, "the record's %s is missing or wrong",
+                   reader->failed_name);
 }
 
 enum base_result store_read_original(const struct store_record *record, struct store_original *out,

@@ -1,6 +1,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -35,7 +36,8 @@ enum base_result store_folder_make(struct store *store, const char *path, struct
 static bool is_dot(const char *name) { return strcmp(name, ".") == 0 || strcmp(name, "..") == 0; }
 
 enum base_result store_folder_visit(struct store *store, const char *path,
-                                    enum base_result (*visit)(void *argument, const char *name, struct base_fault *fault),
+                                    enum base_result (*visit)(void *argument, const char *name,
+                                                              struct base_fault *fault),
                                     void *argument, struct base_fault *fault) {
   int fd = openat(store->root_fd, path, OPEN_FOLDER);
   if (fd < 0 && errno == ENOENT) return BASE_OK;
@@ -69,8 +71,8 @@ enum base_result store_temporary_create(struct store *store, struct store_path *
   return BASE_OK;
 }
 
-enum base_result store_temporary_write(struct store *store, struct base_span head, struct base_span body, bool is_durable,
-                                       struct store_path *path, struct base_fault *fault) {
+enum base_result store_temporary_write(struct store *store, struct base_span head, struct base_span body,
+                                       bool is_durable, struct store_path *path, struct base_fault *fault) {
   int fd = -1;
   enum base_result result = store_temporary_create(store, path, &fd, fault);
   if (result != BASE_OK) return result;
@@ -80,7 +82,7 @@ enum base_result store_temporary_write(struct store *store, struct base_span hea
     result = BASE_FAIL_ERRNO(fault, path->text, "cannot sync the file");
   }
   base_fd_close(&fd);
-  if (result != BASE_OK) unlinkat(store->root_fd, path->text, 0);
+  if (result != BASE_OK) store_file_discard(store, path->text);
   return result;
 }
 
@@ -93,6 +95,8 @@ enum base_result store_file_remove(struct store *store, const char *path, struct
   if (unlinkat(store->root_fd, path, 0) == 0 || errno == ENOENT) return BASE_OK;
   return BASE_FAIL_ERRNO(fault, path, "cannot remove the file");
 }
+
+void store_file_discard(struct store *store, const char *path) { unlinkat(store->root_fd, path, 0); }
 
 bool store_file_size(struct store *store, const char *path, uint64_t *bytes) {
   struct stat info;

@@ -56,22 +56,27 @@ static const char *const sql[STORE_SQL_COUNT] = {
                                " FROM variants WHERE original = ?1 AND tenant = ?2 AND key > ?3 ORDER BY key LIMIT ?4",
     [STORE_SQL_VARIANT_BY_USE] = "SELECT key, file_bytes, use FROM variants ORDER BY use, created",
     [STORE_SQL_VARIANT_RANGE] = "SELECT key, file_bytes, use FROM variants WHERE key BETWEEN ?1 AND ?2",
-    [STORE_SQL_VARIANT_HOMELESS] =
-        "SELECT key, file_bytes, use FROM variants AS v WHERE NOT EXISTS"
-        " (SELECT 1 FROM originals AS o WHERE o.id = v.original AND o.tenant = v.tenant)",
+    [STORE_SQL_VARIANT_HOMELESS] = ("SELECT key, file_bytes, use FROM variants AS v WHERE NOT EXISTS"
+                                    " (SELECT 1 FROM originals AS o WHERE o.id = v.original AND o.tenant = v.tenant)"),
 };
 
 enum base_result store_sql_fail(struct store_connection *connection, struct base_fault *fault) {
   enum base_result result;
   switch (sqlite3_errcode(connection->db) & 0xff) {
-    case SQLITE_FULL: result = BASE_NO_SPACE; break;
-    case SQLITE_NOMEM: result = BASE_NO_MEMORY; break;
+    case SQLITE_FULL:
+      result = BASE_NO_SPACE;
+      break;
+    case SQLITE_NOMEM:
+      result = BASE_NO_MEMORY;
+      break;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
     case SQLITE_ERROR:  // a statement that does not fit the schema: somebody else's tables
       result = BASE_CORRUPT;
+      atomic_store(&connection->is_damaged, true);
       break;
-    default: result = BASE_IO;
+    default:
+      result = BASE_IO;
   }
   return BASE_FAIL(fault, result, INDEX_NAME, "the index failed: %s", sqlite3_errmsg(connection->db));
 }
@@ -87,11 +92,15 @@ void store_sql_finish(struct store_connection *connection, sqlite3_stmt *stateme
   pthread_mutex_unlock(&connection->lock);
 }
 
-enum base_result store_sql_step(struct store_connection *connection, sqlite3_stmt *statement, struct base_fault *fault) {
+enum base_result store_sql_step(struct store_connection *connection, sqlite3_stmt *statement,
+                                struct base_fault *fault) {
   switch (sqlite3_step(statement)) {
-    case SQLITE_ROW: return BASE_OK;
-    case SQLITE_DONE: return BASE_NOT_FOUND;
-    default: return store_sql_fail(connection, fault);
+    case SQLITE_ROW:
+      return BASE_OK;
+    case SQLITE_DONE:
+      return BASE_NOT_FOUND;
+    default:
+      return store_sql_fail(connection, fault);
   }
 }
 
@@ -256,6 +265,10 @@ enum base_result store_index_check(struct store_index *index, struct base_fault 
     result = BASE_FAIL(fault, BASE_CORRUPT, INDEX_NAME, "the index is damaged: %s", answer);
   }
   return result;
+}
+
+bool store_index_is_damaged(const struct store_index *index) {
+  return atomic_load(&index->writer.is_damaged) || atomic_load(&index->reader.is_damaged);
 }
 
 enum base_result store_index_begin(struct store_index *index, struct base_fault *fault) {

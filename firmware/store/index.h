@@ -10,32 +10,35 @@ struct store_index;
 
 // Opens or makes it. BASE_CORRUPT: damaged or of another version; remove it and open it again. *is_new says that
 // it was just made, so it knows nothing.
-enum base_result store_index_open(const char *root, struct store_index **out, bool *is_new, struct base_fault *fault)
-    BASE_CHECKED;
+enum base_result store_index_open(const char *root, struct store_index **out, bool *is_new,
+                                  struct base_fault *fault) BASE_CHECKED;
 void store_index_close(struct store_index **index);
 // Removes the files of a closed index.
 enum base_result store_index_remove(const char *root, struct base_fault *fault) BASE_CHECKED;
 // Reads every page; BASE_CORRUPT when one is damaged.
 enum base_result store_index_check(struct store_index *index, struct base_fault *fault) BASE_CHECKED;
+// True once any use has met damage.
+bool store_index_is_damaged(const struct store_index *index);
 
 // One transaction for many changes by this thread; other writers wait in between. Ends with commit or roll-back.
 enum base_result store_index_begin(struct store_index *index, struct base_fault *fault) BASE_CHECKED;
 enum base_result store_index_end(struct store_index *index, bool is_commit, struct base_fault *fault) BASE_CHECKED;
 
-// --- originals ---
+// Originals.
 enum base_result store_index_original_put(struct store_index *index, const struct store_original *original,
                                           struct base_fault *fault) BASE_CHECKED;
 enum base_result store_index_original_remove(struct store_index *index, const char *tenant,
                                              const struct integrity_digest *id, struct base_fault *fault) BASE_CHECKED;
-enum base_result store_index_original_find(struct store_index *index, const char *tenant, const struct integrity_digest *id,
-                                           struct store_original *out, struct base_fault *fault) BASE_CHECKED;
+enum base_result store_index_original_find(struct store_index *index, const char *tenant,
+                                           const struct integrity_digest *id, struct store_original *out,
+                                           struct base_fault *fault) BASE_CHECKED;
 // How many tenants have it.
 enum base_result store_index_original_tenants(struct store_index *index, const struct integrity_digest *id,
                                               uint64_t *count, struct base_fault *fault) BASE_CHECKED;
 // Fills `out` with those after `after` (NULL: from the newest).
 enum base_result store_index_original_page(struct store_index *index, const char *tenant,
-                                           const struct store_original *after, struct store_original *out, size_t capacity,
-                                           size_t *count, struct base_fault *fault) BASE_CHECKED;
+                                           const struct store_original *after, struct store_original *out,
+                                           size_t capacity, size_t *count, struct base_fault *fault) BASE_CHECKED;
 // Different originals and their bytes.
 enum base_result store_index_original_totals(struct store_index *index, uint64_t *count, uint64_t *bytes,
                                              struct base_fault *fault) BASE_CHECKED;
@@ -46,7 +49,7 @@ enum base_result store_index_original_range(struct store_index *index, const str
                                                                       const char *tenant),
                                             void *argument, struct base_fault *fault) BASE_CHECKED;
 
-// --- variants ---
+// Variants.
 enum base_result store_index_variant_put(struct store_index *index, const struct store_variant *variant,
                                          uint64_t file_bytes, uint64_t use, struct base_fault *fault) BASE_CHECKED;
 enum base_result store_index_variant_use(struct store_index *index, const struct cache_key *key, uint64_t use,
@@ -71,7 +74,7 @@ enum base_result store_index_variant_range(struct store_index *index, const stru
                                            const struct integrity_digest *last, store_index_variant_visit *visit,
                                            void *argument, struct base_fault *fault) BASE_CHECKED;
 // Those whose original is not there for their tenant.
-enum base_result store_index_variant_homeless(struct store_index *index, store_index_variant_visit *visit, void *argument,
-                                              struct base_fault *fault) BASE_CHECKED;
+enum base_result store_index_variant_homeless(struct store_index *index, store_index_variant_visit *visit,
+                                              void *argument, struct base_fault *fault) BASE_CHECKED;
 
 #endif

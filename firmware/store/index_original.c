@@ -56,8 +56,9 @@ enum base_result store_index_original_remove(struct store_index *index, const ch
   return store_sql_run(&index->writer, row, fault);
 }
 
-enum base_result store_index_original_find(struct store_index *index, const char *tenant, const struct integrity_digest *id,
-                                           struct store_original *out, struct base_fault *fault) {
+enum base_result store_index_original_find(struct store_index *index, const char *tenant,
+                                           const struct integrity_digest *id, struct store_original *out,
+                                           struct base_fault *fault) {
   sqlite3_stmt *row = store_sql_start(&index->reader, STORE_SQL_ORIGINAL_FIND);
   bind_id(row, 1, id);
   store_sql_bind_text(row, 2, tenant);
@@ -78,8 +79,8 @@ enum base_result store_index_original_tenants(struct store_index *index, const s
 }
 
 enum base_result store_index_original_page(struct store_index *index, const char *tenant,
-                                           const struct store_original *after, struct store_original *out, size_t capacity,
-                                           size_t *count, struct base_fault *fault) {
+                                           const struct store_original *after, struct store_original *out,
+                                           size_t capacity, size_t *count, struct base_fault *fault) {
   static const struct integrity_digest no_id = {{0}};
   sqlite3_stmt *row = store_sql_start(&index->reader, STORE_SQL_ORIGINAL_PAGE);
   store_sql_bind_text(row, 1, tenant);

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 #include "index.h"
 
@@ -32,6 +33,7 @@ struct store_connection {
   sqlite3 *db;
   pthread_mutex_t lock;  // recursive: a transaction holds it around its changes
   sqlite3_stmt *statements[STORE_SQL_COUNT];
+  atomic_bool is_damaged;
 };
 
 struct store_index {
@@ -45,11 +47,11 @@ enum base_result store_sql_fail(struct store_connection *connection, struct base
 sqlite3_stmt *store_sql_start(struct store_connection *connection, enum store_statement statement);
 void store_sql_finish(struct store_connection *connection, sqlite3_stmt *statement);
 // One row (BASE_OK), no more rows (BASE_NOT_FOUND, no fault recorded), or a failure.
-enum base_result store_sql_step(struct store_connection *connection, sqlite3_stmt *statement, struct base_fault *fault)
-    BASE_CHECKED;
+enum base_result store_sql_step(struct store_connection *connection, sqlite3_stmt *statement,
+                                struct base_fault *fault) BASE_CHECKED;
 // Runs a statement without rows, then finishes it.
-enum base_result store_sql_run(struct store_connection *connection, sqlite3_stmt *statement, struct base_fault *fault)
-    BASE_CHECKED;
+enum base_result store_sql_run(struct store_connection *connection, sqlite3_stmt *statement,
+                               struct base_fault *fault) BASE_CHECKED;
 
 // Bound memory is borrowed until the statement is finished. A bind that fails leaves NULL, which the schema refuses.
 void store_sql_bind_text(sqlite3_stmt *statement, int at, const char *text);

@@ -108,7 +108,7 @@ enum base_result store_index_variant_range(struct store_index *index, const stru
   return visit_rows(index, row, visit, argument, fault);
 }
 
-enum base_result store_index_variant_homeless(struct store_index *index, store_index_variant_visit *visit, void *argument,
-                                              struct base_fault *fault) {
+enum base_result store_index_variant_homeless(struct store_index *index, store_index_variant_visit *visit,
+                                              void *argument, struct base_fault *fault) {
   return visit_rows(index, store_sql_start(&index->reader, STORE_SQL_VARIANT_HOMELESS), visit, argument, fault);
 }

@@ -34,7 +34,8 @@ struct store_meters {
 };
 
 struct store {
-  struct store_config config;  // config.root is a copy
+  struct store_config config;
+  char *root;  // what config.root points to
   int root_fd;
   int lock_fd;
   struct store_index *index;
@@ -49,8 +50,8 @@ struct store {
   atomic_uint_fast64_t next_use;  // ever growing; orders variants by last use
   atomic_uint_fast64_t reserved_bytes;
   atomic_uint_fast64_t originals, original_bytes;
-  atomic_uint uploads;            // open ones
-  atomic_bool is_index_behind;    // the index missed something: the next open must look at the records
+  atomic_uint uploads;          // open ones
+  atomic_bool is_index_behind;  // the index missed something: the next open must look at the records
   struct store_meters meters;
 };
 
@@ -61,24 +62,27 @@ static inline pthread_mutex_t *store_variant_lock(struct store *store, const str
   return &store->variant_locks[key->bytes[0] % STORE_LOCKS];
 }
 
-// --- files.c: under the root ---
+// files.c: under the root.
 // Makes a folder in an existing one; durable. Fine when it is there.
 enum base_result store_folder_make(struct store *store, const char *path, struct base_fault *fault) BASE_CHECKED;
 enum base_result store_folder_sync(struct store *store, const char *path, struct base_fault *fault) BASE_CHECKED;
 // Calls `visit` with every name but "." and ".."; a missing folder is an empty one. `visit` may remove the file.
 enum base_result store_folder_visit(struct store *store, const char *path,
-                                    enum base_result (*visit)(void *argument, const char *name, struct base_fault *fault),
+                                    enum base_result (*visit)(void *argument, const char *name,
+                                                              struct base_fault *fault),
                                     void *argument, struct base_fault *fault) BASE_CHECKED;
 // A new file in tmp/, open for reading and writing.
 enum base_result store_temporary_create(struct store *store, struct store_path *path, int *out_fd,
                                         struct base_fault *fault) BASE_CHECKED;
 // A new file in tmp/ with this content; synced when `is_durable`. Nothing is left behind on failure.
-enum base_result store_temporary_write(struct store *store, struct base_span head, struct base_span body, bool is_durable,
-                                       struct store_path *path, struct base_fault *fault) BASE_CHECKED;
-enum base_result store_file_rename(struct store *store, const char *from, const char *to, struct base_fault *fault)
-    BASE_CHECKED;
+enum base_result store_temporary_write(struct store *store, struct base_span head, struct base_span body,
+                                       bool is_durable, struct store_path *path, struct base_fault *fault) BASE_CHECKED;
+enum base_result store_file_rename(struct store *store, const char *from, const char *to,
+                                   struct base_fault *fault) BASE_CHECKED;
 // Fine when it is not there.
 enum base_result store_file_remove(struct store *store, const char *path, struct base_fault *fault) BASE_CHECKED;
+// For clean-up, where a failure changes nothing: what stays in tmp/ goes at the next open.
+void store_file_discard(struct store *store, const char *path);
 // False when there is no regular file of that name.
 bool store_file_size(struct store *store, const char *path, uint64_t *bytes) BASE_CHECKED;
 uint64_t store_free_bytes(struct store *store);
@@ -94,7 +98,7 @@ struct store_record_file {
 enum base_result store_record_open(struct store *store, const char *path, struct store_record_file *file,
                                    struct base_fault *fault) BASE_CHECKED;
 
-// --- original.c ---
+// original.c.
 // Reads and checks a sidecar against its name, and that the bytes are there in full.
 enum base_result store_sidecar_read(struct store *store, const char *tenant, const struct integrity_digest *id,
                                     struct store_original *out, struct base_fault *fault) BASE_CHECKED;
@@ -102,7 +106,7 @@ enum base_result store_sidecar_read(struct store *store, const char *tenant, con
 enum base_result store_original_adopt(struct store *store, const char *temporary, struct store_original *original,
                                       bool *is_new, struct base_fault *fault) BASE_CHECKED;
 
-// --- variant.c ---
+// variant.c.
 enum base_result store_tier_create(struct store *store, struct base_fault *fault) BASE_CHECKED;
 // Fills the tier from the index, coldest first.
 enum base_result store_tier_load(struct store *store, struct base_fault *fault) BASE_CHECKED;
@@ -113,12 +117,12 @@ enum base_result store_variants_remove(struct store *store, const char *tenant, 
 // Unlinks the files of what left the tier. No lock may be held.
 void store_variants_bury(struct store *store);
 
-// --- scan.c ---
+// scan.c.
 // Brings the index up to date with the records and removes orphans. Nobody else uses the store yet.
 enum base_result store_scan(struct store *store, void (*progress)(void *argument, uint64_t done), void *argument,
                             struct store_reindex_report *out, struct base_fault *fault) BASE_CHECKED;
 
-// --- pending.c, over the store ---
+// pending.c, over the store.
 // Queues an index change; a change that can not be queued or written leaves the index behind.
 void store_pend(struct store *store, enum store_change change, const struct cache_key *key,
                 const struct store_variant *variant, uint64_t file_bytes);

@@ -32,7 +32,9 @@ static struct store_path path_of(const char *folder, const struct integrity_dige
   return path;
 }
 
-struct store_path store_path_original(const struct integrity_digest *id) { return path_of(STORE_ORIGINALS, id, "", ""); }
+struct store_path store_path_original(const struct integrity_digest *id) {
+  return path_of(STORE_ORIGINALS, id, "", "");
+}
 
 struct store_path store_path_sidecar(const struct integrity_digest *id, const char *tenant) {
   BASE_ASSERT(store_tenant_is_valid(tenant));

@@ -34,7 +34,8 @@ struct store_path store_path_shard_number(const char *folder, unsigned shard, st
 
 // File names inside a shard folder. False for any other name.
 bool store_name_is_original(const char *name, struct integrity_digest *id) BASE_CHECKED;
-bool store_name_is_sidecar(const char *name, struct integrity_digest *id, char tenant[STORE_MAX_TENANT + 1]) BASE_CHECKED;
+bool store_name_is_sidecar(const char *name, struct integrity_digest *id,
+                           char tenant[STORE_MAX_TENANT + 1]) BASE_CHECKED;
 bool store_name_is_variant(const char *name, struct cache_key *key) BASE_CHECKED;
 
 #endif

@@ -88,7 +88,8 @@ enum base_result store_record_read_head(struct base_span bytes, uint64_t file_by
   }
 
   const uint64_t kind = load_little(head + KIND_AT, 2);
-  if (!is_known_kind(kind)) return BASE_FAIL(fault, BASE_UNSUPPORTED, "kind", "record kind %u is unknown", (unsigned)kind);
+  if (!is_known_kind(kind))
+    return BASE_FAIL(fault, BASE_UNSUPPORTED, "kind", "record kind %u is unknown", (unsigned)kind);
   if (load_little(head + TRAILER_BYTES_AT, 4) != 0 || load_little(head + RESERVED_AT, 4) != 0) {
     return BASE_FAIL(fault, BASE_CORRUPT, "head", "a reserved field of the record is not 0");
   }

@@ -12,7 +12,7 @@ static const char system_bundle[] = "/etc/ssl/certs/ca-certificates.crt";
 
 struct tls_client {
   int fd;  // borrowed
-  struct mbed_random random;
+  struct tls_random random;
   mbedtls_x509_crt trusted;
   mbedtls_ssl_config config;
   mbedtls_ssl_context ssl;
@@ -42,26 +42,26 @@ static int receive_bytes(void *self, unsigned char *out, size_t bytes) {
 }
 
 static enum base_result fail_io(struct base_fault *fault, const char *what, int code) {
-  return mbed_fail(fault, code == MBEDTLS_ERR_SSL_TIMEOUT ? BASE_TIMEOUT : BASE_IO, "", what, code);
+  return tls_fail(fault, code == MBEDTLS_ERR_SSL_TIMEOUT ? BASE_TIMEOUT : BASE_IO, "", what, code);
 }
 
 static enum base_result configure(struct tls_client *client, const struct tls_client_config *config,
                                   struct base_fault *fault) {
   int code = tls_guard_config_defaults(&client->config, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM,
                                        MBEDTLS_SSL_PRESET_DEFAULT);
-  if (code != 0) return mbed_fail(fault, BASE_INTERNAL, "", "TLS can not be set up", code);
+  if (code != 0) return tls_fail(fault, BASE_INTERNAL, "", "TLS can not be set up", code);
   mbedtls_ssl_conf_rng(&client->config, mbedtls_ctr_drbg_random, &client->random.generator);
   // The verdict is read after the handshake, so that a refusal can name the certificate.
   mbedtls_ssl_conf_authmode(&client->config, MBEDTLS_SSL_VERIFY_OPTIONAL);
   if (!config->fingerprint) {
     const char *ca_file = config->ca_file ? config->ca_file : system_bundle;
     code = mbedtls_x509_crt_parse_file(&client->trusted, ca_file);  // > 0: some entries were skipped
-    if (code < 0) return mbed_fail(fault, BASE_BAD_INPUT, ca_file, "the trusted certificates can not be read", code);
+    if (code < 0) return tls_fail(fault, BASE_BAD_INPUT, ca_file, "the trusted certificates can not be read", code);
   }
   mbedtls_ssl_conf_ca_chain(&client->config, &client->trusted, NULL);
   code = mbedtls_ssl_setup(&client->ssl, &client->config);
   if (code == 0) code = mbedtls_ssl_set_hostname(&client->ssl, config->server_name);
-  if (code != 0) return mbed_fail(fault, BASE_INTERNAL, "", "TLS can not be set up", code);
+  if (code != 0) return tls_fail(fault, BASE_INTERNAL, "", "TLS can not be set up", code);
   mbedtls_ssl_set_bio(&client->ssl, client, send_bytes, receive_bytes, NULL);
   return BASE_OK;
 }
@@ -71,7 +71,7 @@ static enum base_result check_peer(struct tls_client *client, const struct tls_c
   const mbedtls_x509_crt *peer = mbedtls_ssl_get_peer_cert(&client->ssl);
   if (!peer) return BASE_FAIL(fault, BASE_FORBIDDEN, "certificate", "the server showed no certificate");
   char fingerprint[TLS_FINGERPRINT_CHARS + 1];
-  enum base_result result = mbed_fingerprint(peer, fingerprint, fault);
+  enum base_result result = tls_certificate_fingerprint(peer, fingerprint, fault);
   if (result != BASE_OK) return result;
   if (config->fingerprint) {
     if (strcmp(fingerprint, config->fingerprint) == 0) return BASE_OK;
@@ -95,7 +95,7 @@ enum base_result tls_client_create(int fd, const struct tls_client_config *confi
   mbedtls_x509_crt_init(&client->trusted);
   mbedtls_ssl_config_init(&client->config);
   mbedtls_ssl_init(&client->ssl);
-  enum base_result result = mbed_random_init(&client->random, fault);
+  enum base_result result = tls_random_init(&client->random, fault);
   if (result == BASE_OK) result = configure(client, config, fault);
   if (result == BASE_OK) {
     int code = mbedtls_ssl_handshake(&client->ssl);
@@ -118,7 +118,7 @@ void tls_client_destroy(struct tls_client **client) {
   mbedtls_ssl_free(&dead->ssl);
   mbedtls_ssl_config_free(&dead->config);
   mbedtls_x509_crt_free(&dead->trusted);
-  mbed_random_finish(&dead->random);
+  tls_random_finish(&dead->random);
   free(dead);
 }
 

@@ -64,13 +64,13 @@ static int sign_once(struct mbedtls_pk_context *key) {
   static const unsigned char digest[32] = {0};
   unsigned char signature[MBEDTLS_PK_SIGNATURE_MAX_SIZE];
   size_t signature_bytes = 0;
-  struct mbed_random random;
+  struct tls_random random;
   int code = MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED;
-  if (mbed_random_init(&random, NULL) == BASE_OK) {
+  if (tls_random_init(&random, NULL) == BASE_OK) {
     code = mbedtls_pk_sign(key, MBEDTLS_MD_SHA256, digest, sizeof digest, signature, &signature_bytes,
                            mbedtls_ctr_drbg_random, &random.generator);
   }
-  mbed_random_finish(&random);
+  tls_random_finish(&random);
   return code;
 }
 

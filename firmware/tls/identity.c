@@ -122,12 +122,12 @@ static enum base_result make_identity(const char *const *names, size_t name_coun
                                       struct base_buffer *pem, struct base_fault *fault) {
   unsigned char key_pem[KEY_PEM_BYTES];
   unsigned char certificate_pem[CERTIFICATE_PEM_BYTES];
-  struct mbed_random random;
+  struct tls_random random;
   mbedtls_pk_context key;
   mbedtls_x509write_cert certificate;
   mbedtls_pk_init(&key);
   mbedtls_x509write_crt_init(&certificate);
-  enum base_result result = mbed_random_init(&random, fault);
+  enum base_result result = tls_random_init(&random, fault);
   if (result != BASE_OK) goto out;
 
   int code = mbedtls_pk_setup(&key, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY));
@@ -142,7 +142,7 @@ static enum base_result make_identity(const char *const *names, size_t name_coun
                                      &random.generator);
   }
   if (code != 0) {
-    result = mbed_fail(fault, BASE_INTERNAL, "", "the TLS certificate can not be made", code);
+    result = tls_fail(fault, BASE_INTERNAL, "", "the TLS certificate can not be made", code);
     goto out;
   }
   result = base_buffer_append_text(pem, (const char *)key_pem);
@@ -153,7 +153,7 @@ out:
   explicit_bzero(key_pem, sizeof key_pem);
   mbedtls_x509write_crt_free(&certificate);
   mbedtls_pk_free(&key);
-  mbed_random_finish(&random);
+  tls_random_finish(&random);
   return result;
 }
 
@@ -171,12 +171,12 @@ static enum base_result load_identity(const char *pem_path, mbedtls_x509_crt *ce
   }
   int code = mbedtls_pk_parse_key(&key, pem.data, pem.bytes, NULL, 0);
   if (code != 0) {
-    result = mbed_fail(fault, BASE_CORRUPT, pem_path, "the TLS identity holds no usable private key", code);
+    result = tls_fail(fault, BASE_CORRUPT, pem_path, "the TLS identity holds no usable private key", code);
     goto out;
   }
   code = mbedtls_x509_crt_parse(certificate, pem.data, pem.bytes);
   if (code != 0) {
-    result = mbed_fail(fault, BASE_CORRUPT, pem_path, "the TLS identity holds no usable certificate", code);
+    result = tls_fail(fault, BASE_CORRUPT, pem_path, "the TLS identity holds no usable certificate", code);
     goto out;
   }
   if (mbedtls_pk_check_pair(&certificate->pk, &key) != 0) {
@@ -223,7 +223,7 @@ enum base_result tls_identity_fingerprint(const char *pem_path, char out[TLS_FIN
   mbedtls_x509_crt certificate;
   mbedtls_x509_crt_init(&certificate);
   enum base_result result = load_identity(pem_path, &certificate, fault);
-  if (result == BASE_OK) result = mbed_fingerprint(&certificate, out, fault);
+  if (result == BASE_OK) result = tls_certificate_fingerprint(&certificate, out, fault);
   mbedtls_x509_crt_free(&certificate);
   return result;
 }

@@ -9,20 +9,20 @@
 #include "tls/tls.h"
 
 // A random generator, seeded from the kernel. Belongs to one thread.
-struct mbed_random {
+struct tls_random {
   mbedtls_entropy_context entropy;
   mbedtls_ctr_drbg_context generator;
 };
 
-enum base_result mbed_random_init(struct mbed_random *random, struct base_fault *fault) BASE_CHECKED;
-void mbed_random_finish(struct mbed_random *random);  // also after a failed init
+enum base_result tls_random_init(struct tls_random *random, struct base_fault *fault) BASE_CHECKED;
+void tls_random_finish(struct tls_random *random);  // also after a failed init
 
 // Records "<what>: <mbedTLS's text for code>". BASE_NO_MEMORY when the code says so.
-enum base_result mbed_fail(struct base_fault *fault, enum base_result result, const char *subject, const char *what,
-                           int code);
+enum base_result tls_fail(struct base_fault *fault, enum base_result result, const char *subject, const char *what,
+                          int code);
 
 // SHA-256 of the certificate's DER form as "AB:CD:...".
-enum base_result mbed_fingerprint(const mbedtls_x509_crt *certificate, char out[TLS_FINGERPRINT_CHARS + 1],
-                                  struct base_fault *fault) BASE_CHECKED;
+enum base_result tls_certificate_fingerprint(const mbedtls_x509_crt *certificate, char out[TLS_FINGERPRINT_CHARS + 1],
+                                             struct base_fault *fault) BASE_CHECKED;
 
 #endif

@@ -12,7 +12,9 @@
 int resample_rig_setup(void **state) {
   struct resample_rig *rig = calloc(1, sizeof(*rig));
   struct base_fault fault = {0};
-  const struct gpu_config config = {.validation = true, .abort_on_validation = true};
+  const struct base_log_config log_config = {.fd = 2, .level = BASE_LOG_WARN};
+  rig->log = base_log_create(&log_config);
+  const struct gpu_config config = {.validation = true, .abort_on_validation = true, .log = rig->log};
   if (gpu_create(&config, &rig->gpu, &fault) != BASE_OK) fail_msg("%s", fault.text);
   if (resampler_create(rig->gpu, 0, &rig->resampler, &fault) != BASE_OK) fail_msg("%s", fault.text);
   *state = rig;
@@ -23,6 +25,7 @@ int resample_rig_teardown(void **state) {
   struct resample_rig *rig = *state;
   resampler_destroy(&rig->resampler);
   gpu_destroy(&rig->gpu);
+  base_log_destroy(&rig->log);
   free(rig);
   return 0;
 }

@@ -5,6 +5,7 @@
 #include "resample/resample.h"
 
 struct resample_rig {
+  struct base_log *log;
   struct gpu *gpu;
   struct resampler *resampler;
 };

@@ -1,12 +1,13 @@
 # Files become C arrays at build time.
 #
-#   pixpop_embed_shader(TARGET SHADER shaders/x.comp SYMBOL gpu_x_spirv)   GLSL -> SPIR-V -> x.spv.h
+#   pixpop_embed_shader(header SHADER x.comp SYMBOL gpu_x_spirv [DEFINES A B])   GLSL -> SPIR-V -> shaders/gpu_x_spirv.h
 #
+# The shader lies in shaders/ or is named by its absolute path; the header's path is returned, for the SOURCES of its user.
 # The SPIR-V is made by glslangValidator with a dep-file, so that an edited include rebuilds its shader.
 
 function(pixpop_embed_shader out_header)
   cmake_parse_arguments(ARG "" "SHADER;SYMBOL" "DEFINES" ${ARGN})
-  set(source ${PROJECT_SOURCE_DIR}/shaders/${ARG_SHADER})
+  cmake_path(ABSOLUTE_PATH ARG_SHADER BASE_DIRECTORY ${PROJECT_SOURCE_DIR}/shaders OUTPUT_VARIABLE source)
   set(folder ${PROJECT_BINARY_DIR}/shaders)
   set(header ${folder}/${ARG_SYMBOL}.h)
   file(MAKE_DIRECTORY ${folder})

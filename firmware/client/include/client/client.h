@@ -13,9 +13,9 @@ enum {
   CLIENT_MAX_URL_BYTES = 1024,
   CLIENT_MAX_HEAD_BYTES = 32768,
   CLIENT_MAX_HEADERS = 64,
-  CLIENT_MAX_INTERIM_HEADS = 16,         // 1xx responses before the final one
-  CLIENT_MAX_BODY_BYTES = 64 << 20,      // of a body that is collected
-  CLIENT_MAX_CHUNK_LINE_BYTES = 256,     // chunk size with its extensions
+  CLIENT_MAX_INTERIM_HEADS = 16,      // 1xx responses before the final one
+  CLIENT_MAX_BODY_BYTES = 64 << 20,   // of a body that is collected
+  CLIENT_MAX_CHUNK_LINE_BYTES = 256,  // chunk size with its extensions
   CLIENT_MAX_TRAILER_BYTES = 8192,
 };
 
@@ -29,11 +29,11 @@ struct client_config {
 
 struct client_request {
   const char *method;
-  const char *path;        // with query, percent-encoded, begins with '/'
-  const char *bearer;      // token or NULL
+  const char *path;          // with query, percent-encoded, begins with '/'
+  const char *bearer;        // token or NULL
   const char *content_type;  // NULL: none
-  struct base_span body;   // used when body_fd is -1
-  int body_fd;             // -1, or a seekable file that is streamed from its start
+  struct base_span body;     // used when body_fd is -1
+  int body_fd;               // -1, or a seekable file that is streamed from its start
   uint64_t body_fd_bytes;
   // Called while the request's body is sent or, when it has none, while the response's is received; `total` is 0 when
   // unknown. May be NULL.
@@ -64,9 +64,9 @@ void client_destroy(struct client **client);
 // A kept connection that turns out closed before the first byte of a response is opened again once and the request
 // repeated, so requests sent here must bear repeating (all of the console's do: originals are found by content).
 // `response` is initialised by it and finished by the caller (also after a failure).
-// BASE_IO: no connection, or it broke; BASE_TIMEOUT; BASE_FORBIDDEN: the certificate is not trusted (the fault shows its
-// fingerprint); BASE_BAD_INPUT: the request or the response breaks HTTP; BASE_HEADERS_TOO_LARGE, BASE_TOO_LARGE; and
-// what `receive` returned.
+// BASE_IO: no connection, or it broke; BASE_TIMEOUT; BASE_FORBIDDEN: the certificate is not trusted (the fault shows
+// its fingerprint); BASE_BAD_INPUT: the request or the response breaks HTTP; BASE_HEADERS_TOO_LARGE, BASE_TOO_LARGE;
+// and what `receive` returned.
 enum base_result client_send(struct client *client, const struct client_request *request,
                              struct client_response *response, struct base_fault *fault) BASE_CHECKED;
 void client_response_finish(struct client_response *response);

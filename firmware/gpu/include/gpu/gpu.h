@@ -75,7 +75,7 @@ enum { GPU_MAX_BINDINGS = 8, GPU_MAX_CONSTANTS = 8, GPU_MAX_PUSH_BYTES = 128, GP
 enum gpu_binding {
   GPU_BINDING_STORAGE,         // std430 buffer
   GPU_BINDING_TEXELS_R32UI,    // uniform texel buffer of uint words; a buffer of at most info.max_texels elements
-  GPU_BINDING_TEXELS_RGBA16F,  // the same of four halves
+  GPU_BINDING_TEXELS_RG32UI,   // the same of pairs of words
   GPU_BINDING_TEXELS_RGBA32F,  // the same of four floats
 };
 

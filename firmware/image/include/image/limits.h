@@ -17,7 +17,9 @@ struct image_limits {
   uint32_t max_side;        // default 16,384
 };
 
-#define IMAGE_LIMITS_DEFAULT \
-  ((struct image_limits){.max_file_bytes = 100u << 20, .max_pixels = 100000000u, .max_side = 16384})
+// The first for initializers of static objects, the second for everywhere else.
+#define IMAGE_LIMITS_INITIALIZER \
+  { .max_file_bytes = 100u << 20, .max_pixels = 100000000u, .max_side = 16384 }
+#define IMAGE_LIMITS_DEFAULT ((struct image_limits)IMAGE_LIMITS_INITIALIZER)
 
 #endif

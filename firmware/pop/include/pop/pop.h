@@ -39,6 +39,9 @@ struct pop_config {
 struct pop;
 
 enum base_result pop_create(const struct pop_config *config, struct pop **out, struct base_fault *fault) BASE_CHECKED;
+// For the end: waits until what is queued for the disk has been answered or ordered from the renderer. The handler is
+// not called any more. Destroying the renderer after this completes every request.
+void pop_drain(struct pop *pop);
 // Every request must have been completed and the renderer destroyed or idle.
 void pop_destroy(struct pop **pop);
 // For the route "/i/". GET, HEAD and OPTIONS; others 405.

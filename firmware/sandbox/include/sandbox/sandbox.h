@@ -1,7 +1,7 @@
 // The pool of decoder processes: pictures from outside are only ever parsed in one of them.
 //
 // `ingest` and `render` use it. Thread-safe: a call borrows a warm worker and waits for one when all are busy. A
-// worker that crashes, hangs or runs out of memory costs its request a BASE_UNPROCESSABLE and is replaced.
+// worker that crashes, hangs or breaks the protocol costs its request a BASE_UNPROCESSABLE and is replaced.
 #ifndef SANDBOX_SANDBOX_H
 #define SANDBOX_SANDBOX_H
 
@@ -12,12 +12,15 @@
 #include "image/image.h"
 #include "image/limits.h"
 
+// Enough for every picture within the default limits.
+#define SANDBOX_MEMORY_BYTES ((uint64_t)2 << 30)
+
 struct sandbox_config {
-  const char *decoder_path;     // the `decoder` program
-  unsigned workers;             // default 2
-  uint32_t timeout_ms;          // for one inspect or decode; default 20,000
-  uint32_t wait_ms;             // for a free worker before BASE_BUSY; default 30,000
-  uint64_t memory_bytes;        // address space limit of a worker; default 2 GiB; 0: none (sanitizer builds)
+  const char *decoder_path;  // the `decoder` program
+  unsigned workers;          // 0: 2
+  uint32_t timeout_ms;       // for one inspect or decode; 0: 20,000
+  uint32_t wait_ms;          // for a free worker before BASE_BUSY; 0: 30,000
+  uint64_t memory_bytes;     // address space limit of a worker, e.g. SANDBOX_MEMORY_BYTES; 0: none (sanitizer builds)
   struct image_limits limits;
   struct base_log *log;
   struct base_metrics *metrics;
@@ -26,12 +29,15 @@ struct sandbox_config {
 struct sandbox;
 
 // Starts the workers; a decoder that can not be started is a fault now, not later.
-enum base_result sandbox_create(const struct sandbox_config *config, struct sandbox **out, struct base_fault *fault) BASE_CHECKED;
+enum base_result sandbox_create(const struct sandbox_config *config, struct sandbox **out,
+                                struct base_fault *fault) BASE_CHECKED;
 // Ends the workers. No call may be running.
 void sandbox_destroy(struct sandbox **sandbox);
 // Reads the header of the open file `fd` (borrowed, offset not used) and checks the limits.
-enum base_result sandbox_inspect(struct sandbox *sandbox, int fd, struct image_header *out, struct base_fault *fault) BASE_CHECKED;
-// Decodes at 1/shrink; `header` is what inspect said. The image's pixels are a sealed memfd's mapping, not oriented.
+enum base_result sandbox_inspect(struct sandbox *sandbox, int fd, struct image_header *out,
+                                 struct base_fault *fault) BASE_CHECKED;
+// Decodes at 1/shrink (more than 1 only when header->can_shrink); `header` is what inspect said. The image's pixels are
+// a sealed memfd's mapping, read-only, not oriented.
 // Ownership of *out goes to the caller.
 enum base_result sandbox_decode(struct sandbox *sandbox, int fd, const struct image_header *header, unsigned shrink,
                                 struct image **out, struct base_fault *fault) BASE_CHECKED;

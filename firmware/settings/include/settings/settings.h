@@ -3,8 +3,8 @@
 // Programs load it and hand plain values to the rooms; no room looks anything up. Immutable after loading.
 //
 // Grammar: `[section]` or `[tenant NAME]` lines, `key = value` lines, comments from '#' or ';' at a line's start, blank
-// lines. Sizes take K, M, G (powers of 1024); switches are on/off. Unknown sections and keys, repeated keys and bad values
-// are refused with file and line.
+// lines. Sizes take K, M, G (powers of 1024); switches are on/off. Unknown sections and keys, repeated keys and bad
+// values are refused with file and line.
 #ifndef SETTINGS_SETTINGS_H
 #define SETTINGS_SETTINGS_H
 
@@ -85,16 +85,18 @@ void settings_defaults(struct settings *out);
 // Defaults, then the file. BASE_BAD_INPUT with "file:line" as subject; BASE_NOT_FOUND and BASE_IO for the file itself.
 enum base_result settings_load(const char *path, struct settings *out, struct base_fault *fault) BASE_CHECKED;
 // The same from text; `name` stands for the file in faults.
-enum base_result settings_parse(struct base_span text, const char *name, struct settings *out, struct base_fault *fault)
-    BASE_CHECKED;
+enum base_result settings_parse(struct base_span text, const char *name, struct settings *out,
+                                struct base_fault *fault) BASE_CHECKED;
 // One override as "section.key=value", from the command line.
-enum base_result settings_override(struct settings *settings, const char *assignment, struct base_fault *fault) BASE_CHECKED;
+enum base_result settings_override(struct settings *settings, const char *assignment,
+                                   struct base_fault *fault) BASE_CHECKED;
 // A complete configuration file: every key with its meaning, range and default.
 enum base_result settings_print_reference(struct base_buffer *out) BASE_CHECKED;
 // Splits "127.0.0.1:8080" or "[::1]:8080"; port 0 is allowed.
-enum base_result settings_split_listen(const char *listen, char *address, size_t capacity, uint16_t *port, struct base_fault *fault)
-    BASE_CHECKED;
-// Text naming the first key that differs between the two and only takes effect after a restart; NULL when there is none.
+enum base_result settings_split_listen(const char *listen, char *address, size_t capacity, uint16_t *port,
+                                       struct base_fault *fault) BASE_CHECKED;
+// "section.key" of the first value that differs between the two and only takes effect after a restart; NULL when there
+// is none.
 const char *settings_needs_restart(const struct settings *running, const struct settings *wanted);
 
 #endif

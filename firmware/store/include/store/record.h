@@ -20,7 +20,12 @@
 
 enum { STORE_RECORD_HEAD_BYTES = 96, STORE_RECORD_MAX_META = 16384 };
 
-enum store_record_kind { STORE_RECORD_ORIGINAL = 1, STORE_RECORD_VARIANT = 2, STORE_RECORD_LEVEL = 3, STORE_RECORD_PULLED = 4 };
+enum store_record_kind {
+  STORE_RECORD_ORIGINAL = 1,
+  STORE_RECORD_VARIANT = 2,
+  STORE_RECORD_LEVEL = 3,
+  STORE_RECORD_PULLED = 4
+};
 
 struct store_record {
   enum store_record_kind kind;
@@ -30,8 +35,8 @@ struct store_record {
 };
 
 // Appends head and metadata of a record whose body will follow.
-enum base_result store_record_write_head(const struct store_record *record, struct base_buffer *out, struct base_fault *fault)
-    BASE_CHECKED;
+enum base_result store_record_write_head(const struct store_record *record, struct base_buffer *out,
+                                         struct base_fault *fault) BASE_CHECKED;
 // Parses the front of a record file, metadata lines included. `bytes` must hold head and metadata (file start).
 // *body_offset is where the body begins. The body is not checked here. `file_bytes` is the file's size, which must
 // equal head + metadata + body + trailer. BASE_CORRUPT says what is wrong; BASE_UNSUPPORTED is a format or kind of

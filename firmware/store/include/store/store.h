@@ -7,8 +7,8 @@
 //   originals/<2 chars>/<id>.<tenant>.rec    sidecar record (kind original, no body)
 //   variants/<2 chars>/<key>.rec             record with body
 //   tmp/                                     uploads and records being written; emptied at open
-//   index.sqlite                             derived; rebuilt from the records when missing, damaged or of another version
-//   lock                                     held while open; not empty when the last end was unclean
+//   index.sqlite                             derived; rebuilt from the records when missing, damaged or of another
+//   version lock                                     held while open; not empty when the last end was unclean
 // Bytes of an original are shared between tenants; each tenant has its own sidecar.
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -21,18 +21,19 @@
 #include "integrity/digest.h"
 
 enum {
-  STORE_MAX_TENANT = 32,   // characters: [a-z0-9-]
-  STORE_MAX_NAME = 255,    // bytes of UTF-8, of an original's display name
-  STORE_MAX_TAGS = 1023,   // bytes: tags joined by '\n'
+  STORE_MAX_TENANT = 32,  // characters: [a-z0-9-]
+  STORE_MAX_NAME = 255,   // bytes of UTF-8, of an original's display name
+  STORE_MAX_TAGS = 1023,  // bytes: tags joined by '\n'
   STORE_MAX_RECIPE = 255,
   STORE_MAX_MEDIA_TYPE = 63,
   STORE_MAX_VARIANT_BYTES = 512 * 1024 * 1024,
 };
 
 struct store_config {
-  const char *root;                 // made when missing
-  uint64_t variant_budget_bytes;    // disk tier; default 4 GiB
-  uint64_t min_free_bytes;          // uploads that would leave less are BASE_NO_SPACE; variants are then not kept; default 64 MiB
+  const char *root;               // made when missing
+  uint64_t variant_budget_bytes;  // disk tier; default 4 GiB
+  uint64_t
+      min_free_bytes;  // uploads that would leave less are BASE_NO_SPACE; variants are then not kept; default 64 MiB
   const struct base_clock *clock;
   struct base_log *log;
   struct base_metrics *metrics;
@@ -47,9 +48,9 @@ struct store_original {
   uint8_t orientation;     // EXIF 1..8
   uint8_t bits;
   bool has_alpha, has_icc, can_shrink;
-  char format[16];         // "jpeg"
-  char colour[16];         // "rgb"
-  int64_t created_s;       // commit time
+  char format[16];    // "jpeg"
+  char colour[16];    // "rgb"
+  int64_t created_s;  // commit time
   char name[STORE_MAX_NAME + 1];
   char tags[STORE_MAX_TAGS + 1];
 };
@@ -58,11 +59,11 @@ struct store_variant {
   struct cache_key key;
   char tenant[STORE_MAX_TENANT + 1];
   struct integrity_digest original;
-  char recipe[STORE_MAX_RECIPE + 1];        // canonical text
+  char recipe[STORE_MAX_RECIPE + 1];  // canonical text
   char media_type[STORE_MAX_MEDIA_TYPE + 1];
   uint32_t width, height;
   int64_t created_s;
-  struct integrity_digest digest;           // of the body
+  struct integrity_digest digest;  // of the body
   uint64_t bytes;
 };
 
@@ -71,7 +72,8 @@ struct store;
 // Opens or makes the store and empties tmp/. After an unclean end the index is brought up to date from the records;
 // a missing, damaged or foreign index is made anew. Records of an unknown format are left alone and counted.
 // BASE_CONFLICT when somebody has it open (lock file).
-enum base_result store_open(const struct store_config *config, struct store **out, struct base_fault *fault) BASE_CHECKED;
+enum base_result store_open(const struct store_config *config, struct store **out,
+                            struct base_fault *fault) BASE_CHECKED;
 void store_close(struct store **store);
 
 // --- uploads: bytes on their way in ---
@@ -80,14 +82,15 @@ struct store_upload;
 enum base_result store_upload_begin(struct store *store, uint64_t expected_bytes, struct store_upload **out,
                                     struct base_fault *fault) BASE_CHECKED;
 // Appends and hashes. BASE_NO_SPACE when the disk is full.
-enum base_result store_upload_write(struct store_upload *upload, struct base_span bytes, struct base_fault *fault) BASE_CHECKED;
+enum base_result store_upload_write(struct store_upload *upload, struct base_span bytes,
+                                    struct base_fault *fault) BASE_CHECKED;
 // The file so far, for inspection: borrowed descriptor, readable.
 int store_upload_fd(const struct store_upload *upload);
 uint64_t store_upload_bytes(const struct store_upload *upload);
-// fsync, rename under the digest, sidecar record, fsync of the folders, index. `original` brings everything but id, bytes and
-// created_s, which are filled in; its texts must be free of control bytes (but '\n' between tags), else BASE_BAD_INPUT.
-// After BASE_OK nothing short of a broken disk loses it. *is_new is false when the tenant had
-// it already (its first created_s and name stay). Consumes the upload in every case.
+// fsync, rename under the digest, sidecar record, fsync of the folders, index. `original` brings everything but id,
+// bytes and created_s, which are filled in; its texts must be free of control bytes (but '\n' between tags), else
+// BASE_BAD_INPUT. After BASE_OK nothing short of a broken disk loses it. *is_new is false when the tenant had it
+// already (its first created_s and name stay). Consumes the upload in every case.
 enum base_result store_upload_commit(struct store_upload **upload, struct store_original *original, bool *is_new,
                                      struct base_fault *fault) BASE_CHECKED;
 void store_upload_abort(struct store_upload **upload);
@@ -99,9 +102,9 @@ enum base_result store_original_find(struct store *store, const char *tenant, co
 enum base_result store_original_open(struct store *store, const struct integrity_digest *id, int *out_fd,
                                      struct base_fault *fault) BASE_CHECKED;
 // Newest first. `after` is the last original of the previous page, or NULL. `visit` returns false to stop.
-enum base_result store_original_list(struct store *store, const char *tenant, const struct store_original *after, size_t limit,
-                                     bool (*visit)(void *argument, const struct store_original *original), void *argument,
-                                     struct base_fault *fault) BASE_CHECKED;
+enum base_result store_original_list(struct store *store, const char *tenant, const struct store_original *after,
+                                     size_t limit, bool (*visit)(void *argument, const struct store_original *original),
+                                     void *argument, struct base_fault *fault) BASE_CHECKED;
 // Removes the tenant's sidecar and its variants; the bytes go with the last tenant. BASE_NOT_FOUND.
 enum base_result store_original_delete(struct store *store, const char *tenant, const struct integrity_digest *id,
                                        struct base_fault *fault) BASE_CHECKED;
@@ -112,7 +115,8 @@ enum base_result store_original_delete(struct store *store, const char *tenant, 
 // original has been deleted meanwhile; BASE_TOO_LARGE, larger than the budget; BASE_NO_SPACE, the disk is too full.
 enum base_result store_variant_put(struct store *store, const struct store_variant *variant, struct base_span body,
                                    struct base_fault *fault) BASE_CHECKED;
-// Reads and verifies the whole record. BASE_NOT_FOUND for a miss, also when the record was damaged (it is dropped and counted).
+// Reads and verifies the whole record. BASE_NOT_FOUND for a miss, also when the record was damaged (it is dropped and
+// counted).
 enum base_result store_variant_get(struct store *store, const struct cache_key *key, struct store_variant *out,
                                    struct base_blob **body, struct base_fault *fault) BASE_CHECKED;
 // Variants of one original, by visits as above.
@@ -133,7 +137,7 @@ struct store_reindex_report {
   uint64_t unknown;              // records of an unknown format or kind, left alone
   uint64_t orphans;              // originals without a sidecar and variants without an original, removed
 };
-enum base_result store_reindex(const struct store_config *config, void (*progress)(void *argument, uint64_t done), void *argument,
-                               struct store_reindex_report *out, struct base_fault *fault) BASE_CHECKED;
+enum base_result store_reindex(const struct store_config *config, void (*progress)(void *argument, uint64_t done),
+                               void *argument, struct store_reindex_report *out, struct base_fault *fault) BASE_CHECKED;
 
 #endif

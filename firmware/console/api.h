@@ -1,0 +1,43 @@
+// The handlers of the console's resources. Each fills an uninitialised reply, or fails with a fault.
+#ifndef CONSOLE_API_H
+#define CONSOLE_API_H
+
+#include "base/json.h"
+#include "exchange.h"
+
+// /api/v1/originals
+enum base_result console_originals_list(struct console_exchange *exchange, struct http_reply *reply,
+                                        struct base_fault *fault) BASE_CHECKED;
+enum base_result console_originals_upload(struct console_exchange *exchange, struct http_reply *reply,
+                                          struct base_fault *fault) BASE_CHECKED;
+// /api/v1/originals/{id}
+enum base_result console_original_show(struct console_exchange *exchange, struct http_reply *reply,
+                                       struct base_fault *fault) BASE_CHECKED;
+enum base_result console_original_delete(struct console_exchange *exchange, struct http_reply *reply,
+                                         struct base_fault *fault) BASE_CHECKED;
+// /api/v1/session
+enum base_result console_session_show(struct console_exchange *exchange, struct http_reply *reply,
+                                      struct base_fault *fault) BASE_CHECKED;
+enum base_result console_session_begin(struct console_exchange *exchange, struct http_reply *reply,
+                                       struct base_fault *fault) BASE_CHECKED;
+enum base_result console_session_end(struct console_exchange *exchange, struct http_reply *reply,
+                                     struct base_fault *fault) BASE_CHECKED;
+// /api/v1/status, /metrics, /healthz
+enum base_result console_status_show(struct console_exchange *exchange, struct http_reply *reply,
+                                     struct base_fault *fault) BASE_CHECKED;
+enum base_result console_metrics_show(struct console_exchange *exchange, struct http_reply *reply,
+                                      struct base_fault *fault) BASE_CHECKED;
+enum base_result console_health_show(struct console_exchange *exchange, struct http_reply *reply,
+                                     struct base_fault *fault) BASE_CHECKED;
+// Everything else: the web page
+enum base_result console_page_show(struct console_exchange *exchange, struct http_reply *reply,
+                                   struct base_fault *fault) BASE_CHECKED;
+// /i/: variants, by pop's handler
+enum base_result console_variant_show(struct console_exchange *exchange, struct http_reply *reply,
+                                      struct base_fault *fault) BASE_CHECKED;
+
+// Writes one original as a JSON object; leaves it open when `end` is false, so that members can be added.
+void console_original_write(struct base_json_writer *json, const struct console_exchange *exchange,
+                            const struct store_original *original, bool end);
+
+#endif

@@ -1,0 +1,77 @@
+#include "api.h"
+
+enum { MAX_STATUS_JSON = 16 * 1024, MAX_METRICS_TEXT = 4 * 1024 * 1024 };
+
+static void write_store(struct base_json_writer *json, const struct store_stats *stats) {
+  base_json_object(json, "store");
+  base_json_integer(json, "originals", (int64_t)stats->originals);
+  base_json_integer(json, "original_bytes", (int64_t)stats->original_bytes);
+  base_json_integer(json, "variants", (int64_t)stats->variants);
+  base_json_integer(json, "variant_bytes", (int64_t)stats->variant_bytes);
+  base_json_integer(json, "variant_budget_bytes", (int64_t)stats->variant_budget_bytes);
+  base_json_integer(json, "disk_free_bytes", (int64_t)stats->disk_free_bytes);
+  base_json_object_end(json);
+}
+
+static void write_ram(struct base_json_writer *json, const struct cache_stats *stats) {
+  base_json_object(json, "ram");
+  base_json_integer(json, "variants", (int64_t)stats->entries);
+  base_json_integer(json, "bytes", (int64_t)stats->bytes);
+  base_json_integer(json, "hits", (int64_t)stats->hits);
+  base_json_integer(json, "misses", (int64_t)stats->misses);
+  base_json_integer(json, "evictions", (int64_t)stats->evictions);
+  base_json_object_end(json);
+}
+
+enum base_result console_status_show(struct console_exchange *exchange, struct http_reply *reply,
+                                     struct base_fault *fault) {
+  const struct console *console = exchange->console;
+  struct store_stats store;
+  enum base_result result = store_get_stats(console->config.store, &store, fault);
+  if (result != BASE_OK) return result;
+  struct cache_stats ram;
+  pop_get_ram_stats(console->config.pop, &ram);
+  uint64_t uptime_us = base_clock_us(console->config.clock) - console->started_us;
+
+  struct base_buffer text;
+  struct base_json_writer json;
+  base_buffer_init(&text, MAX_STATUS_JSON);
+  base_json_begin(&json, &text);
+  base_json_object(&json, NULL);
+  base_json_string(&json, "version", PIXPOP_VERSION);
+  base_json_integer(&json, "uptime_s", (int64_t)(uptime_us / 1000000));
+  base_json_string(&json, "device", console->config.device_text);
+  base_json_string(&json, "tenant", exchange->tenant);
+  base_json_string(&json, "delivery_url", console->config.delivery_url);
+  write_store(&json, &store);
+  write_ram(&json, &ram);
+  base_json_object_end(&json);
+  result = console_reply_json(reply, 200, &text, json.result, fault);
+  base_buffer_finish(&text);
+  return result;
+}
+
+enum base_result console_metrics_show(struct console_exchange *exchange, struct http_reply *reply,
+                                      struct base_fault *fault) {
+  struct base_buffer text;
+  base_buffer_init(&text, MAX_METRICS_TEXT);
+  enum base_result result = base_metrics_render(exchange->console->config.metrics, &text);
+  struct base_blob *blob = result == BASE_OK ? base_blob_from_buffer(&text) : NULL;
+  base_buffer_finish(&text);
+  if (!blob) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the metrics");
+  http_reply_init(reply, 200);
+  http_reply_header(reply, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
+  http_reply_header(reply, "Cache-Control", "no-store");
+  http_reply_add_blob(reply, blob, 0, blob->bytes);
+  return BASE_OK;
+}
+
+enum base_result console_health_show(struct console_exchange *exchange, struct http_reply *reply,
+                                     struct base_fault *fault) {
+  (void)exchange, (void)fault;
+  http_reply_init(reply, 200);
+  http_reply_header(reply, "Content-Type", "text/plain; charset=utf-8");
+  http_reply_header(reply, "Cache-Control", "no-store");
+  http_reply_add_text(reply, base_span_text("ok\n"));
+  return BASE_OK;
+}

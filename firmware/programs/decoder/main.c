@@ -1,0 +1,30 @@
+// decoder MEMORY_BYTES: reads pictures on behalf of pixpopd, in a process that holds nothing else.
+//
+// Started by the sandbox room with a socket as descriptor 3 (sandbox/protocol.h). Ends when the socket closes.
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/span.h"
+#include "confine.h"
+#include "sandbox/protocol.h"
+#include "serve.h"
+
+static bool has_socket(void) {
+  int type;
+  socklen_t bytes = sizeof type;
+  return getsockopt(SANDBOX_SOCKET_FD, SOL_SOCKET, SO_TYPE, &type, &bytes) == 0 && type == SOCK_SEQPACKET;
+}
+
+int main(int argc, char **argv) {
+  uint64_t memory_bytes;
+  if (argc != 2 || !base_span_to_u64(base_span_text(argv[1]), &memory_bytes) || !has_socket()) {
+    fprintf(stderr, "decoder: started by pixpopd, not by hand\n");
+    return EXIT_FAILURE;
+  }
+  if (!confine(memory_bytes)) {
+    perror("decoder: can not confine itself");
+    return EXIT_FAILURE;
+  }
+  return serve(SANDBOX_SOCKET_FD) ? EXIT_SUCCESS : EXIT_FAILURE;
+}

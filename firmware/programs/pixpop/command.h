@@ -1,0 +1,21 @@
+// One command of pixpop; each lives in a file of its own.
+#ifndef PIXPOP_COMMAND_H
+#define PIXPOP_COMMAND_H
+
+#include <stddef.h>
+
+#include "options.h"
+
+struct command {
+  const char *name;
+  const char *summary;
+  const char *page;  // what `pixpop NAME --help` prints
+  size_t min_words, max_words;
+  // An exit status; failures have been said on stderr.
+  int (*run)(const struct options *options);
+};
+
+extern const struct command command_put, command_get, command_url, command_ls, command_rm, command_status,
+    command_reindex;
+
+#endif

@@ -1,0 +1,16 @@
+// Everything that goes wrong, as one readable line on stderr.
+#ifndef PIXPOP_COMPLAIN_H
+#define PIXPOP_COMPLAIN_H
+
+#include "client/client.h"
+#include "options.h"
+
+// "pixpop: about: text"; `about` may be NULL. For a certificate that is not trusted also what to do. Returns the exit
+// status that belongs to the fault.
+int complain_fault(const char *about, const struct base_fault *fault);
+// A response that is no success: title, detail and subject of its problem+json, else the status. EXIT_FAILED.
+int complain_response(const char *about, const struct client_response *response);
+// Wrong usage, with a hint at the page of `command` (NULL: the general one). EXIT_USAGE.
+int complain_usage(const char *command, const char *format, ...) BASE_PRINTF(2, 3);
+
+#endif

@@ -1,0 +1,111 @@
+#include "options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/span.h"
+
+struct option {
+  const char *name, *letter;
+  size_t offset;  // of its field in struct options
+  bool is_switch;
+  const char *command, *other_command;  // the only ones that take it; NULL: all
+};
+
+#define FIELD(field) offsetof(struct options, field)
+
+static const struct option known[] = {
+    {"--console", NULL, FIELD(console_url), false, NULL, NULL},
+    {"--delivery", NULL, FIELD(delivery_url), false, NULL, NULL},
+    {"--token", NULL, FIELD(token), false, NULL, NULL},
+    {"--token-file", NULL, FIELD(token_file), false, NULL, NULL},
+    {"--ca", NULL, FIELD(ca_file), false, NULL, NULL},
+    {"--fingerprint", NULL, FIELD(fingerprint), false, NULL, NULL},
+    {"--output", "-o", FIELD(output), false, "get", NULL},
+    {"--data", "-d", FIELD(data_folder), false, "reindex", NULL},
+    {"--json", NULL, FIELD(json), true, "ls", "status"},
+    {"--help", "-h", FIELD(wants_help), true, NULL, NULL},
+    {"--version", "-V", FIELD(wants_version), true, NULL, NULL},
+};
+enum { KNOWN_COUNT = sizeof(known) / sizeof(*known) };
+
+static const struct option *find(struct base_span name) {
+  for (size_t i = 0; i < KNOWN_COUNT; i++) {
+    if (base_span_is(name, known[i].name) || (known[i].letter != NULL && base_span_is(name, known[i].letter)))
+      return &known[i];
+  }
+  return NULL;
+}
+
+// Takes the option at argv[*at] with its value and moves *at to the last word used.
+static enum base_result take(int argc, char **argv, int *at, struct options *out, bool seen[KNOWN_COUNT],
+                             struct base_fault *fault) {
+  const char *word = argv[*at];
+  const char *equals = strncmp(word, "--", 2) == 0 ? strchr(word, '=') : NULL;
+  const struct option *option = find(base_span_of(word, equals != NULL ? (size_t)(equals - word) : strlen(word)));
+  if (option == NULL) return BASE_FAIL(fault, BASE_BAD_INPUT, "usage", "'%s' is not an option", word);
+  void *field = (char *)out + option->offset;
+  seen[option - known] = true;
+  if (option->is_switch) {
+    if (equals != NULL) return BASE_FAIL(fault, BASE_BAD_INPUT, "usage", "%s takes no value", option->name);
+    *(bool *)field = true;
+    return BASE_OK;
+  }
+  if (equals == NULL && *at + 1 == argc)
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "usage", "%s wants a value", option->name);
+  *(const char **)field = equals != NULL ? equals + 1 : argv[++*at];
+  return BASE_OK;
+}
+
+static enum base_result check_use(const struct options *options, const bool seen[KNOWN_COUNT],
+                                  struct base_fault *fault) {
+  for (size_t i = 0; i < KNOWN_COUNT; i++) {
+    const struct option *option = &known[i];
+    if (!seen[i] || option->command == NULL || options->command == NULL) continue;
+    if (strcmp(options->command, option->command) == 0) continue;
+    if (option->other_command != NULL && strcmp(options->command, option->other_command) == 0) continue;
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "usage", "'%s' takes no %s", options->command, option->name);
+  }
+  return BASE_OK;
+}
+
+static void read_environment(struct options *out) {
+  static const struct {
+    const char *name;
+    size_t offset;
+  } variables[] = {{"PIXPOP_CONSOLE", FIELD(console_url)},
+                   {"PIXPOP_DELIVERY", FIELD(delivery_url)},
+                   {"PIXPOP_TOKEN", FIELD(token)},
+                   {"PIXPOP_FINGERPRINT", FIELD(fingerprint)}};
+  for (size_t i = 0; i < sizeof(variables) / sizeof(*variables); i++) {
+    const char *value = getenv(variables[i].name);
+    if (value != NULL && value[0] != '\0') *(const char **)((char *)out + variables[i].offset) = value;
+  }
+}
+
+enum base_result options_parse(int argc, char **argv, struct options *out, struct base_fault *fault) {
+  *out = (struct options){.console_url = "https://127.0.0.1:8443", .delivery_url = "http://127.0.0.1:8080"};
+  read_environment(out);
+  const char *environment_token = out->token;
+  bool seen[KNOWN_COUNT] = {false};
+  bool are_options_over = false;
+  int words = 1;  // where the next word that is no option goes; never ahead of what has been read
+  for (int i = 1; i < argc; i++) {
+    const char *word = argv[i];
+    if (!are_options_over && strcmp(word, "--") == 0) {
+      are_options_over = true;
+    } else if (!are_options_over && word[0] == '-' && word[1] != '\0') {
+      const enum base_result result = take(argc, argv, &i, out, seen, fault);
+      if (result != BASE_OK) return result;
+    } else {
+      argv[words++] = argv[i];
+    }
+  }
+  if (words > 1) {
+    out->command = argv[1];
+    out->words = argv + 2;
+    out->word_count = (size_t)(words - 2);
+  }
+  if (out->token_file != NULL && out->token == environment_token) out->token = NULL;  // what was typed goes first
+  return check_use(out, seen, fault);
+}

@@ -1,0 +1,32 @@
+// The command line of pixpop: options anywhere, the first other word is the command, the rest are its words.
+#ifndef PIXPOP_OPTIONS_H
+#define PIXPOP_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/result.h"
+
+enum { EXIT_FINE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct options {
+  const char *command;  // NULL: none given
+  size_t word_count;
+  char **words;  // into argv
+  bool wants_help, wants_version;
+
+  const char *console_url;
+  const char *delivery_url;
+  const char *token;       // NULL: none
+  const char *token_file;  // NULL: none; read when there is no token
+  const char *ca_file;     // NULL: the system's
+  const char *fingerprint;
+  const char *output;       // get -o
+  const char *data_folder;  // reindex --data
+  bool json;                // ls, status
+};
+
+// Defaults, then the environment (PIXPOP_*), then argv, whose words are reordered in place.
+enum base_result options_parse(int argc, char **argv, struct options *out, struct base_fault *fault) BASE_CHECKED;
+
+#endif

@@ -1,0 +1,77 @@
+#include "remote.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "complain.h"
+
+static enum base_result read_token(const struct options *options, struct remote *remote, struct base_fault *fault) {
+  if (options->token != NULL) {
+    remote->token = options->token;
+    return BASE_OK;
+  }
+  if (options->token_file == NULL)
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "token",
+                     "no token: pass --token-file FILE or set PIXPOP_TOKEN; pixpopd printed it at its first start");
+  enum base_result result = base_file_read(options->token_file, REMOTE_TOKEN_LIMIT, &remote->storage, fault);
+  if (result != BASE_OK) return result;
+  struct base_buffer *text = &remote->storage;
+  while (text->bytes > 0 && strchr("\r\n\t ", text->data[text->bytes - 1]) != NULL) text->bytes--;
+  if (text->bytes == 0 || memchr(text->data, '\0', text->bytes) != NULL)
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "token", "the file '%.200s' holds no token", options->token_file);
+  if (base_buffer_append(text, "", 1) != BASE_OK) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the token");
+  remote->token = (const char *)text->data;
+  return BASE_OK;
+}
+
+enum base_result remote_open_console(const struct options *options, struct remote *out, struct base_fault *fault) {
+  *out = (struct remote){0};
+  base_buffer_init(&out->storage, REMOTE_TOKEN_LIMIT + 1);
+  const enum base_result result = read_token(options, out, fault);
+  if (result != BASE_OK) return result;
+  const struct client_config config = {
+      .base_url = options->console_url, .ca_file = options->ca_file, .fingerprint = options->fingerprint};
+  return client_create(&config, &out->client, fault);
+}
+
+enum base_result remote_open_delivery(const struct options *options, struct remote *out, struct base_fault *fault) {
+  *out = (struct remote){0};
+  base_buffer_init(&out->storage, REMOTE_TOKEN_LIMIT + 1);
+  const struct client_config config = {.base_url = options->delivery_url, .ca_file = options->ca_file};
+  return client_create(&config, &out->client, fault);
+}
+
+void remote_close(struct remote *remote) {
+  client_destroy(&remote->client);
+  base_buffer_finish(&remote->storage);
+}
+
+int remote_ask(struct remote *remote, const char *method, const char *path, const char *about,
+               struct client_response *response) {
+  struct base_fault fault = {0};
+  const struct client_request request = {.method = method, .path = path, .bearer = remote->token, .body_fd = -1};
+  if (client_send(remote->client, &request, response, &fault) != BASE_OK)
+    return complain_fault(about, &fault), EXIT_FAILED;
+  return response->status / 100 == 2 ? EXIT_FINE : complain_response(about, response);
+}
+
+int remote_ask_json(struct remote *remote, const char *path, struct client_response *response,
+                    struct base_json **json) {
+  const int status = remote_ask(remote, "GET", path, NULL, response);
+  if (status != EXIT_FINE) return status;
+  struct base_fault fault = {0};
+  if (base_json_parse(base_buffer_span(&response->body), json, &fault) == BASE_OK) return EXIT_FINE;
+  return complain_fault("the server's answer", &fault), EXIT_FAILED;
+}
+
+enum base_result remote_append_encoded(struct base_buffer *out, const char *text) {
+  static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+  enum base_result result = BASE_OK;
+  for (; *text != '\0' && result == BASE_OK; text++) {
+    if (strchr(plain, *text) != NULL)
+      result = base_buffer_append(out, text, 1);
+    else
+      result = base_buffer_printf(out, "%%%02X", (unsigned)(unsigned char)*text);
+  }
+  return result;
+}

@@ -1,0 +1,32 @@
+// The console and the delivery side of a box, as the options name them.
+#ifndef PIXPOP_REMOTE_H
+#define PIXPOP_REMOTE_H
+
+#include "base/json.h"
+#include "client/client.h"
+#include "options.h"
+
+enum { REMOTE_TOKEN_LIMIT = 4096 };
+
+struct remote {
+  struct client *client;
+  const char *token;           // NULL on the delivery side
+  struct base_buffer storage;  // of a token that came from a file
+};
+
+// BASE_BAD_INPUT when there is no token or the URL is none.
+enum base_result remote_open_console(const struct options *options, struct remote *out,
+                                     struct base_fault *fault) BASE_CHECKED;
+enum base_result remote_open_delivery(const struct options *options, struct remote *out,
+                                      struct base_fault *fault) BASE_CHECKED;
+void remote_close(struct remote *remote);  // also after a failed open
+
+// A request without a body. EXIT_FINE with a 2xx response, else what complain_* returned. Finish the response always.
+int remote_ask(struct remote *remote, const char *method, const char *path, const char *about,
+               struct client_response *response);
+// The same, parsed; *json is to be destroyed after EXIT_FINE.
+int remote_ask_json(struct remote *remote, const char *path, struct client_response *response, struct base_json **json);
+// Appends with everything but letters, digits and "-._~" percent-encoded (RFC 3986 2.3).
+enum base_result remote_append_encoded(struct base_buffer *out, const char *text) BASE_CHECKED;
+
+#endif

@@ -1,0 +1,68 @@
+#include "terminal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+const char *terminal_clean(const char *text, char *out, size_t capacity) {
+  size_t used = 0;
+  for (const unsigned char *c = (const unsigned char *)text; *c != '\0' && used + 1 < capacity; c++) {
+    // Also the C1 controls, U+0080..U+009F, which are C2 80..9F in UTF-8.
+    const int is_c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f;
+    out[used++] = *c < ' ' || *c == 0x7f || is_c1 ? '?' : (char)*c;
+    if (is_c1) c++;
+  }
+  while (used > 0 && used + 1 == capacity && ((unsigned char)out[used - 1] & 0xc0) == 0x80) used--;  // no cut character
+  if (used > 0 && used + 1 >= capacity - 3 && ((unsigned char)out[used - 1] & 0xc0) == 0xc0) used--;
+  out[used] = '\0';
+  return out;
+}
+
+const char *terminal_size(uint64_t bytes, char out[TERMINAL_SIZE_CHARS]) {
+  static const char *const units[] = {"kB", "MB", "GB", "TB", "PB", "EB"};
+  if (bytes < 1000) {
+    snprintf(out, TERMINAL_SIZE_CHARS, "%" PRIu64 " B", bytes);
+    return out;
+  }
+  double value = (double)bytes / 1000;
+  size_t unit = 0;
+  while (value >= 999.95 && unit + 1 < sizeof(units) / sizeof(*units)) {  // 999.95 would be printed as 1000.0
+    value /= 1000;
+    unit++;
+  }
+  snprintf(out, TERMINAL_SIZE_CHARS, "%.1f %s", value, units[unit]);
+  return out;
+}
+
+const char *terminal_duration(uint64_t seconds, char out[TERMINAL_TIME_CHARS]) {
+  enum { MINUTE = 60, HOUR = 60 * MINUTE, DAY = 24 * HOUR };
+  if (seconds < MINUTE)
+    snprintf(out, TERMINAL_TIME_CHARS, "%" PRIu64 " s", seconds);
+  else if (seconds < HOUR)
+    snprintf(out, TERMINAL_TIME_CHARS, "%" PRIu64 " min %" PRIu64 " s", seconds / MINUTE, seconds % MINUTE);
+  else if (seconds < DAY)
+    snprintf(out, TERMINAL_TIME_CHARS, "%" PRIu64 " h %" PRIu64 " min", seconds / HOUR, seconds % HOUR / MINUTE);
+  else
+    snprintf(out, TERMINAL_TIME_CHARS, "%" PRIu64 " d %" PRIu64 " h", seconds / DAY, seconds % DAY / HOUR);
+  return out;
+}
+
+const char *terminal_time(int64_t unix_s, char out[TERMINAL_TIME_CHARS]) {
+  const time_t time = (time_t)unix_s;
+  struct tm parts;
+  if (localtime_r(&time, &parts) == NULL || strftime(out, TERMINAL_TIME_CHARS, "%Y-%m-%d %H:%M", &parts) == 0)
+    snprintf(out, TERMINAL_TIME_CHARS, "-");
+  return out;
+}
+
+size_t terminal_columns(const char *text) {
+  size_t count = 0;
+  for (; *text != '\0'; text++) count += ((unsigned char)*text & 0xc0) != 0x80;
+  return count;
+}
+
+void terminal_print_padded(const char *text, size_t columns) {
+  fputs(text, stdout);
+  for (size_t used = terminal_columns(text); used < columns; used++) putchar(' ');
+}

@@ -1,0 +1,272 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "describe.h"
+#include "inside.h"
+
+enum { LIST_BATCH = 32 };
+
+static enum base_result check_tenant(const char *tenant, struct base_fault *fault) {
+  if (store_tenant_is_valid(tenant)) return BASE_OK;
+  return BASE_FAIL(fault, BASE_BAD_INPUT, "tenant", "a tenant is 1 to %d characters of [a-z0-9-]", STORE_MAX_TENANT);
+}
+
+static bool bytes_are_there(struct store *store, const struct store_original *original) {
+  const struct store_path path = store_path_original(&original->id);
+  uint64_t bytes;
+  return store_file_size(store, path.text, &bytes) && bytes == original->bytes;
+}
+
+enum base_result store_sidecar_read(struct store *store, const char *tenant, const struct integrity_digest *id,
+                                    struct store_original *out, struct base_fault *fault) {
+  const struct store_path path = store_path_sidecar(id, tenant);
+  struct store_record_file file;
+  enum base_result result = store_record_open(store, path.text, &file, fault);
+  if (result != BASE_OK) return result;
+  close(file.fd);
+  result = store_read_original(&file.record, out, fault);
+  if (result != BASE_OK) return result;
+  if (strcmp(out->tenant, tenant) != 0 || !integrity_digest_equal(&out->id, id)) {
+    return BASE_FAIL(fault, BASE_CORRUPT, path.text, "the record is not what its name says");
+  }
+  if (!bytes_are_there(store, out)) {
+    return BASE_FAIL(fault, BASE_CORRUPT, path.text, "the original's bytes are missing or of another length");
+  }
+  return BASE_OK;
+}
+
+// Commit; the original's lock is held.
+
+// Moves the upload to its name unless whole bytes are there already.
+static enum base_result place_bytes(struct store *store, const char *temporary, const struct store_original *original,
+                                    struct base_fault *fault) {
+  const struct store_path folder = store_path_shard(STORE_ORIGINALS, &original->id);
+  const struct store_path path = store_path_original(&original->id);
+  enum base_result result = store_folder_make(store, folder.text, fault);
+  if (result != BASE_OK || bytes_are_there(store, original)) return result;
+  result = store_file_rename(store, temporary, path.text, fault);
+  if (result == BASE_OK) result = store_folder_sync(store, folder.text, fault);
+  return result;
+}
+
+// A sidecar of another firmware's format must not be written over; a damaged one is healed by this upload.
+static enum base_result check_old_sidecar(struct store *store, const struct store_path *path,
+                                          struct base_fault *fault) {
+  struct store_record_file file;
+  const enum base_result result = store_record_open(store, path->text, &file, NULL);
+  if (result == BASE_OK) close(file.fd);
+  if (result != BASE_UNSUPPORTED) return BASE_OK;
+  return BASE_FAIL(fault, BASE_CONFLICT, path->text, "a record of an unknown format is in the way");
+}
+
+static enum base_result place_sidecar(struct store *store, const struct store_original *original,
+                                      struct base_fault *fault) {
+  const struct store_path folder = store_path_shard(STORE_ORIGINALS, &original->id);
+  const struct store_path path = store_path_sidecar(&original->id, original->tenant);
+  struct store_record record = {.kind = STORE_RECORD_ORIGINAL};
+  struct base_buffer meta, head;
+  struct store_path temporary;
+  base_buffer_init(&meta, STORE_RECORD_MAX_META);
+  base_buffer_init(&head, STORE_RECORD_HEAD_BYTES + STORE_RECORD_MAX_META);
+  integrity_digest_of(base_span_of(NULL, 0), &record.body_digest);
+
+  enum base_result result = store_describe_original(original, &meta, fault);
+  record.meta = base_buffer_span(&meta);
+  if (result == BASE_OK) result = store_record_write_head(&record, &head, fault);
+  if (result != BASE_OK) goto out;
+  result = store_temporary_write(store, base_buffer_span(&head), base_span_of(NULL, 0), true, &temporary, fault);
+  if (result != BASE_OK) goto out;
+  result = store_file_rename(store, temporary.text, path.text, fault);
+  if (result != BASE_OK) {
+    store_file_discard(store, temporary.text);
+    goto out;
+  }
+  result = store_folder_sync(store, folder.text, fault);
+out:
+  base_buffer_finish(&meta);
+  base_buffer_finish(&head);
+  return result;
+}
+
+struct sidecar_search {
+  const struct integrity_digest *id;
+  bool is_found;
+};
+
+// Any record of the original counts, also one that cannot be read: it keeps the bytes.
+static enum base_result is_its_record(void *argument, const char *name, struct base_fault *fault) {
+  (void)fault;
+  struct sidecar_search *search = argument;
+  struct integrity_digest id;
+  struct base_span rest = base_span_text(name);
+  if (!integrity_digest_parse(base_span_cut(&rest, '.'), &id)) return BASE_OK;
+  if (rest.data && integrity_digest_equal(&id, search->id)) search->is_found = true;
+  return BASE_OK;
+}
+
+static enum base_result remove_unused_bytes(struct store *store, const struct integrity_digest *id,
+                                            struct base_fault *fault) {
+  const struct store_path folder = store_path_shard(STORE_ORIGINALS, id);
+  const struct store_path path = store_path_original(id);
+  struct sidecar_search search = {.id = id};
+  enum base_result result = store_folder_visit(store, folder.text, is_its_record, &search, fault);
+  if (result != BASE_OK || search.is_found) return result;
+  result = store_file_remove(store, path.text, fault);
+  if (result == BASE_OK) result = store_folder_sync(store, folder.text, fault);
+  return result;
+}
+
+// Adds to or takes from the totals when the index gets its first or has lost its last row of the original.
+static void count_original(struct store *store, const struct store_original *original, bool is_added) {
+  uint64_t tenants;
+  if (store_index_original_tenants(store->index, &original->id, &tenants, NULL) != BASE_OK) return;
+  if (tenants != (is_added ? 1 : 0)) return;
+  if (is_added) {
+    atomic_fetch_add(&store->originals, 1);
+    atomic_fetch_add(&store->original_bytes, original->bytes);
+  } else {
+    atomic_fetch_sub(&store->originals, 1);
+    atomic_fetch_sub(&store->original_bytes, original->bytes);
+  }
+  base_metric_set(store->meters.originals, (int64_t)atomic_load(&store->originals));
+  base_metric_set(store->meters.original_bytes, (int64_t)atomic_load(&store->original_bytes));
+}
+
+// Takes back what a failed commit has done, so that a failure leaves nothing.
+static void undo_commit(struct store *store, const struct store_original *original) {
+  const struct store_path sidecar = store_path_sidecar(&original->id, original->tenant);
+  struct base_fault fault = {0};
+  enum base_result result = store_file_remove(store, sidecar.text, &fault);
+  if (result == BASE_OK) result = remove_unused_bytes(store, &original->id, &fault);
+  if (result == BASE_OK) return;
+  atomic_store(&store->is_index_behind, true);  // the next open sorts it out
+  base_log_fault(store->config.log, BASE_LOG_ERROR, STORE_ROOM, NULL, &fault);
+}
+
+static enum base_result adopt_new(struct store *store, const char *temporary, const struct store_original *original,
+                                  struct base_fault *fault) {
+  const struct store_path sidecar = store_path_sidecar(&original->id, original->tenant);
+  uint64_t old_bytes;
+  const bool has_old_record = store_file_size(store, sidecar.text, &old_bytes);
+  enum base_result result = check_old_sidecar(store, &sidecar, fault);
+  if (result != BASE_OK) return result;
+
+  result = place_bytes(store, temporary, original, fault);
+  if (result == BASE_OK) result = place_sidecar(store, original, fault);
+  if (result == BASE_OK) result = store_index_original_put(store->index, original, fault);
+  if (result == BASE_OK) return BASE_OK;
+  if (has_old_record) {
+    // Damaged or not, it stands for an upload of the past, whose bytes are not ours to remove.
+    atomic_store(&store->is_index_behind, true);
+  } else {
+    undo_commit(store, original);
+  }
+  return result;
+}
+
+static enum base_result adopt(struct store *store, const char *temporary, struct store_original *original, bool *is_new,
+                              struct base_fault *fault) {
+  struct store_original known;
+  enum base_result result = store_index_original_find(store->index, original->tenant, &original->id, &known, fault);
+  if (result == BASE_OK) {
+    result = place_bytes(store, temporary, original, fault);  // heals bytes that went missing
+    *original = known;
+    return result;
+  }
+  if (result == BASE_NOT_FOUND) result = adopt_new(store, temporary, original, fault);
+  if (result != BASE_OK) return result;
+  *is_new = true;
+  count_original(store, original, true);
+  return BASE_OK;
+}
+
+enum base_result store_original_adopt(struct store *store, const char *temporary, struct store_original *original,
+                                      bool *is_new, struct base_fault *fault) {
+  pthread_mutex_t *lock = store_original_lock(store, &original->id);
+  pthread_mutex_lock(lock);
+  const enum base_result result = adopt(store, temporary, original, is_new, fault);
+  pthread_mutex_unlock(lock);
+  return result;
+}
+
+// Look-ups.
+
+enum base_result store_original_find(struct store *store, const char *tenant, const struct integrity_digest *id,
+                                     struct store_original *out, struct base_fault *fault) {
+  enum base_result result = check_tenant(tenant, fault);
+  if (result == BASE_OK) result = store_index_original_find(store->index, tenant, id, out, fault);
+  if (result == BASE_NOT_FOUND) return BASE_FAIL(fault, result, "id", "there is no such original");
+  return result;
+}
+
+enum base_result store_original_open(struct store *store, const struct integrity_digest *id, int *out_fd,
+                                     struct base_fault *fault) {
+  const struct store_path path = store_path_original(id);
+  const int fd = openat(store->root_fd, path.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (fd < 0 && errno == ENOENT) return BASE_FAIL(fault, BASE_NOT_FOUND, "id", "there is no such original");
+  if (fd < 0) return BASE_FAIL_ERRNO(fault, path.text, "cannot open the original");
+  *out_fd = fd;
+  return BASE_OK;
+}
+
+enum base_result store_original_list(struct store *store, const char *tenant, const struct store_original *after,
+                                     size_t limit, bool (*visit)(void *argument, const struct store_original *original),
+                                     void *argument, struct base_fault *fault) {
+  enum base_result result = check_tenant(tenant, fault);
+  if (result != BASE_OK) return result;
+  // Read in batches, so that no lock is held while visiting. The last one read is kept in front of the next batch.
+  struct store_original *batch = malloc((1 + LIST_BATCH) * sizeof *batch);
+  if (!batch) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for a list");
+  bool is_wanted = true;
+  while (is_wanted && limit > 0) {
+    const size_t capacity = limit < LIST_BATCH ? limit : LIST_BATCH;
+    size_t count;
+    result = store_index_original_page(store->index, tenant, after, batch + 1, capacity, &count, fault);
+    if (result != BASE_OK) break;
+    for (size_t i = 0; i < count && is_wanted; i++) is_wanted = visit(argument, &batch[1 + i]);
+    if (count < capacity) break;
+    batch[0] = batch[count];
+    after = &batch[0];
+    limit -= count;
+  }
+  free(batch);
+  return result;
+}
+
+// Deletion.
+
+// The original's lock is held. The record goes first and durably: bytes without a record are cleared away at the
+// next open, a record without bytes would be damage.
+static enum base_result delete_one(struct store *store, const char *tenant, const struct integrity_digest *id,
+                                   struct base_fault *fault) {
+  const struct store_path folder = store_path_shard(STORE_ORIGINALS, id);
+  const struct store_path sidecar = store_path_sidecar(id, tenant);
+  struct store_original original;
+  enum base_result result = store_original_find(store, tenant, id, &original, fault);
+  if (result != BASE_OK) return result;
+
+  result = store_file_remove(store, sidecar.text, fault);
+  if (result == BASE_OK) result = store_folder_sync(store, folder.text, fault);
+  if (result == BASE_OK) result = store_index_original_remove(store->index, tenant, id, fault);
+  if (result == BASE_OK) count_original(store, &original, false);
+  if (result == BASE_OK) result = remove_unused_bytes(store, id, fault);
+  if (result == BASE_OK) result = store_variants_remove(store, tenant, id, fault);
+  if (result != BASE_OK) atomic_store(&store->is_index_behind, true);
+  return result;
+}
+
+enum base_result store_original_delete(struct store *store, const char *tenant, const struct integrity_digest *id,
+                                       struct base_fault *fault) {
+  enum base_result result = check_tenant(tenant, fault);
+  if (result != BASE_OK) return result;
+  pthread_mutex_t *lock = store_original_lock(store, id);
+  pthread_mutex_lock(lock);
+  result = delete_one(store, tenant, id, fault);
+  pthread_mutex_unlock(lock);
+  store_variants_bury(store);
+  if (result == BASE_OK) base_metric_add(store->meters.deletes, 1);
+  return result;
+}

@@ -1,0 +1,261 @@
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "describe.h"
+#include "inside.h"
+
+enum { SHARDS_PER_TRANSACTION = 64 };
+
+// Work through the shards one by one: what the folder holds against what the index holds, in memory of one shard.
+struct scan {
+  struct store *store;
+  void (*progress)(void *argument, uint64_t done);
+  void *argument;
+  struct store_reindex_report report;
+  struct base_buffer files;  // of struct item, found in the folder
+  struct base_buffer rows;   // of struct item, found in the index
+};
+
+struct item {
+  struct integrity_digest digest;  // an original's id or a variant's key
+  char tenant[STORE_MAX_TENANT + 1];
+  bool is_bytes;  // the original itself, not a sidecar
+  bool is_known;
+};
+
+static struct item *items(const struct base_buffer *list) { return (struct item *)(void *)list->data; }
+static size_t item_count(const struct base_buffer *list) { return list->bytes / sizeof(struct item); }
+
+static bool is_same(const struct item *a, const struct item *b) {
+  return a->is_bytes == b->is_bytes && strcmp(a->tenant, b->tenant) == 0 &&
+         memcmp(&a->digest, &b->digest, sizeof a->digest) == 0;
+}
+
+static struct item *find(const struct base_buffer *list, const struct item *wanted) {
+  for (size_t i = 0; i < item_count(list); i++) {
+    if (is_same(&items(list)[i], wanted)) return &items(list)[i];
+  }
+  return NULL;
+}
+
+static void note_done(struct scan *scan) {
+  if (scan->progress) scan->progress(scan->argument, scan->report.originals + scan->report.variants);
+}
+
+// A record that is not believed. True when it is of a format that must be left alone.
+static bool note_bad_record(struct scan *scan, enum base_result result, const struct base_fault *fault) {
+  base_log_fault(scan->store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, fault);
+  if (result == BASE_UNSUPPORTED) {
+    scan->report.unknown++;
+    return true;
+  }
+  scan->report.damaged++;
+  return false;
+}
+
+// Originals.
+
+static enum base_result note_original_file(void *argument, const char *name, struct base_fault *fault) {
+  struct scan *scan = argument;
+  struct item item = {.is_bytes = false};
+  if (store_name_is_original(name, &item.digest)) {
+    item.is_bytes = true;
+  } else if (!store_name_is_sidecar(name, &item.digest, item.tenant)) {
+    base_log_write(scan->store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, "a foreign file is left alone: %s", name);
+    return BASE_OK;
+  }
+  const enum base_result result = base_buffer_append(&scan->files, &item, sizeof item);
+  return result == BASE_OK ? BASE_OK : BASE_FAIL(fault, result, "", "no memory to scan the originals");
+}
+
+static enum base_result note_original_row(void *argument, const struct integrity_digest *id, const char *tenant) {
+  struct scan *scan = argument;
+  struct item item = {.digest = *id};
+  memcpy(item.tenant, tenant, strlen(tenant) + 1);
+  return base_buffer_append(&scan->rows, &item, sizeof item);
+}
+
+static enum base_result take_sidecar(struct scan *scan, const struct item *file, struct base_fault *fault) {
+  struct store_original original;
+  struct base_fault record_fault = {0};
+  enum base_result result = store_sidecar_read(scan->store, file->tenant, &file->digest, &original, &record_fault);
+  if (result != BASE_OK) {
+    // Whatever is wrong with one record must not keep the store from opening. It stays for people to look at.
+    (void)note_bad_record(scan, result, &record_fault);
+    return BASE_OK;
+  }
+  result = store_index_original_put(scan->store->index, &original, fault);
+  if (result != BASE_OK) return result;
+  struct item *row = find(&scan->rows, file);
+  if (row) row->is_known = true;
+  scan->report.originals++;
+  return BASE_OK;
+}
+
+static bool has_sidecar(const struct scan *scan, const struct item *bytes) {
+  for (size_t i = 0; i < item_count(&scan->files); i++) {
+    const struct item *file = &items(&scan->files)[i];
+    if (!file->is_bytes && integrity_digest_equal(&file->digest, &bytes->digest)) return true;
+  }
+  return false;
+}
+
+static enum base_result take_original_file(struct scan *scan, const struct item *file, struct base_fault *fault) {
+  if (!file->is_bytes) return take_sidecar(scan, file, fault);
+  if (has_sidecar(scan, file)) return BASE_OK;
+  // The upload or the deletion did not get further; nobody was told that it is here.
+  const struct store_path path = store_path_original(&file->digest);
+  scan->report.orphans++;
+  return store_file_remove(scan->store, path.text, fault);
+}
+
+static enum base_result scan_originals(struct scan *scan, unsigned shard, struct base_fault *fault) {
+  struct integrity_digest first, last;
+  const struct store_path folder = store_path_shard_number(STORE_ORIGINALS, shard, &first, &last);
+  enum base_result result = store_folder_visit(scan->store, folder.text, note_original_file, scan, fault);
+  if (result == BASE_OK) {
+    result = store_index_original_range(scan->store->index, &first, &last, note_original_row, scan, fault);
+  }
+  for (size_t i = 0; i < item_count(&scan->files) && result == BASE_OK; i++) {
+    result = take_original_file(scan, &items(&scan->files)[i], fault);
+  }
+  for (size_t i = 0; i < item_count(&scan->rows) && result == BASE_OK; i++) {
+    const struct item *row = &items(&scan->rows)[i];
+    if (!row->is_known) result = store_index_original_remove(scan->store->index, row->tenant, &row->digest, fault);
+  }
+  return result;
+}
+
+// Variants.
+
+static struct cache_key key_of(const struct item *item) {
+  struct cache_key key;
+  memcpy(key.bytes, item->digest.bytes, sizeof key.bytes);
+  return key;
+}
+
+static enum base_result note_variant_file(void *argument, const char *name, struct base_fault *fault) {
+  struct scan *scan = argument;
+  struct cache_key key;
+  if (!store_name_is_variant(name, &key)) {
+    base_log_write(scan->store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, "a foreign file is left alone: %s", name);
+    return BASE_OK;
+  }
+  const struct item item = {.digest = store_digest_of_key(&key)};
+  const enum base_result result = base_buffer_append(&scan->files, &item, sizeof item);
+  return result == BASE_OK ? BASE_OK : BASE_FAIL(fault, result, "", "no memory to scan the variants");
+}
+
+static enum base_result note_variant_row(void *argument, const struct store_index_variant_row *row) {
+  struct scan *scan = argument;
+  const struct item item = {.digest = store_digest_of_key(&row->key)};
+  return base_buffer_append(&scan->rows, &item, sizeof item);
+}
+
+static enum base_result read_variant_head(struct store *store, const struct cache_key *key, struct store_variant *out,
+                                          uint64_t *file_bytes, struct base_fault *fault) {
+  const struct store_path path = store_path_variant(key);
+  struct store_record_file file;
+  enum base_result result = store_record_open(store, path.text, &file, fault);
+  if (result != BASE_OK) return result;
+  close(file.fd);
+  result = store_read_variant(&file.record, out, fault);
+  if (result == BASE_OK && memcmp(&out->key, key, sizeof *key) != 0) {
+    result = BASE_FAIL(fault, BASE_CORRUPT, path.text, "the record is not what its name says");
+  }
+  *file_bytes = file.file_bytes;
+  return result;
+}
+
+static enum base_result take_variant_file(struct scan *scan, const struct item *file, struct base_fault *fault) {
+  const struct cache_key key = key_of(file);
+  struct item *row = find(&scan->rows, file);
+  if (row) {  // what the row says was true when it was written, and a torn body shows when it is read
+    row->is_known = true;
+    scan->report.variants++;
+    return BASE_OK;
+  }
+  struct store_variant variant;
+  struct base_fault record_fault = {0};
+  uint64_t file_bytes;
+  const enum base_result result = read_variant_head(scan->store, &key, &variant, &file_bytes, &record_fault);
+  if (result != BASE_OK) {
+    if (note_bad_record(scan, result, &record_fault)) return BASE_OK;
+    const struct store_path path = store_path_variant(&key);
+    return store_file_remove(scan->store, path.text, fault);
+  }
+  scan->report.variants++;
+  return store_index_variant_put(scan->store->index, &variant, file_bytes, 0, fault);
+}
+
+static enum base_result scan_variants(struct scan *scan, unsigned shard, struct base_fault *fault) {
+  struct integrity_digest first, last;
+  const struct store_path folder = store_path_shard_number(STORE_VARIANTS, shard, &first, &last);
+  enum base_result result = store_folder_visit(scan->store, folder.text, note_variant_file, scan, fault);
+  if (result == BASE_OK) {
+    result = store_index_variant_range(scan->store->index, &first, &last, note_variant_row, scan, fault);
+  }
+  for (size_t i = 0; i < item_count(&scan->files) && result == BASE_OK; i++) {
+    result = take_variant_file(scan, &items(&scan->files)[i], fault);
+  }
+  for (size_t i = 0; i < item_count(&scan->rows) && result == BASE_OK; i++) {
+    const struct cache_key key = key_of(&items(&scan->rows)[i]);
+    if (!items(&scan->rows)[i].is_known) result = store_index_variant_remove(scan->store->index, &key, fault);
+  }
+  return result;
+}
+
+// A deletion that stopped half-way has left variants behind.
+static enum base_result remove_homeless(struct scan *scan, struct base_fault *fault) {
+  struct store *store = scan->store;
+  scan->rows.bytes = 0;
+  enum base_result result = store_index_variant_homeless(store->index, note_variant_row, scan, fault);
+  if (result == BASE_OK) result = store_index_begin(store->index, fault);
+  if (result != BASE_OK) return result;
+  for (size_t i = 0; i < item_count(&scan->rows) && result == BASE_OK; i++) {
+    const struct cache_key key = key_of(&items(&scan->rows)[i]);
+    const struct store_path path = store_path_variant(&key);
+    scan->report.orphans++;
+    scan->report.variants--;
+    result = store_file_remove(store, path.text, fault);
+    if (result == BASE_OK) result = store_index_variant_remove(store->index, &key, fault);
+  }
+  const enum base_result ended = store_index_end(store->index, result == BASE_OK, fault);
+  return result == BASE_OK ? ended : result;
+}
+
+static enum base_result scan_some(struct scan *scan, unsigned first_shard, struct base_fault *fault) {
+  enum base_result result = store_index_begin(scan->store->index, fault);
+  if (result != BASE_OK) return result;
+  for (unsigned i = 0; i < SHARDS_PER_TRANSACTION && result == BASE_OK; i++) {
+    scan->files.bytes = scan->rows.bytes = 0;
+    result = scan_originals(scan, first_shard + i, fault);
+    scan->files.bytes = scan->rows.bytes = 0;
+    if (result == BASE_OK) result = scan_variants(scan, first_shard + i, fault);
+    note_done(scan);
+  }
+  const enum base_result ended = store_index_end(scan->store->index, result == BASE_OK, fault);
+  return result == BASE_OK ? ended : result;
+}
+
+enum base_result store_scan(struct store *store, void (*progress)(void *argument, uint64_t done), void *argument,
+                            struct store_reindex_report *out, struct base_fault *fault) {
+  struct scan scan = {.store = store, .progress = progress, .argument = argument};
+  base_buffer_init(&scan.files, SIZE_MAX / 2);
+  base_buffer_init(&scan.rows, SIZE_MAX / 2);
+  enum base_result result = BASE_OK;
+  for (unsigned shard = 0; shard < STORE_SHARDS && result == BASE_OK; shard += SHARDS_PER_TRANSACTION) {
+    result = scan_some(&scan, shard, fault);
+  }
+  if (result == BASE_OK) result = remove_homeless(&scan, fault);
+  base_buffer_finish(&scan.files);
+  base_buffer_finish(&scan.rows);
+  *out = scan.report;
+  if (result != BASE_OK) return result;
+
+  base_metric_add(store->meters.damaged, (int64_t)scan.report.damaged);
+  base_metric_add(store->meters.unknown, (int64_t)scan.report.unknown);
+  base_metric_add(store->meters.orphans, (int64_t)scan.report.orphans);
+  return BASE_OK;
+}

@@ -1,0 +1,270 @@
+#include "store/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "inside.h"
+
+enum { LOCK_MODE = 0640 };
+
+static const char lock_name[] = "lock";
+static const char unclean_mark[] = "open\n";
+
+static void register_meters(struct store *store) {
+  struct base_metrics *metrics = store->config.metrics;
+  struct store_meters *m = &store->meters;
+  m->originals = base_metrics_gauge(metrics, "pixpop_store_originals", "", "Originals kept.");
+  m->original_bytes = base_metrics_gauge(metrics, "pixpop_store_original_bytes", "", "Bytes of originals.");
+  m->variants = base_metrics_gauge(metrics, "pixpop_store_variants", "", "Variants in the disk tier.");
+  m->variant_bytes = base_metrics_gauge(metrics, "pixpop_store_variant_bytes", "", "Bytes of the disk tier.");
+
+  static const char uploads[] = "pixpop_store_uploads_total", uploads_help[] = "Uploads committed, by outcome.";
+  m->uploads_new = base_metrics_counter(metrics, uploads, "result=\"new\"", uploads_help);
+  m->uploads_known = base_metrics_counter(metrics, uploads, "result=\"known\"", uploads_help);
+  m->uploads_failed = base_metrics_counter(metrics, uploads, "result=\"failed\"", uploads_help);
+  m->deletes = base_metrics_counter(metrics, "pixpop_store_deletes_total", "", "Originals deleted.");
+
+  static const char gets[] = "pixpop_store_variant_gets_total", gets_help[] = "Look-ups in the disk tier.";
+  m->variant_hits = base_metrics_counter(metrics, gets, "result=\"hit\"", gets_help);
+  m->variant_misses = base_metrics_counter(metrics, gets, "result=\"miss\"", gets_help);
+  m->variant_puts = base_metrics_counter(metrics, "pixpop_store_variant_puts_total", "", "Variants kept.");
+  m->variant_evictions =
+      base_metrics_counter(metrics, "pixpop_store_variant_evictions_total", "", "Variants evicted by the budget.");
+
+  m->damaged = base_metrics_counter(metrics, "pixpop_store_damaged_total", "", "Records that failed their checks.");
+  m->unknown = base_metrics_counter(metrics, "pixpop_store_unknown_total", "", "Records of an unknown format.");
+  m->orphans = base_metrics_counter(metrics, "pixpop_store_orphans_total", "", "Half-made objects removed.");
+  m->no_space = base_metrics_counter(metrics, "pixpop_store_no_space_total", "", "Writes refused by a full disk.");
+  m->commit_seconds = base_metrics_histogram(metrics, "pixpop_store_commit_seconds", "", "Time to commit an upload.");
+}
+
+// The lock file: held by flock, so a killed process cannot leave it locked; its content says that the end was unclean.
+static enum base_result take_lock(struct store *store, bool *is_unclean, struct base_fault *fault) {
+  store->lock_fd = openat(store->root_fd, lock_name, O_RDWR | O_CREAT | O_CLOEXEC, LOCK_MODE);
+  if (store->lock_fd < 0) return BASE_FAIL_ERRNO(fault, lock_name, "cannot open the lock file");
+  if (flock(store->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return BASE_FAIL_ERRNO(fault, lock_name, "cannot lock the store");
+    return BASE_FAIL(fault, BASE_CONFLICT, store->config.root, "the store is open already");
+  }
+  const off_t bytes = lseek(store->lock_fd, 0, SEEK_END);
+  if (bytes < 0) return BASE_FAIL_ERRNO(fault, lock_name, "cannot examine the lock file");
+  *is_unclean = bytes > 0;
+  if (*is_unclean) return BASE_OK;
+  enum base_result result = base_fd_write_all(store->lock_fd, base_span_text(unclean_mark), fault);
+  if (result == BASE_OK && fsync(store->lock_fd) != 0) {
+    result = BASE_FAIL_ERRNO(fault, lock_name, "cannot sync the lock file");
+  }
+  return result == BASE_OK ? store_folder_sync(store, ".", fault) : result;
+}
+
+static void mark_clean(struct store *store) {
+  if (ftruncate(store->lock_fd, 0) == 0 && fsync(store->lock_fd) == 0) return;
+  base_log_write(store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, "cannot mark the store as closed: %s",
+                 strerror(errno));
+}
+
+static enum base_result remove_temporary(void *argument, const char *name, struct base_fault *fault) {
+  struct store *store = argument;
+  char path[sizeof STORE_TEMPORARY + NAME_MAX + 1];
+  snprintf(path, sizeof path, STORE_TEMPORARY "/%s", name);
+  return store_file_remove(store, path, fault);
+}
+
+static enum base_result make_folders(struct store *store, struct base_fault *fault) {
+  enum base_result result = store_folder_make(store, STORE_ORIGINALS, fault);
+  if (result == BASE_OK) result = store_folder_make(store, STORE_VARIANTS, fault);
+  if (result == BASE_OK) result = store_folder_make(store, STORE_TEMPORARY, fault);
+  if (result == BASE_OK) result = store_folder_visit(store, STORE_TEMPORARY, remove_temporary, store, fault);
+  return result;
+}
+
+static void init_locks(struct store *store) {
+  for (size_t i = 0; i < STORE_LOCKS; i++) {
+    BASE_ASSERT(pthread_mutex_init(&store->original_locks[i], NULL) == 0);
+    BASE_ASSERT(pthread_mutex_init(&store->variant_locks[i], NULL) == 0);
+  }
+  BASE_ASSERT(pthread_mutex_init(&store->doomed_lock, NULL) == 0);
+}
+
+static void destroy(struct store **store_pointer) {
+  struct store *store = *store_pointer;
+  *store_pointer = NULL;
+  store_index_close(&store->index);
+  store_tier_destroy(store);
+  store_pending_destroy(&store->pending);
+  base_fd_close(&store->lock_fd);  // unlocks
+  base_fd_close(&store->root_fd);
+  for (size_t i = 0; i < STORE_LOCKS; i++) {
+    pthread_mutex_destroy(&store->original_locks[i]);
+    pthread_mutex_destroy(&store->variant_locks[i]);
+  }
+  pthread_mutex_destroy(&store->doomed_lock);
+  free(store->root);
+  free(store);
+}
+
+static struct store *allocate(const struct store_config *config) {
+  struct store *store = calloc(1, sizeof *store);
+  char *root = strdup(config->root);
+  struct store_pending *pending = store_pending_create();
+  if (!store || !root || !pending) {
+    free(store);
+    free(root);
+    store_pending_destroy(&pending);
+    return NULL;
+  }
+  store->config = *config;
+  store->config.root = store->root = root;
+  if (!store->config.clock) store->config.clock = base_clock_system();
+  store->pending = pending;
+  store->root_fd = store->lock_fd = -1;
+  atomic_init(&store->next_use, 1);
+  init_locks(store);
+  register_meters(store);
+  return store;
+}
+
+// Opens the folder and takes its lock; nothing is read yet.
+static enum base_result enter(const struct store_config *config, struct store **out, bool *is_unclean,
+                              struct base_fault *fault) {
+  enum base_result result = base_folder_make(config->root, fault);
+  if (result != BASE_OK) return result;
+  struct store *store = allocate(config);
+  if (!store) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the store");
+  store->root_fd = open(config->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (store->root_fd < 0) {
+    result = BASE_FAIL_ERRNO(fault, config->root, "cannot open the store's folder");
+  } else {
+    result = take_lock(store, is_unclean, fault);
+  }
+  if (result == BASE_OK) result = make_folders(store, fault);
+  if (result != BASE_OK) {
+    destroy(&store);
+    return result;
+  }
+  *out = store;
+  return BASE_OK;
+}
+
+struct bring_up {
+  bool is_scan_wanted;
+  void (*progress)(void *argument, uint64_t done);
+  void *argument;
+  struct store_reindex_report report;
+};
+
+static enum base_result scan_records(struct store *store, struct bring_up *how, struct base_fault *fault) {
+  const uint64_t start_ms = base_clock_ms(store->config.clock);
+  const enum base_result result = store_scan(store, how->progress, how->argument, &how->report, fault);
+  if (result != BASE_OK) return result;
+  const struct store_reindex_report *report = &how->report;
+  base_log_write(store->config.log, BASE_LOG_INFO, STORE_ROOM, NULL,
+                 "index brought up to date from the records in %" PRIu64 " ms: %" PRIu64 " originals, %" PRIu64
+                 " variants, %" PRIu64 " damaged, %" PRIu64 " of unknown format, %" PRIu64 " orphans removed",
+                 base_clock_ms(store->config.clock) - start_ms, report->originals, report->variants, report->damaged,
+                 report->unknown, report->orphans);
+  return BASE_OK;
+}
+
+static enum base_result load(struct store *store, struct bring_up *how, struct base_fault *fault) {
+  bool is_new = false;
+  enum base_result result = store_index_open(store->config.root, &store->index, &is_new, fault);
+  if (result == BASE_OK && how->is_scan_wanted) result = store_index_check(store->index, fault);
+  if (result == BASE_OK && (how->is_scan_wanted || is_new)) result = scan_records(store, how, fault);
+  uint64_t originals = 0, bytes = 0;
+  if (result == BASE_OK) result = store_index_original_totals(store->index, &originals, &bytes, fault);
+  if (result != BASE_OK) return result;
+  atomic_store(&store->originals, originals);
+  atomic_store(&store->original_bytes, bytes);
+  base_metric_set(store->meters.originals, (int64_t)originals);
+  base_metric_set(store->meters.original_bytes, (int64_t)bytes);
+  result = store_tier_create(store, fault);
+  if (result == BASE_OK) result = store_tier_load(store, fault);
+  return result;
+}
+
+// An index that is damaged or not ours costs one rebuild, wherever it shows.
+static enum base_result load_or_rebuild(struct store *store, struct bring_up *how, struct base_fault *fault) {
+  struct base_fault first = {0};
+  enum base_result result = load(store, how, &first);
+  if (result == BASE_OK) return BASE_OK;
+  if (result != BASE_CORRUPT) return BASE_FAIL(fault, result, first.subject, "%s", first.text);
+  base_log_fault(store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, &first);
+  base_log_write(store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, "the index is rebuilt from the records");
+  store_index_close(&store->index);
+  store_tier_destroy(store);
+  result = store_index_remove(store->config.root, fault);
+  how->is_scan_wanted = true;
+  return result == BASE_OK ? load(store, how, fault) : result;
+}
+
+enum base_result store_open(const struct store_config *config, struct store **out, struct base_fault *fault) {
+  struct store *store;
+  struct bring_up how = {.is_scan_wanted = false};
+  enum base_result result = enter(config, &store, &how.is_scan_wanted, fault);
+  if (result != BASE_OK) return result;
+  result = load_or_rebuild(store, &how, fault);
+  if (result != BASE_OK) {
+    destroy(&store);
+    return result;
+  }
+  *out = store;
+  return BASE_OK;
+}
+
+void store_close(struct store **store_pointer) {
+  struct store *store = *store_pointer;
+  if (!store) return;
+  BASE_ASSERT(atomic_load(&store->uploads) == 0);
+  store_variants_bury(store);
+  struct base_fault fault = {0};
+  if (store_pend_flush(store, &fault) != BASE_OK) {
+    base_log_fault(store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, &fault);
+  }
+  const bool is_clean = !atomic_load(&store->is_index_behind) && !store_index_is_damaged(store->index);
+  store_index_close(&store->index);
+  if (is_clean) mark_clean(store);
+  destroy(store_pointer);
+}
+
+enum base_result store_get_stats(struct store *store, struct store_stats *out, struct base_fault *fault) {
+  (void)fault;
+  struct cache_stats tier;
+  cache_lru_get_stats(store->tier, &tier);
+  *out = (struct store_stats){
+      .originals = atomic_load(&store->originals),
+      .original_bytes = atomic_load(&store->original_bytes),
+      .variants = tier.entries,
+      .variant_bytes = tier.bytes,
+      .variant_budget_bytes = store->config.variant_budget_bytes,
+      .disk_free_bytes = store_free_bytes(store),
+  };
+  return BASE_OK;
+}
+
+enum base_result store_reindex(const struct store_config *config, void (*progress)(void *argument, uint64_t done),
+                               void *argument, struct store_reindex_report *out, struct base_fault *fault) {
+  struct store *store;
+  struct bring_up how = {.progress = progress, .argument = argument};
+  bool is_unclean;
+  enum base_result result = enter(config, &store, &is_unclean, fault);
+  if (result != BASE_OK) return result;
+  how.is_scan_wanted = true;
+  result = store_index_remove(store->config.root, fault);
+  if (result == BASE_OK) result = load(store, &how, fault);
+  if (result != BASE_OK) {
+    destroy(&store);
+    return result;
+  }
+  *out = how.report;
+  store_close(&store);
+  return BASE_OK;
+}

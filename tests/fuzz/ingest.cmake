@@ -1,0 +1,1 @@
+pixpop_fuzz(ingest multipart MAY_USE base)

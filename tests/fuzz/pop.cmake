@@ -1,0 +1,1 @@
+pixpop_fuzz(pop native MAY_USE base image integrity recipe)

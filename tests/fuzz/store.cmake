@@ -1,0 +1,1 @@
+pixpop_fuzz(store record MAY_USE integrity cache base)

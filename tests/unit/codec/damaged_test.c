@@ -1,0 +1,159 @@
+#include "codec/codec.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "pictures.h"
+
+static const struct image_limits limits = IMAGE_LIMITS_INITIALIZER;
+
+// Inspects and, when that is fine, decodes. The bytes are copied to a block of exactly their size, so that the address
+// sanitizer sees any step past the end.
+static enum base_result read_exactly(struct base_span file, struct base_fault *fault) {
+  const struct codec_decoder *decoder;
+  struct image_header header;
+  struct image *image = NULL;
+  uint8_t *copy = malloc(file.bytes ? file.bytes : 1);
+  memcpy(copy, file.data, file.bytes);
+  struct base_span exact = base_span_of(copy, file.bytes);
+  enum base_result result = codec_inspect(exact, &limits, &decoder, &header, fault);
+  if (result == BASE_OK) {
+    assert_int_equal(image_create(header.width, header.height, header.has_alpha, &image), BASE_OK);
+    result = decoder->decode(exact, &header, 1, image, fault);
+  }
+  image_unref(&image);
+  free(copy);
+  return result;
+}
+
+// Only the first frame of an animated GIF is read.
+static bool end_matters(const struct picture *picture) { return strcmp(picture->name, "animated.gif") != 0; }
+
+// GIF's end is a marker that nobody needs; everything else must notice the last byte.
+static bool last_byte_matters(const struct picture *picture) {
+  return picture->header.format != IMAGE_FILE_GIF && picture->header.format != IMAGE_FILE_TGA &&
+         picture->header.format != IMAGE_FILE_BMP;
+}
+
+static void assert_cut_is_refused(const struct picture *picture, struct base_span file, size_t bytes) {
+  struct base_fault fault = {0};
+  enum base_result result = read_exactly(base_span_slice(file, 0, bytes), &fault);
+  // TGA has no signature: what is left of one may be nothing at all.
+  if (result == BASE_UNSUPPORTED && picture->header.format == IMAGE_FILE_TGA) return;
+  if (result != BASE_UNPROCESSABLE) {
+    fail_msg("%s cut to %zu of %zu bytes: %s %s", picture->name, bytes, file.bytes, base_result_name(result),
+             fault.text);
+  }
+}
+
+static void cut_files_are_unprocessable_at_every_length_that_keeps_the_signature(void **state) {
+  struct pictures *pictures = *state;
+  for (size_t i = 0; i < pictures->count; i++) {
+    const struct picture *picture = &pictures->list[i];
+    struct base_buffer file = picture_file(picture->name, "");
+    struct base_span all = base_buffer_span(&file);
+    for (size_t eighth = 1; eighth < 8; eighth++) {
+      if (all.bytes > 400 && end_matters(picture)) assert_cut_is_refused(picture, all, all.bytes * eighth / 8);
+    }
+    if (last_byte_matters(picture)) assert_cut_is_refused(picture, all, all.bytes - 1);
+    base_buffer_finish(&file);
+  }
+}
+
+static void cut_files_are_never_read_past_their_end(void **state) {
+  struct pictures *pictures = *state;
+  for (size_t i = 0; i < pictures->count; i++) {
+    struct base_buffer file = picture_file(pictures->list[i].name, "");
+    for (size_t bytes = 0; bytes < file.bytes; bytes += 1 + bytes / 16) {
+      enum base_result result = read_exactly(base_span_slice(base_buffer_span(&file), 0, bytes), NULL);
+      assert_true(result == BASE_UNPROCESSABLE || result == BASE_UNSUPPORTED || result == BASE_OK);
+    }
+    base_buffer_finish(&file);
+  }
+}
+
+static void flipped_bytes_never_do_worse_than_an_error(void **state) {
+  struct pictures *pictures = *state;
+  uint32_t random = 12345;
+  for (size_t i = 0; i < pictures->count; i++) {
+    struct base_buffer file = picture_file(pictures->list[i].name, "");
+    for (int round = 0; round < 24; round++) {
+      struct base_buffer broken;
+      base_buffer_init(&broken, PICTURE_MAX_BYTES);
+      assert_int_equal(base_buffer_append(&broken, file.data, file.bytes), BASE_OK);
+      for (int flip = 0; flip < 3; flip++) {
+        random = random * 1664525u + 1013904223u;
+        // Mostly in the front, where the structure is.
+        size_t range = flip == 0 ? file.bytes : file.bytes < 200 ? file.bytes : 200;
+        broken.data[(random >> 8) % range] ^= (uint8_t)(1u << (random >> 29));
+      }
+      enum base_result result = read_exactly(base_buffer_span(&broken), NULL);
+      assert_true(result == BASE_UNPROCESSABLE || result == BASE_UNSUPPORTED || result == BASE_OK);
+      base_buffer_finish(&broken);
+    }
+    base_buffer_finish(&file);
+  }
+}
+
+static void assert_file_is_refused(const char *name, enum base_result result, const char *subject, const char *text) {
+  struct base_fault fault = {0};
+  struct base_buffer file = picture_file(name, "");
+  assert_int_equal(read_exactly(base_buffer_span(&file), &fault), result);
+  assert_string_equal(fault.subject, subject);
+  assert_non_null(strstr(fault.text, text));
+  base_buffer_finish(&file);
+}
+
+static void text_named_jpg_is_unsupported(void **state) {
+  (void)state;
+  assert_file_is_refused("text.jpg", BASE_UNSUPPORTED, "format", "JPEG");
+  assert_file_is_refused("empty.png", BASE_UNSUPPORTED, "format", "JPEG");
+}
+
+static void huge_header_is_refused_with_the_limit_named(void **state) {
+  (void)state;
+  assert_file_is_refused("huge_header.png", BASE_UNPROCESSABLE, "max_side", "50000 x 50000");
+}
+
+static void wrong_checksum_is_unprocessable(void **state) {
+  (void)state;
+  assert_file_is_refused("bad_crc.png", BASE_UNPROCESSABLE, "png", "damaged");
+}
+
+static void file_over_the_byte_limit_is_refused_with_the_limit_named(void **state) {
+  (void)state;
+  const struct codec_decoder *decoder;
+  struct image_header header;
+  struct base_fault fault = {0};
+  struct image_limits small = limits;
+  struct base_buffer file = picture_file("rgb.jpg", "");
+  small.max_file_bytes = file.bytes;
+  assert_int_equal(codec_inspect(base_buffer_span(&file), &small, &decoder, &header, &fault), BASE_OK);
+  small.max_file_bytes = file.bytes - 1;
+  assert_int_equal(codec_inspect(base_buffer_span(&file), &small, &decoder, &header, &fault), BASE_UNPROCESSABLE);
+  assert_string_equal(fault.subject, "max_file_bytes");
+  base_buffer_finish(&file);
+}
+
+static int read_list(void **state) {
+  static struct pictures pictures;
+  pictures_read(&pictures);
+  *state = &pictures;
+  return 0;
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(cut_files_are_unprocessable_at_every_length_that_keeps_the_signature),
+      cmocka_unit_test(cut_files_are_never_read_past_their_end),
+      cmocka_unit_test(flipped_bytes_never_do_worse_than_an_error),
+      cmocka_unit_test(text_named_jpg_is_unsupported),
+      cmocka_unit_test(huge_header_is_refused_with_the_limit_named),
+      cmocka_unit_test(wrong_checksum_is_unprocessable),
+      cmocka_unit_test(file_over_the_byte_limit_is_refused_with_the_limit_named),
+  };
+  return cmocka_run_group_tests(tests, read_list, NULL);
+}

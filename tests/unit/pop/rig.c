@@ -1,0 +1,317 @@
+#include "rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "http/parser.h"
+
+enum { PATIENCE_S = 20, MAX_REQUEST_BYTES = 8192 };
+
+static struct timespec deadline(void) {
+  struct timespec at;
+  clock_gettime(CLOCK_REALTIME, &at);
+  at.tv_sec += PATIENCE_S;
+  return at;
+}
+
+// --- renderer ---
+
+static enum base_result submit(void *self, struct recipe_order *order, struct base_fault *fault) {
+  struct rig_renderer *renderer = self;
+  enum base_result result = BASE_OK;
+  pthread_mutex_lock(&renderer->lock);
+  renderer->submitting++;
+  pthread_cond_broadcast(&renderer->changed);
+  while (renderer->is_submit_closed) pthread_cond_wait(&renderer->changed, &renderer->lock);
+  if (renderer->is_busy) {
+    result = BASE_FAIL(fault, BASE_BUSY, "", "the renderer is busy");
+  } else {
+    assert_true(renderer->order_count < RIG_MAX_ORDERS);
+    renderer->orders[renderer->order_count++] = order;
+    renderer->submitted++;
+  }
+  pthread_cond_broadcast(&renderer->changed);
+  pthread_mutex_unlock(&renderer->lock);
+  return result;
+}
+
+static const char *media_type_of(enum recipe_format format) {
+  return format == RECIPE_FORMAT_WEBP ? "image/webp" : format == RECIPE_FORMAT_PNG ? "image/png" : "image/jpeg";
+}
+
+static void fill_product(struct recipe_order *order, enum base_result fault) {
+  struct recipe_product *product = &order->products[0];
+  char text[RECIPE_TEXT_BYTES], body[RECIPE_TEXT_BYTES + 64];
+  if (fault != BASE_OK) {
+    (void)BASE_FAIL(&product->fault, fault, "", "the fake renderer failed");
+    return;
+  }
+  recipe_text(order->recipes, text);
+  const int length = snprintf(body, sizeof body, "a picture made by %s", text);
+  product->blob = base_blob_copy(base_span_of(body, (size_t)length));
+  product->media_type = media_type_of(order->recipes->format);
+  integrity_digest_of(base_blob_span(product->blob), &product->digest);
+  product->width = product->height = 1;
+  base_trace_end(&order->trace, base_trace_begin(&order->trace, "encode"));
+}
+
+static struct recipe_order *take_order(struct rig_renderer *renderer) {
+  if (!renderer->order_count) return NULL;
+  struct recipe_order *order = renderer->orders[0];
+  memmove(renderer->orders, renderer->orders + 1, --renderer->order_count * sizeof(struct recipe_order *));
+  return order;
+}
+
+static void *render(void *argument) {
+  struct rig_renderer *renderer = argument;
+  pthread_mutex_lock(&renderer->lock);
+  for (;;) {
+    struct recipe_order *order = NULL;
+    while (!(order = take_order(renderer)) && !renderer->stopping) {
+      pthread_cond_wait(&renderer->changed, &renderer->lock);
+    }
+    if (!order) break;
+    bool is_cancelled = false;
+    if (renderer->is_asked) {
+      pthread_mutex_unlock(&renderer->lock);
+      is_cancelled = order->is_cancelled(order->self);
+      pthread_mutex_lock(&renderer->lock);
+      if (is_cancelled) renderer->cancelled++;
+      pthread_cond_broadcast(&renderer->changed);
+    }
+    while (renderer->is_closed) pthread_cond_wait(&renderer->changed, &renderer->lock);
+    const enum base_result fault = is_cancelled ? BASE_CANCELLED : renderer->fault;
+    pthread_mutex_unlock(&renderer->lock);
+    if (!is_cancelled && order->is_cancelled(order->self)) {
+      fill_product(order, BASE_CANCELLED);
+    } else {
+      fill_product(order, fault);
+    }
+    order->done(order->self, order);
+    pthread_mutex_lock(&renderer->lock);
+    renderer->rendered++;
+    pthread_cond_broadcast(&renderer->changed);
+  }
+  pthread_mutex_unlock(&renderer->lock);
+  return NULL;
+}
+
+static void renderer_start(struct rig_renderer *renderer) {
+  *renderer = (struct rig_renderer){.fault = BASE_OK};
+  pthread_mutex_init(&renderer->lock, NULL);
+  pthread_cond_init(&renderer->changed, NULL);
+  assert_int_equal(pthread_create(&renderer->thread, NULL, render, renderer), 0);
+}
+
+static void renderer_stop(struct rig_renderer *renderer) {
+  pthread_mutex_lock(&renderer->lock);
+  renderer->stopping = true;
+  pthread_cond_broadcast(&renderer->changed);
+  pthread_mutex_unlock(&renderer->lock);
+  pthread_join(renderer->thread, NULL);
+  pthread_cond_destroy(&renderer->changed);
+  pthread_mutex_destroy(&renderer->lock);
+}
+
+// --- rig ---
+
+static void open_pop(struct rig *rig, const struct rig_config *config) {
+  struct base_fault fault = {0};
+  renderer_start(&rig->renderer);
+  const struct pop_config pop = {
+      .tenants = config->tenants,
+      .tenant_count = config->tenant_count,
+      .ram_budget_bytes = 1 << 20,
+      .io_threads = config->io_threads ? config->io_threads : 2,
+      .io_queue_limit = config->io_queue_limit,
+      .store = rig->store,
+      .renderer = {.submit = submit, .self = &rig->renderer},
+      .clock = &rig->clock.clock,
+      .metrics = rig->metrics,
+  };
+  if (pop_create(&pop, &rig->pop, &fault) != BASE_OK) fail_msg("pop_create: %s", fault.text);
+}
+
+void rig_open(struct rig *rig, const struct rig_config *config) {
+  struct base_fault fault = {0};
+  temp_folder_make(&rig->folder);
+  fake_clock_init(&rig->clock, RIG_WALL_S);
+  rig->metrics = base_metrics_create();
+  const struct store_config store = {
+      .root = rig->folder.path, .variant_budget_bytes = 1 << 20, .clock = &rig->clock.clock};
+  if (store_open(&store, &rig->store, &fault) != BASE_OK) fail_msg("store_open: %s", fault.text);
+  open_pop(rig, config);
+  rig_upload(rig, "default", "original", false);
+}
+
+static void close_pop(struct rig *rig) {
+  pop_drain(rig->pop);
+  renderer_stop(&rig->renderer);
+  pop_destroy(&rig->pop);
+}
+
+void rig_restart(struct rig *rig) {
+  close_pop(rig);
+  open_pop(rig, &(struct rig_config){0});
+}
+
+void rig_close(struct rig *rig) {
+  close_pop(rig);
+  store_close(&rig->store);
+  base_metrics_destroy(&rig->metrics);
+  temp_folder_remove(&rig->folder);
+}
+
+void rig_upload(struct rig *rig, const char *tenant, const char *content, bool has_alpha) {
+  struct store_upload *upload;
+  struct base_fault fault = {0};
+  bool is_new;
+  struct store_original original = {.width = 3000,
+                                    .height = 2000,
+                                    .orientation = 1,
+                                    .bits = 8,
+                                    .has_alpha = has_alpha,
+                                    .format = "png",
+                                    .colour = "rgb",
+                                    .name = "a picture"};
+  strcpy(original.tenant, tenant);
+  if (store_upload_begin(rig->store, strlen(content), &upload, &fault) != BASE_OK ||
+      store_upload_write(upload, base_span_text(content), &fault) != BASE_OK ||
+      store_upload_commit(&upload, &original, &is_new, &fault) != BASE_OK) {
+    fail_msg("upload: %s", fault.text);
+  }
+  rig->original = original.id;
+  integrity_digest_text(&original.id, rig->id);
+}
+
+void rig_set(struct rig *rig, bool *flag, bool value) {
+  pthread_mutex_lock(&rig->renderer.lock);
+  *flag = value;
+  pthread_cond_broadcast(&rig->renderer.changed);
+  pthread_mutex_unlock(&rig->renderer.lock);
+}
+
+void rig_wait_for(struct rig *rig, const unsigned *counter, unsigned count) {
+  const struct timespec until = deadline();
+  int error = 0;
+  pthread_mutex_lock(&rig->renderer.lock);
+  while (*counter < count && error == 0) {
+    error = pthread_cond_timedwait(&rig->renderer.changed, &rig->renderer.lock, &until);
+  }
+  pthread_mutex_unlock(&rig->renderer.lock);
+  assert_int_equal(error, 0);
+}
+
+unsigned rig_count(struct rig *rig, const unsigned *counter) {
+  pthread_mutex_lock(&rig->renderer.lock);
+  const unsigned count = *counter;
+  pthread_mutex_unlock(&rig->renderer.lock);
+  return count;
+}
+
+int64_t rig_requests(struct rig *rig, const char *result) {
+  char labels[64];
+  snprintf(labels, sizeof labels, "result=\"%s\"", result);
+  return base_metric_get(base_metrics_counter(rig->metrics, "pixpop_pop_requests_total", labels,
+                                              "Requests for variants by where the answer came from"));
+}
+
+// --- clients ---
+
+static void complete(struct http_sink *sink, struct http_reply *reply) {
+  struct rig_client *client = (struct rig_client *)(void *)sink;
+  pthread_mutex_lock(&client->lock);
+  if (client->completions++ == 0) {
+    client->reply = *reply;
+  } else {
+    http_reply_finish(reply);
+  }
+  http_reply_init(reply, 0);
+  pthread_cond_broadcast(&client->changed);
+  pthread_mutex_unlock(&client->lock);
+}
+
+static bool is_gone(struct http_sink *sink) { return atomic_load(&((struct rig_client *)(void *)sink)->is_gone); }
+
+void rig_send_path(struct rig *rig, struct rig_client *client, const char *method, const char *target,
+                   const char *fields) {
+  static const char host[] = "Host: box.local\r\n";
+  char text[MAX_REQUEST_BYTES];
+  struct http_request request;
+  struct base_fault fault = {0};
+  size_t head_bytes;
+  *client = (struct rig_client){.sink = {.complete = complete, .is_cancelled = is_gone}};
+  pthread_mutex_init(&client->lock, NULL);
+  pthread_cond_init(&client->changed, NULL);
+  const int bytes = snprintf(text, sizeof text, "%s %s HTTP/1.1\r\n%s%s\r\n", method, target,
+                             strstr(fields, "Host:") ? "" : host, fields);
+  assert_in_range(bytes, 1, sizeof text - 1);
+  if (http_parse_request(base_span_of(text, (size_t)bytes), &request, &head_bytes, &fault) != HTTP_PARSE_DONE) {
+    fail_msg("request: %s", fault.text);
+  }
+  strcpy(request.id, "0123456789abcdef");
+  const struct http_handler handler = pop_handler(rig->pop);
+  handler.handle(handler.self, &request, &client->sink);
+  memset(text, 'x', sizeof text);
+  memset(&request, 'x', sizeof request);
+}
+
+void rig_send(struct rig *rig, struct rig_client *client, const char *method, const char *query, const char *fields) {
+  char target[1024];
+  snprintf(target, sizeof target, "/i/%s%s", rig->id, query);
+  rig_send_path(rig, client, method, target, fields);
+}
+
+int rig_receive(struct rig_client *client) {
+  const struct timespec until = deadline();
+  int error = 0;
+  pthread_mutex_lock(&client->lock);
+  while (client->completions == 0 && error == 0)
+    error = pthread_cond_timedwait(&client->changed, &client->lock, &until);
+  pthread_mutex_unlock(&client->lock);
+  assert_int_equal(error, 0);
+  return client->reply.status;
+}
+
+bool rig_has_reply(struct rig_client *client) {
+  pthread_mutex_lock(&client->lock);
+  const bool has_reply = client->completions > 0;
+  pthread_mutex_unlock(&client->lock);
+  return has_reply;
+}
+
+void rig_client_finish(struct rig_client *client) {
+  pthread_mutex_lock(&client->lock);
+  assert_int_equal(client->completions, 1);
+  pthread_mutex_unlock(&client->lock);
+  http_reply_finish(&client->reply);
+  pthread_cond_destroy(&client->changed);
+  pthread_mutex_destroy(&client->lock);
+}
+
+int rig_get(struct rig *rig, struct rig_client *client, const char *query, const char *fields) {
+  rig_send(rig, client, "GET", query, fields);
+  return rig_receive(client);
+}
+
+void rig_assert_field(const struct rig_client *client, const char *name, const char *value) {
+  const struct base_span got = http_reply_get_header(&client->reply, name);
+  if (!value) {
+    if (got.data) fail_msg("%s should be absent but is %.*s", name, (int)got.bytes, (const char *)got.data);
+  } else if (!base_span_is(got, value)) {
+    fail_msg("%s is \"%.*s\", not \"%s\"", name, (int)got.bytes, got.data ? (const char *)got.data : "", value);
+  }
+}
+
+void rig_assert_body_has(const struct rig_client *client, const char *text) {
+  assert_true(client->reply.part_count > 0);
+  const struct http_body_part *part = &client->reply.parts[0];
+  assert_non_null(part->blob);
+  assert_non_null(memmem(part->blob->data + part->offset, part->bytes, text, strlen(text)));
+}

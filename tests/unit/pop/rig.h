@@ -1,0 +1,91 @@
+// A pop over a real store in a temporary folder and a renderer that does what the test says.
+#ifndef TESTS_POP_RIG_H
+#define TESTS_POP_RIG_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "fake_clock.h"
+#include "pop/pop.h"
+#include "temp_folder.h"
+
+enum { RIG_MAX_ORDERS = 64, RIG_WALL_S = 1764000000 };
+
+// A renderer with one thread. Products are short texts that name the recipe.
+struct rig_renderer {
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  pthread_t thread;
+  struct recipe_order *orders[RIG_MAX_ORDERS];
+  size_t order_count;
+  bool stopping;
+  bool is_closed;         // orders wait
+  bool is_submit_closed;  // submit itself waits
+  bool is_busy;           // submit refuses
+  bool is_asked;          // asks is_cancelled when an order arrives, before it waits
+  enum base_result fault;
+  unsigned submitted, submitting, cancelled, rendered;
+};
+
+struct rig {
+  struct temp_folder folder;
+  struct fake_clock clock;
+  struct base_metrics *metrics;
+  struct store *store;
+  struct pop *pop;
+  struct rig_renderer renderer;
+  struct integrity_digest original;
+  char id[BASE_DIGEST_BASE64URL_CHARS + 1];
+};
+
+// Settings of the pop that a test may change before rig_open; zero is the default.
+struct rig_config {
+  const struct pop_tenant *tenants;
+  size_t tenant_count;
+  unsigned io_threads;
+  size_t io_queue_limit;
+};
+
+void rig_open(struct rig *rig, const struct rig_config *config);
+// Ends pop and renderer, and opens them again over the same store.
+void rig_restart(struct rig *rig);
+void rig_close(struct rig *rig);
+// Stores `content` as an original of 3000 x 2000 and makes it the rig's; has_alpha as told.
+void rig_upload(struct rig *rig, const char *tenant, const char *content, bool has_alpha);
+
+// Changes a switch of the renderer and wakes everyone.
+void rig_set(struct rig *rig, bool *flag, bool value);
+// Waits until a counter of the renderer has reached `count`; fails the test after ten seconds.
+void rig_wait_for(struct rig *rig, const unsigned *counter, unsigned count);
+unsigned rig_count(struct rig *rig, const unsigned *counter);
+// A counter of the pop.
+int64_t rig_requests(struct rig *rig, const char *result);
+
+// One client.
+struct rig_client {
+  struct http_sink sink;
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  unsigned completions;
+  atomic_bool is_gone;
+  struct http_reply reply;
+};
+
+// Sends "METHOD /i/{id}{query} HTTP/1.1" with the header lines (each ended by CRLF) through the real parser; the
+// request's bytes are overwritten when handle() returns.
+void rig_send(struct rig *rig, struct rig_client *client, const char *method, const char *query, const char *fields);
+// The same with a path of its own.
+void rig_send_path(struct rig *rig, struct rig_client *client, const char *method, const char *target,
+                   const char *fields);
+// Waits for the reply and returns its status.
+int rig_receive(struct rig_client *client);
+bool rig_has_reply(struct rig_client *client);
+void rig_client_finish(struct rig_client *client);
+// Send and receive in one go.
+int rig_get(struct rig *rig, struct rig_client *client, const char *query, const char *fields);
+
+// Fails the test unless the field is there with this value (NULL: is absent).
+void rig_assert_field(const struct rig_client *client, const char *name, const char *value);
+void rig_assert_body_has(const struct rig_client *client, const char *text);
+
+#endif

@@ -1,0 +1,200 @@
+#include "rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define TENANT "default"
+
+static void must(enum base_result result, const struct base_fault *fault) {
+  if (result != BASE_OK) fail_msg("%s: %s", base_result_name(result), fault->text);
+}
+
+int rig_setup(void **state) {
+  void *resample;
+  struct base_fault fault = {0};
+  struct rig *rig = calloc(1, sizeof *rig);
+  assert_non_null(rig);
+  temp_folder_make(&rig->folder);
+  if (resample_rig_setup(&resample) != 0) return -1;
+  rig->resample = resample;
+  const struct store_config store = {
+      .root = rig->folder.path, .variant_budget_bytes = 1 << 20, .clock = base_clock_system()};
+  must(store_open(&store, &rig->store, &fault), &fault);
+  const struct sandbox_config sandbox = {.decoder_path = TEST_DECODER_PATH,
+                                         .workers = 2,
+                                         .timeout_ms = 60000,
+                                         .wait_ms = 60000,
+                                         .limits = IMAGE_LIMITS_DEFAULT};
+  must(sandbox_create(&sandbox, &rig->sandbox, &fault), &fault);
+  rig->render = rig_render(rig, 2, 16, rig->resample->resampler);
+  *state = rig;
+  return 0;
+}
+
+int rig_teardown(void **state) {
+  struct rig *rig = *state;
+  void *resample = rig->resample;
+  render_destroy(&rig->render);
+  sandbox_destroy(&rig->sandbox);
+  store_close(&rig->store);
+  const int result = resample_rig_teardown(&resample);
+  temp_folder_remove(&rig->folder);
+  free(rig);
+  return result;
+}
+
+struct render *rig_render(struct rig *rig, unsigned threads, size_t queue_limit, struct resampler *resampler) {
+  struct render *render;
+  struct base_fault fault = {0};
+  const struct render_config config = {.threads = threads,
+                                       .queue_limit = queue_limit,
+                                       .webp_effort = 1,
+                                       .store = rig->store,
+                                       .sandbox = rig->sandbox,
+                                       .resampler = resampler,
+                                       .clock = base_clock_system()};
+  must(render_create(&config, &render, &fault), &fault);
+  return render;
+}
+
+static struct store_original describe(const struct image_header *header) {
+  struct store_original original = {.tenant = TENANT,
+                                    .width = header->width,
+                                    .height = header->height,
+                                    .orientation = (uint8_t)header->orientation,
+                                    .bits = header->bits,
+                                    .has_alpha = header->has_alpha,
+                                    .can_shrink = header->can_shrink};
+  snprintf(original.format, sizeof original.format, "%s", image_file_format_name(header->format));
+  snprintf(original.colour, sizeof original.colour, "%s", image_colour_name(header->colour));
+  return original;
+}
+
+struct rig_original rig_store(struct rig *rig, struct base_span file) {
+  struct store_upload *upload;
+  struct base_fault fault = {0};
+  struct rig_original result;
+  bool is_new;
+  must(store_upload_begin(rig->store, file.bytes, &upload, &fault), &fault);
+  must(store_upload_write(upload, file, &fault), &fault);
+  must(sandbox_inspect(rig->sandbox, store_upload_fd(upload), &result.header, &fault), &fault);
+  struct store_original original = describe(&result.header);
+  must(store_upload_commit(&upload, &original, &is_new, &fault), &fault);
+  result.id = original.id;
+  return result;
+}
+
+// An APP1 segment with one IFD entry: tag 0x0112, SHORT (Exif 2.3, 4.6).
+static void append_exif(struct base_buffer *out, unsigned orientation) {
+  uint8_t segment[] = {0xff, 0xe1, 0,    34,   'E', 'x', 'i', 'f', 0, 0, 'I', 'I', '*', 0, 8, 0, 0, 0,
+                       1,    0,    0x12, 0x01, 3,   0,   1,   0,   0, 0, 0,   0,   0,   0, 0, 0, 0, 0};
+  segment[28] = (uint8_t)orientation;
+  assert_int_equal(base_buffer_append(out, segment, sizeof segment), BASE_OK);
+}
+
+struct rig_original rig_store_picture(struct rig *rig, const struct image *image, enum codec_output output,
+                                      unsigned orientation) {
+  enum { SOI_BYTES = 2 };
+  const struct codec_encode_options options = {.quality = 95, .effort = 1};
+  struct base_fault fault = {0};
+  struct base_buffer file, turned;
+  base_buffer_init(&file, 1 << 26);
+  base_buffer_init(&turned, 1 << 26);
+  must(codec_encoder_for(output)->encode(image, &options, &file, &fault), &fault);
+  assert_int_equal(base_buffer_append(&turned, file.data, SOI_BYTES), BASE_OK);
+  if (orientation > 1) append_exif(&turned, orientation);
+  assert_int_equal(base_buffer_append(&turned, file.data + SOI_BYTES, file.bytes - SOI_BYTES), BASE_OK);
+  const struct rig_original original = rig_store(rig, base_buffer_span(&turned));
+  base_buffer_finish(&turned);
+  base_buffer_finish(&file);
+  return original;
+}
+
+static void done(void *self, struct recipe_order *order) {
+  struct rig_order *rig_order = self;
+  assert_ptr_equal(order, &rig_order->order);
+  pthread_mutex_lock(&rig_order->lock);
+  rig_order->done++;
+  pthread_cond_broadcast(&rig_order->changed);
+  pthread_mutex_unlock(&rig_order->lock);
+}
+
+void rig_order_init(struct rig_order *order, const struct rig_original *original) {
+  *order = (struct rig_order){.order = {.original = original->id,
+                                        .header = original->header,
+                                        .request_id = "test",
+                                        .trace = {.clock = base_clock_system()},
+                                        .done = done}};
+  order->order.recipes = order->recipes;
+  order->order.products = order->products;
+  order->order.self = order;
+  pthread_mutex_init(&order->lock, NULL);
+  pthread_cond_init(&order->changed, NULL);
+}
+
+void rig_order_add(struct rig_order *order, struct recipe wanted) {
+  struct base_fault fault = {0};
+  assert_in_range(order->order.count, 0, RIG_MAX_RECIPES - 1);
+  must(recipe_pin(&wanted, RECIPE_FORMAT_WEBP, &order->order.header, &order->recipes[order->order.count], &fault),
+       &fault);
+  order->order.count++;
+}
+
+enum base_result rig_order_submit(struct rig_order *order, struct render *render) {
+  const struct recipe_renderer renderer = render_renderer(render);
+  struct base_fault fault = {0};
+  return renderer.submit(renderer.self, &order->order, &fault);
+}
+
+void rig_order_wait(struct rig_order *order) {
+  pthread_mutex_lock(&order->lock);
+  while (!order->done) pthread_cond_wait(&order->changed, &order->lock);
+  pthread_mutex_unlock(&order->lock);
+  assert_int_equal(order->done, 1);
+}
+
+void rig_order_run(struct rig_order *order, struct render *render) {
+  assert_int_equal(rig_order_submit(order, render), BASE_OK);
+  rig_order_wait(order);
+}
+
+void rig_order_finish(struct rig_order *order) {
+  for (size_t i = 0; i < order->order.count; i++) base_blob_unref(&order->products[i].blob);
+  pthread_cond_destroy(&order->changed);
+  pthread_mutex_destroy(&order->lock);
+}
+
+struct image *rig_open_product(const struct recipe_product *product) {
+  const struct image_limits limits = IMAGE_LIMITS_DEFAULT;
+  const struct codec_decoder *decoder;
+  struct integrity_digest digest;
+  struct image_header header;
+  struct image *image;
+  struct base_fault fault = {0};
+  must(product->fault.result, &product->fault);
+  assert_non_null(product->blob);
+  integrity_digest_of(base_blob_span(product->blob), &digest);
+  assert_true(integrity_digest_equal(&digest, &product->digest));
+  must(codec_inspect(base_blob_span(product->blob), &limits, &decoder, &header, &fault), &fault);
+  assert_string_equal(product->media_type, image_file_format_media_type(header.format));
+  assert_int_equal(product->width, header.width);
+  assert_int_equal(product->height, header.height);
+  assert_int_equal(image_create(header.width, header.height, header.has_alpha, &image), BASE_OK);
+  must(decoder->decode(base_blob_span(product->blob), &header, 1, image, &fault), &fault);
+  return image;
+}
+
+void rig_assert_pixel(const struct image *image, uint32_t x, uint32_t y, const uint8_t rgba[4], int tolerance) {
+  const uint8_t *pixel = image_row(image, y) + (size_t)x * 4;
+  for (int i = 0; i < 4; i++) {
+    if (abs(pixel[i] - rgba[i]) > tolerance) {
+      fail_msg("pixel %u,%u is %u,%u,%u,%u, not %u,%u,%u,%u", x, y, pixel[0], pixel[1], pixel[2], pixel[3], rgba[0],
+               rgba[1], rgba[2], rgba[3]);
+    }
+  }
+}
