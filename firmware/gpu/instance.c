@@ -103,6 +103,7 @@ enum base_result gpu_instance_init(struct gpu_instance *instance, struct gpu_val
     gpu_vulkan_close(&instance->vk);
     return result;
   }
+  gpu_vulkan_keep_drivers();
   result = gpu_vulkan_load_instance(&instance->vk, instance->handle, fault);
   if (result == BASE_OK && validation) result = create_messenger(instance, validation, fault);
   if (result != BASE_OK) gpu_instance_finish(instance);

@@ -1,6 +1,7 @@
 #include "vulkan.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -42,6 +43,18 @@ void gpu_vulkan_close(struct gpu_vulkan *vk) {
   if (vk->library) dlclose(vk->library);
   *vk = (struct gpu_vulkan){0};
 }
+
+static int keep_if_driver(struct dl_phdr_info *object, size_t bytes, void *unused) {
+  (void)bytes;
+  (void)unused;
+  if (strstr(object->dlpi_name, "libvulkan_")) {
+    void *library = dlopen(object->dlpi_name, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+    if (library) dlclose(library);
+  }
+  return 0;
+}
+
+void gpu_vulkan_keep_drivers(void) { dl_iterate_phdr(keep_if_driver, NULL); }
 
 enum base_result gpu_vulkan_load_instance(struct gpu_vulkan *vk, VkInstance instance, struct base_fault *fault) {
 #define GPU_LOAD(name)                                                    \

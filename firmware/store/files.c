@@ -21,10 +21,11 @@ enum base_result store_folder_sync(struct store *store, const char *path, struct
   return result;
 }
 
-enum base_result store_folder_make(struct store *store, const char *path, struct base_fault *fault) {
+enum base_result store_folder_make(struct store *store, const char *path, bool is_durable, struct base_fault *fault) {
   if (mkdirat(store->root_fd, path, FOLDER_MODE) != 0) {
     return errno == EEXIST ? BASE_OK : BASE_FAIL_ERRNO(fault, path, "cannot make the folder");
   }
+  if (!is_durable) return BASE_OK;
   char parent[STORE_PATH_BYTES] = ".";
   const char *slash = strrchr(path, '/');
   if (slash && !base_span_copy(base_span_of(path, (size_t)(slash - path)), parent, sizeof parent)) {

@@ -63,8 +63,9 @@ static inline pthread_mutex_t *store_variant_lock(struct store *store, const str
 }
 
 // files.c: under the root.
-// Makes a folder in an existing one; durable. Fine when it is there.
-enum base_result store_folder_make(struct store *store, const char *path, struct base_fault *fault) BASE_CHECKED;
+// Makes a folder in an existing one, which is synced when `is_durable`. Fine when it is there.
+enum base_result store_folder_make(struct store *store, const char *path, bool is_durable,
+                                   struct base_fault *fault) BASE_CHECKED;
 enum base_result store_folder_sync(struct store *store, const char *path, struct base_fault *fault) BASE_CHECKED;
 // Calls `visit` with every name but "." and ".."; a missing folder is an empty one. `visit` may remove the file.
 enum base_result store_folder_visit(struct store *store, const char *path,

@@ -45,7 +45,7 @@ static enum base_result place_bytes(struct store *store, const char *temporary, 
                                     struct base_fault *fault) {
   const struct store_path folder = store_path_shard(STORE_ORIGINALS, &original->id);
   const struct store_path path = store_path_original(&original->id);
-  enum base_result result = store_folder_make(store, folder.text, fault);
+  enum base_result result = store_folder_make(store, folder.text, true, fault);
   if (result != BASE_OK || bytes_are_there(store, original)) return result;
   result = store_file_rename(store, temporary, path.text, fault);
   if (result == BASE_OK) result = store_folder_sync(store, folder.text, fault);
@@ -172,7 +172,10 @@ static enum base_result adopt(struct store *store, const char *temporary, struct
   struct store_original known;
   enum base_result result = store_index_original_find(store->index, original->tenant, &original->id, &known, fault);
   if (result == BASE_OK) {
+    const struct store_path folder = store_path_shard(STORE_ORIGINALS, &original->id);
     result = place_bytes(store, temporary, original, fault);  // heals bytes that went missing
+    // It may have been adopted after a crash that came before its names were durable.
+    if (result == BASE_OK) result = store_folder_sync(store, folder.text, fault);
     *original = known;
     return result;
   }

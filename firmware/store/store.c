@@ -79,9 +79,11 @@ static enum base_result remove_temporary(void *argument, const char *name, struc
 }
 
 static enum base_result make_folders(struct store *store, struct base_fault *fault) {
-  enum base_result result = store_folder_make(store, STORE_ORIGINALS, fault);
-  if (result == BASE_OK) result = store_folder_make(store, STORE_VARIANTS, fault);
-  if (result == BASE_OK) result = store_folder_make(store, STORE_TEMPORARY, fault);
+  enum base_result result = store_folder_make(store, STORE_ORIGINALS, true, fault);
+  if (result == BASE_OK) result = store_folder_make(store, STORE_VARIANTS, true, fault);
+  if (result == BASE_OK) result = store_folder_make(store, STORE_TEMPORARY, true, fault);
+  // A folder in it may have been made just before a kill.
+  if (result == BASE_OK) result = store_folder_sync(store, STORE_ORIGINALS, fault);
   if (result == BASE_OK) result = store_folder_visit(store, STORE_TEMPORARY, remove_temporary, store, fault);
   return result;
 }

@@ -160,7 +160,7 @@ static enum base_result place_record(struct store *store, const struct placement
   struct store_variant_entry *entry = entry_new(key);
   if (!entry) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for a variant");
 
-  enum base_result result = store_folder_make(store, folder.text, fault);
+  enum base_result result = store_folder_make(store, folder.text, false, fault);
   if (result == BASE_OK) result = store_file_rename(store, placement->temporary.text, path.text, fault);
   if (result != BASE_OK) {
     free(entry);

@@ -67,14 +67,30 @@ static double *premultiplied(const struct image *image) {
 static void turn_back(enum image_orientation orientation, uint32_t width, uint32_t height, uint32_t x, uint32_t y,
                       uint32_t *out_x, uint32_t *out_y) {
   switch (orientation) {
-    case IMAGE_UPRIGHT: *out_x = x, *out_y = y; break;
-    case IMAGE_FLIP_H: *out_x = width - 1 - x, *out_y = y; break;
-    case IMAGE_ROTATE_180: *out_x = width - 1 - x, *out_y = height - 1 - y; break;
-    case IMAGE_FLIP_V: *out_x = x, *out_y = height - 1 - y; break;
-    case IMAGE_TRANSPOSE: *out_x = y, *out_y = x; break;
-    case IMAGE_ROTATE_90: *out_x = y, *out_y = height - 1 - x; break;
-    case IMAGE_TRANSVERSE: *out_x = width - 1 - y, *out_y = height - 1 - x; break;
-    case IMAGE_ROTATE_270: *out_x = width - 1 - y, *out_y = x; break;
+    case IMAGE_UPRIGHT:
+      *out_x = x, *out_y = y;
+      break;
+    case IMAGE_FLIP_H:
+      *out_x = width - 1 - x, *out_y = y;
+      break;
+    case IMAGE_ROTATE_180:
+      *out_x = width - 1 - x, *out_y = height - 1 - y;
+      break;
+    case IMAGE_FLIP_V:
+      *out_x = x, *out_y = height - 1 - y;
+      break;
+    case IMAGE_TRANSPOSE:
+      *out_x = y, *out_y = x;
+      break;
+    case IMAGE_ROTATE_90:
+      *out_x = y, *out_y = height - 1 - x;
+      break;
+    case IMAGE_TRANSVERSE:
+      *out_x = width - 1 - y, *out_y = height - 1 - x;
+      break;
+    case IMAGE_ROTATE_270:
+      *out_x = width - 1 - y, *out_y = x;
+      break;
   }
 }
 

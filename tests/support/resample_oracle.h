@@ -4,8 +4,8 @@
 
 #include "resample/resample.h"
 
-// Straight RGBA in steps (0..255, neither rounded nor clamped) of the job's width x height, row by row; free() it. The job's
-// target is not looked at.
+// Straight RGBA in steps (0..255, neither rounded nor clamped) of the job's width x height, row by row; free() it. The
+// job's target is not looked at.
 double *resample_oracle(const struct resample_job *job);
 
 // Largest difference in steps between the expected values (rounded and clamped here) and the job's place in its target.

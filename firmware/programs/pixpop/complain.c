@@ -18,8 +18,9 @@ static void say(const char *about, const char *text) {
 static void explain_certificate(const char *text) {
   const char *last = strrchr(text, ' ');
   const bool has_fingerprint = last != NULL && strlen(last + 1) == FINGERPRINT_CHARS;
-  fputs("pixpop: compare it with the fingerprint that pixpopd prints when it starts. If they are equal, trust it with\n",
-        stderr);
+  fputs(
+      "pixpop: compare it with the fingerprint that pixpopd prints when it starts. If they are equal, trust it with\n",
+      stderr);
   fprintf(stderr, "pixpop:   --fingerprint %s\n", has_fingerprint ? last + 1 : "AB:CD:...");
   fputs("pixpop: (or PIXPOP_FINGERPRINT). If not, this is not your box.\n", stderr);
 }
@@ -45,7 +46,8 @@ int complain_response(const char *about, const struct client_response *response)
              subject != NULL ? " (" : "", subject != NULL ? subject : "", subject != NULL ? ")" : "");
   say(about, line);
   if (response->status == 401)
-    fputs("pixpop: pass the token with --token-file FILE or PIXPOP_TOKEN; pixpopd printed it at its first start\n", stderr);
+    fputs("pixpop: pass the token with --token-file FILE or PIXPOP_TOKEN; pixpopd printed it at its first start\n",
+          stderr);
   base_json_destroy(&json);
   return EXIT_FAILED;
 }

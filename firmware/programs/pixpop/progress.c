@@ -47,7 +47,8 @@ static void draw(const struct progress *progress, uint64_t total, uint64_t now) 
     snprintf(numbers, sizeof(numbers), "%3.0f%%  %s of %s", part * 100, done_text, terminal_size(total, total_text));
   } else {
     snprintf(numbers, sizeof(numbers), "%3.0f%%  %s of %s  %s/s  %s left", part * 100, done_text,
-             terminal_size(total, total_text), rate_text, terminal_duration((total - progress->done) / rate, left_text));
+             terminal_size(total, total_text), rate_text,
+             terminal_duration((total - progress->done) / rate, left_text));
   }
   const size_t width = terminal_width();
   const size_t taken = terminal_columns(name) + strlen(numbers) + strlen(" [] ") + 1;

@@ -125,8 +125,7 @@ static int put_file(struct put *put, const char *file) {
   progress_begin(&progress, file);
   enum base_result result = open_file(file, &fd, &bytes, &fault);
   if (result == BASE_OK) result = upload_path(file, &path, &fault);
-  if (result == BASE_OK)
-    result = send_file(put, (const char *)path.data, fd, bytes, &progress, &response, &fault);
+  if (result == BASE_OK) result = send_file(put, (const char *)path.data, fd, bytes, &progress, &response, &fault);
   if (result != BASE_OK) {
     progress_erase(&progress);
     complain_fault(file, &fault);

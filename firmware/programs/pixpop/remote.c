@@ -19,7 +19,8 @@ static enum base_result read_token(const struct options *options, struct remote 
   while (text->bytes > 0 && strchr("\r\n\t ", text->data[text->bytes - 1]) != NULL) text->bytes--;
   if (text->bytes == 0 || memchr(text->data, '\0', text->bytes) != NULL)
     return BASE_FAIL(fault, BASE_BAD_INPUT, "token", "the file '%.200s' holds no token", options->token_file);
-  if (base_buffer_append(text, "", 1) != BASE_OK) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the token");
+  if (base_buffer_append(text, "", 1) != BASE_OK)
+    return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the token");
   remote->token = (const char *)text->data;
   return BASE_OK;
 }

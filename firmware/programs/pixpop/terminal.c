@@ -1,20 +1,24 @@
 #include "terminal.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 const char *terminal_clean(const char *text, char *out, size_t capacity) {
   size_t used = 0;
-  for (const unsigned char *c = (const unsigned char *)text; *c != '\0' && used + 1 < capacity; c++) {
+  const unsigned char *c = (const unsigned char *)text;
+  for (; *c != '\0' && used + 1 < capacity; c++) {
     // Also the C1 controls, U+0080..U+009F, which are C2 80..9F in UTF-8.
-    const int is_c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f;
+    const bool is_c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f;
     out[used++] = *c < ' ' || *c == 0x7f || is_c1 ? '?' : (char)*c;
     if (is_c1) c++;
   }
-  while (used > 0 && used + 1 == capacity && ((unsigned char)out[used - 1] & 0xc0) == 0x80) used--;  // no cut character
-  if (used > 0 && used + 1 >= capacity - 3 && ((unsigned char)out[used - 1] & 0xc0) == 0xc0) used--;
+  if (*c != '\0') {  // cut: not within a character
+    while (used > 0 && ((unsigned char)out[used - 1] & 0xc0) == 0x80) used--;
+    if (used > 0 && ((unsigned char)out[used - 1] & 0x80) != 0) used--;
+  }
   out[used] = '\0';
   return out;
 }

@@ -26,8 +26,7 @@ static int run(const struct options *options) {
   int status = EXIT_FINE;
   base_buffer_init(&path, VARIANT_PATH_LIMIT);
   // Creating a client connects to nothing and checks the base URL.
-  enum base_result result =
-      client_create(&(struct client_config){.base_url = options->delivery_url}, &client, &fault);
+  enum base_result result = client_create(&(struct client_config){.base_url = options->delivery_url}, &client, &fault);
   if (result == BASE_OK) result = variant_path_write(options->words, options->word_count, &path, &fault);
   if (result != BASE_OK) {
     status = complain_usage("url", "%s", fault.text);

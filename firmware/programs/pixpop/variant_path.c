@@ -6,8 +6,7 @@
 
 bool variant_path_is_id(const char *id) {
   uint8_t digest[BASE_DIGEST_BYTES];
-  return strlen(id) == BASE_DIGEST_BASE64URL_CHARS &&
-         base_base64url_decode(base_span_text(id), digest, sizeof(digest));
+  return strlen(id) == BASE_DIGEST_BASE64URL_CHARS && base_base64url_decode(base_span_text(id), digest, sizeof(digest));
 }
 
 // The alphabets of the delivery side; nothing in them wants percent-encoding.

@@ -10,7 +10,7 @@
 #include "served.h"
 #include "wire.h"
 
-enum { SHORT_MS = 100 };
+enum { SHORT_MS = 250 };
 
 static struct served served;
 static struct wire wire;
@@ -45,8 +45,10 @@ static void a_connection_that_never_sends_closes(void **state) {
 static void a_slow_head_gets_408_although_bytes_keep_coming(void **state) {
   (void)state;
   start((struct delivery_config){.head_timeout_ms = SHORT_MS});
-  wire_send(&wire, "GET /text/a HTTP/1.1\r\n");
-  for (int i = 0; i < 30 && wire_is_quiet(&wire, 10); i++) (void)wire_try_send(&wire, "X: y\r\n");
+  wire_send(&wire, "GET /text/a HTTP/1.1\r\nHost: h\r\nX: ");
+  int sent = 0;
+  while (sent < 300 && wire_is_quiet(&wire, 10)) sent += wire_try_send(&wire, "y");
+  assert_in_range(sent, 2, 299);  // the reply came while the client was still sending
   wire_read(&wire, &reply, true);
   assert_int_equal(reply.status, 408);
   assert_string_equal(wire_field(&reply, "Connection"), "close");
@@ -82,7 +84,6 @@ static void a_late_handler_gets_504_and_its_reply_is_dropped(void **state) {
   start((struct delivery_config){.reply_timeout_ms = SHORT_MS});
   wire_send(&wire, "GET /park HTTP/1.1\r\nHost: h\r\n\r\n");
   struct http_sink *sink = served_take_parked(&served);
-  assert_false(http_sink_is_cancelled(sink));
   wire_read(&wire, &reply, true);
   assert_int_equal(reply.status, 504);
   assert_true(wire_is_closed_by_server(&wire));

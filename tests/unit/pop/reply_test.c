@@ -229,6 +229,41 @@ static void passes_the_fault_on_when_the_renderer_fails(void **state) {
   rig_client_finish(&client);
 }
 
+// Requests that were seen before are answered by a short cut: it must tell apart what the long way tells apart.
+static void tells_repeated_requests_apart_by_accept_and_query(void **state) {
+  struct rig *rig = *state;
+  static const struct {
+    const char *query, *fields, *type, *life, *vary;
+  } cases[] = {
+      {"?w=400", "Accept: image/webp\r\n", "image/webp", "max-age=3600", "Accept"},
+      {"?w=400", "Accept: image/png\r\n", "image/png", "max-age=3600", "Accept"},
+      {"?w=400", "Accept: */*\r\n", "image/jpeg", "max-age=3600", "Accept"},
+      {"?w=400", "", "image/jpeg", "max-age=3600", "Accept"},
+      {"?w=400", "Accept:\r\n", "image/jpeg", "max-age=3600", "Accept"},
+      {"?w=400", "Accept: image/png\r\nAccept: image/webp\r\n", "image/webp", "max-age=3600", "Accept"},
+      {PINNED, "Accept: image/png\r\n", "image/webp", IMMUTABLE, NULL},
+      {"?w=400&fm=webp", "Accept: image/png\r\n", "image/webp", "max-age=3600", NULL},
+  };
+  enum { COUNT = sizeof cases / sizeof cases[0], ROUNDS = 4 };
+  for (size_t i = 0; i < COUNT * ROUNDS; i++) {
+    const size_t at = i % COUNT;
+    struct rig_client client;
+    assert_int_equal(rig_get(rig, &client, cases[at].query, cases[at].fields), 200);
+    rig_assert_field(&client, "Content-Type", cases[at].type);
+    rig_assert_field(&client, "Cache-Control", cases[at].life);
+    rig_assert_field(&client, "Vary", cases[at].vary);
+    rig_client_finish(&client);
+  }
+  assert_int_equal(rig_count(rig, &rig->renderer.submitted), 3);
+  assert_int_equal(store_original_delete(rig->store, "default", &rig->original, NULL), BASE_OK);
+  pop_forget(rig->pop, "default", &rig->original);
+  for (size_t i = 0; i < COUNT; i++) {
+    struct rig_client client;
+    assert_int_equal(rig_get(rig, &client, cases[i].query, cases[i].fields), 404);
+    rig_client_finish(&client);
+  }
+}
+
 static void separates_tenants_by_host(void **state) {
   (void)state;
   static struct rig rig;
@@ -238,8 +273,10 @@ static void separates_tenants_by_host(void **state) {
   rig_open(&rig, &(struct rig_config){.tenants = tenants, .tenant_count = 1});
   assert_string_equal(pop_tenant_name(rig.pop, base_span_text("ART.local")), "museum");
   assert_string_equal(pop_tenant_name(rig.pop, base_span_text("shop.local")), "default");
-  assert_int_equal(rig_get(&rig, &client, "?w=5", ""), 200);
-  rig_client_finish(&client);
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(rig_get(&rig, &client, "?w=5", ""), 200);
+    rig_client_finish(&client);
+  }
   // The same URL at the other tenant's host: not its original.
   assert_int_equal(rig_get(&rig, &client, "?w=5", "Host: museum.local\r\n"), 404);
   rig_client_finish(&client);
@@ -285,6 +322,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(names_what_is_wrong_when_a_request_is_bad, setup, teardown),
       cmocka_unit_test_setup_teardown(finds_nothing_when_the_original_is_unknown, setup, teardown),
       cmocka_unit_test_setup_teardown(passes_the_fault_on_when_the_renderer_fails, setup, teardown),
+      cmocka_unit_test_setup_teardown(tells_repeated_requests_apart_by_accept_and_query, setup, teardown),
       cmocka_unit_test(separates_tenants_by_host),
       cmocka_unit_test(keeps_its_tenants_when_new_ones_are_wrong),
   };

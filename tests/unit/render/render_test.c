@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "rig.h"
 
+// 4352 x 2448, so that the widths below give heights that a grid of five divides.
 #define PHOTOGRAPH "/usr/share/backgrounds/Bridge_by_Sander_Klootwijk.jpg"
 
 static const uint8_t red[4] = {255, 0, 0, 255}, green[4] = {0, 255, 0, 255}, blue[4] = {0, 0, 255, 255},
@@ -63,7 +64,7 @@ static double cell_mean(const struct image *image, unsigned grid, unsigned colum
 }
 
 static void assert_looks_alike(const struct image *a, const struct image *b, double tolerance) {
-  enum { GRID = 8 };
+  enum { GRID = 5 };
   for (unsigned i = 0; i < GRID * GRID * 3; i++) {
     const unsigned column = i / 3 % GRID, row = i / 3 / GRID, channel = i % 3;
     const double difference = cell_mean(a, GRID, column, row, channel) - cell_mean(b, GRID, column, row, channel);
@@ -84,7 +85,7 @@ static void makes_every_size_and_format_of_a_photograph_in_one_order(void **stat
   rig_order_init(&order, &original);
   rig_order_add(&order, wish(1200, 0, IMAGE_FIT_INSIDE, RECIPE_FORMAT_JPEG));
   rig_order_add(&order, wish(400, 0, IMAGE_FIT_INSIDE, RECIPE_FORMAT_WEBP));
-  rig_order_add(&order, wish(100, 0, IMAGE_FIT_INSIDE, RECIPE_FORMAT_PNG));
+  rig_order_add(&order, wish(80, 0, IMAGE_FIT_INSIDE, RECIPE_FORMAT_PNG));
   rig_order_add(&order, wish(300, 300, IMAGE_FIT_COVER, RECIPE_FORMAT_WEBP));
   rig_order_run(&order, rig->render);
 
@@ -94,11 +95,11 @@ static void makes_every_size_and_format_of_a_photograph_in_one_order(void **stat
   struct image *square = rig_open_product(&order.products[3]);
   assert_int_equal(large->width, 1200);
   assert_int_equal(middle->width, 400);
-  assert_int_equal(small->width, 100);
+  assert_int_equal(small->width, 80);
   assert_true(square->width == 300 && square->height == 300);
   // Decoded at three different shrinks, and yet the same picture.
-  assert_looks_alike(large, middle, 3);
-  assert_looks_alike(large, small, 4);
+  assert_looks_alike(large, middle, 1.5);
+  assert_looks_alike(large, small, 1.5);
   image_unref(&large);
   image_unref(&middle);
   image_unref(&small);

@@ -32,10 +32,9 @@ struct cut_case {
 static void output_is_identical_when_budget_forces_cuts(void **state) {
   static const struct cut_case CASES[] = {
       {300, 200, 450, 310, 160 << 10, RESAMPLE_KERNEL_TWO_PASS},  // bands
-      {300, 200, 450, 310, 300 << 10, RESAMPLE_KERNEL_TWO_PASS},
-      {300, 200, 450, 310, 300 << 10, RESAMPLE_KERNEL_TILE},
-      {500, 900, 60, 5, 200 << 10, RESAMPLE_KERNEL_TWO_PASS},     // strips
-      {900, 500, 9, 200, 160 << 10, RESAMPLE_KERNEL_TWO_PASS},    // both
+      {300, 200, 450, 310, 300 << 10, RESAMPLE_KERNEL_TWO_PASS}, {300, 200, 450, 310, 300 << 10, RESAMPLE_KERNEL_TILE},
+      {500, 900, 60, 5, 200 << 10, RESAMPLE_KERNEL_TWO_PASS},   // strips
+      {900, 500, 9, 200, 160 << 10, RESAMPLE_KERNEL_TWO_PASS},  // both
       {400, 300, 120, 90, 400 << 10, RESAMPLE_KERNEL_TILE},
   };
   struct resample_rig *rig = *state;

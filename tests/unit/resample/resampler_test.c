@@ -22,9 +22,9 @@ static void one_step_from_oracle_when_sizes_vary(void **state) {
       {61, 47, 133, 101},  // up, odd
       {200, 150, 61, 45},  // down
       {97, 89, 97, 89},    // the same
-      {1, 1, 1, 1},   {1, 1, 37, 21}, {50, 40, 1, 1},    {1, 300, 1, 77},   {300, 1, 77, 1},
-      {1, 9, 40, 33}, {9, 1, 33, 40}, {2, 3, 5, 7},      {700, 33, 40, 9},  // over 16
-      {33, 900, 33, 31},              {130, 70, 17, 300}, {5, 400, 300, 5},
+      {1, 1, 1, 1},       {1, 1, 37, 21},     {50, 40, 1, 1},   {1, 300, 1, 77},  {300, 1, 77, 1},
+      {1, 9, 40, 33},     {9, 1, 33, 40},     {2, 3, 5, 7},     {700, 33, 40, 9},  // over 16
+      {33, 900, 33, 31},  {130, 70, 17, 300}, {5, 400, 300, 5},
   };
   for (size_t i = 0; i < sizeof(SIZES) / sizeof(SIZES[0]); i++) {
     for (int has_alpha = 0; has_alpha < 2; has_alpha++) {
@@ -80,9 +80,9 @@ static void pixels_only_move_when_turned_at_full_size(void **state) {
 }
 
 static void one_step_from_oracle_when_rect_is_fractional(void **state) {
-  static const struct image_rect RECTS[] = {
-      {3.25, 5.5, 40.5, 30.125}, {0.75, 0.0, 10.0, 0.5}, {20.4, 30.3, 0.2, 0.2}, {-5.0, -7.5, 30.0, 30.0},
-      {49.5, 39.5, 100.0, 100.0}, {10.0, 0.0, 1.0, 50.0}};
+  static const struct image_rect RECTS[] = {{3.25, 5.5, 40.5, 30.125},  {0.75, 0.0, 10.0, 0.5},
+                                            {20.4, 30.3, 0.2, 0.2},     {-5.0, -7.5, 30.0, 30.0},
+                                            {49.5, 39.5, 100.0, 100.0}, {10.0, 0.0, 1.0, 50.0}};
   for (int has_alpha = 0; has_alpha < 2; has_alpha++) {
     struct image *source = resample_noise(60, 50, has_alpha, 13);
     for (size_t i = 0; i < sizeof(RECTS) / sizeof(RECTS[0]); i++) {
