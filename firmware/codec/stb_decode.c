@@ -68,6 +68,7 @@ static void *budget_realloc(void *data, size_t old_bytes, size_t bytes) {
 #pragma GCC diagnostic ignored "-Wcast-qual"
 #pragma GCC diagnostic ignored "-Wmissing-prototypes"
 #pragma GCC diagnostic ignored "-Wpedantic"
+#pragma GCC diagnostic ignored "-Wimplicit-fallthrough"
 #include <stb_image.h>
 #pragma GCC diagnostic pop
 

@@ -15,6 +15,8 @@
 #include "server.h"
 #include "tls/guard.h"
 
+_Static_assert(HTTP_MAX_HEAD_BYTES * 2 == 32768, "max_request_size follows the parser's limit");
+
 enum { KEEP_ALIVE_MS = 3000, MAX_LISTEN_TEXT = 96, ERROR_TEXT_BYTES = 256 };
 
 struct console_server {
@@ -175,6 +177,8 @@ static enum base_result start_civetweb(struct console_server *server, struct bas
   const char *options[] = {
       "listening_ports", listen_text, "num_threads", threads, "request_timeout_ms", request_timeout,
       "keep_alive_timeout_ms", keep_alive, "enable_keep_alive", "yes", "tcp_nodelay", "1",
+      // Twice what the strict parser takes, so that it is the one to refuse a large head.
+      "max_request_size", "32768",
       // The strict parser wants the target as it came.
       "decode_url", "no",
       // Host is checked there too; CivetWeb would compare it with a domain nobody configured.

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <link.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const LIBRARY_NAMES[] = {"libvulkan.so.1", "libvulkan.so"};
@@ -44,17 +45,31 @@ void gpu_vulkan_close(struct gpu_vulkan *vk) {
   *vk = (struct gpu_vulkan){0};
 }
 
-static int keep_if_driver(struct dl_phdr_info *object, size_t bytes, void *unused) {
+enum { MAX_KEPT = 16 };
+
+struct kept {
+  size_t count;
+  char *paths[MAX_KEPT];
+};
+
+static int note_if_vulkan(struct dl_phdr_info *object, size_t bytes, void *user) {
+  struct kept *kept = user;
   (void)bytes;
-  (void)unused;
-  if (strstr(object->dlpi_name, "libvulkan_")) {
-    void *library = dlopen(object->dlpi_name, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
-    if (library) dlclose(library);
-  }
+  bool is_wanted = strstr(object->dlpi_name, "libvulkan_") || strstr(object->dlpi_name, "libVkLayer_khronos");
+  if (is_wanted && kept->count < MAX_KEPT) kept->paths[kept->count++] = strdup(object->dlpi_name);
   return 0;
 }
 
-void gpu_vulkan_keep_drivers(void) { dl_iterate_phdr(keep_if_driver, NULL); }
+void gpu_vulkan_keep_drivers(void) {
+  struct kept kept = {0};
+  // Noted first: opening during the walk could deadlock with another thread's dlopen.
+  dl_iterate_phdr(note_if_vulkan, &kept);
+  for (size_t i = 0; i < kept.count; i++) {
+    void *library = kept.paths[i] ? dlopen(kept.paths[i], RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE) : NULL;
+    if (library) dlclose(library);
+    free(kept.paths[i]);
+  }
+}
 
 enum base_result gpu_vulkan_load_instance(struct gpu_vulkan *vk, VkInstance instance, struct base_fault *fault) {
 #define GPU_LOAD(name)                                                    \

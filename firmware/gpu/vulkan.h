@@ -89,8 +89,8 @@ enum base_result gpu_vulkan_load_instance(struct gpu_vulkan *vk, VkInstance inst
                                           struct base_fault *fault) BASE_CHECKED;
 enum base_result gpu_vulkan_load_device(struct gpu_vulkan *vk, VkDevice device, struct base_fault *fault) BASE_CHECKED;
 
-// Keeps the loaded drivers (Mesa's are called libvulkan_*.so) in memory until the process ends: unloaded with the
-// instance and loaded again, Mesa's compiler leaks what it built at start.
+// Keeps the loaded drivers (Mesa's are called libvulkan_*.so) and the validation layer in memory until the process
+// ends: every time they are unloaded with their instance and loaded again they leak some of what they set up.
 void gpu_vulkan_keep_drivers(void);
 
 // "VK_ERROR_DEVICE_LOST"; the number's meaning for people.

@@ -145,9 +145,9 @@ enum base_result image_layout_plan(const struct image_wish *wish, uint32_t store
   BASE_ASSERT(stored_width > 0 && stored_height > 0);
   enum base_result result = check_wish(wish, fault);
   if (result != BASE_OK) return result;
-  bool lies = image_orientation_swaps(exif);
-  uint32_t upright_width = lies ? stored_height : stored_width;
-  uint32_t upright_height = lies ? stored_width : stored_height;
+  bool swaps = image_orientation_swaps(exif);
+  uint32_t upright_width = swaps ? stored_height : stored_width;
+  uint32_t upright_height = swaps ? stored_width : stored_height;
   result = plan_crop(wish, upright_width, upright_height, &crop, fault);
   if (result != BASE_OK) return result;
   struct size turned = size_oriented((struct size){crop.width, crop.height}, wish->turn);

@@ -6,9 +6,15 @@
 
 enum {
   RAM_BUDGET_BYTES = 8 << 20,
-  MAX_TARGET_BYTES = 512,
-  MAX_ACCEPT_BYTES = 512,
+  MAX_PART_BYTES = 512,
   CONTAINER_BYTES = 96,  // of the cache itself, for each entry
+};
+
+// The parts of a request that its meaning depends on, besides the tenant.
+enum part { PATH, QUERY, ACCEPT, PARTS };
+
+struct question {
+  struct base_span parts[PARTS];
 };
 
 // Ref-counted and immutable.
@@ -17,13 +23,8 @@ struct alias {
   const struct pop_tenant *tenant;
   struct cache_key variant;
   struct pop_terms terms;
-  uint32_t target_bytes, accept_bytes;
-  uint8_t text[];  // target, then Accept
-};
-
-// The parts of a request that its meaning depends on.
-struct question {
-  struct base_span target, accept;
+  uint32_t bytes[PARTS];
+  uint8_t text[];  // the parts, one after the other
 };
 
 static void *acquire(void *self, void *value) {
@@ -51,17 +52,19 @@ enum base_result pop_aliases_init(struct pop_aliases *aliases, struct base_fault
 void pop_aliases_finish(struct pop_aliases *aliases) { cache_lru_destroy(&aliases->cache); }
 
 static bool read_question(const struct http_request *request, struct question *out) {
-  out->target = request->target;
-  out->accept = base_span_of(NULL, 0);
+  struct base_span accept = base_span_of(NULL, 0);
   for (size_t i = 0; i < request->header_count; i++) {
     const struct http_header *header = &request->headers[i];
     if (header->name.bytes != sizeof "accept" - 1 || !base_span_is_nocase(header->name, "accept")) continue;
-    if (out->accept.data) return false;
-    out->accept = header->value;
+    // An empty Accept is not the same as none, and several are joined: both too rare to be worth more.
+    if (accept.data || header->value.bytes == 0) return false;
+    accept = header->value;
   }
-  // An empty Accept is not the same as none, but too rare to be worth a flag.
-  const bool is_plain = !out->accept.data || out->accept.bytes > 0;
-  return is_plain && out->target.bytes <= MAX_TARGET_BYTES && out->accept.bytes <= MAX_ACCEPT_BYTES;
+  *out = (struct question){.parts = {[PATH] = request->path, [QUERY] = request->query, [ACCEPT] = accept}};
+  for (int i = 0; i < PARTS; i++) {
+    if (out->parts[i].bytes > MAX_PART_BYTES) return false;
+  }
+  return true;
 }
 
 // Eight bytes at a time: multiply by an odd constant (2^64 over the golden ratio) and fold the high half down.
@@ -82,14 +85,36 @@ static uint64_t mix(uint64_t hash, struct base_span bytes) {
 static struct cache_key key_of(const struct pop_aliases *aliases, const struct question *question,
                                const struct pop_tenant *tenant) {
   struct cache_key key = {{0}};
-  uint64_t hash = mix(mix(aliases->seed ^ (uint64_t)(uintptr_t)tenant, question->target), question->accept);
+  uint64_t hash = aliases->seed ^ (uint64_t)(uintptr_t)tenant;
+  for (int i = 0; i < PARTS; i++) hash = mix(hash, question->parts[i]);
   memcpy(key.bytes, &hash, sizeof hash);
   return key;
 }
 
 static bool is_same(const struct alias *alias, const struct question *question, const struct pop_tenant *tenant) {
-  return alias->tenant == tenant && base_span_equal(base_span_of(alias->text, alias->target_bytes), question->target) &&
-         base_span_equal(base_span_of(alias->text + alias->target_bytes, alias->accept_bytes), question->accept);
+  const uint8_t *at = alias->text;
+  if (alias->tenant != tenant) return false;
+  for (int i = 0; i < PARTS; i++) {
+    if (!base_span_equal(base_span_of(at, alias->bytes[i]), question->parts[i])) return false;
+    at += alias->bytes[i];
+  }
+  return true;
+}
+
+static struct alias *create(const struct question *question, size_t *total) {
+  *total = sizeof(struct alias);
+  for (int i = 0; i < PARTS; i++) *total += question->parts[i].bytes;
+  struct alias *alias = malloc(*total);
+  if (!alias) return NULL;
+  atomic_init(&alias->refs, 1);
+  uint8_t *at = alias->text;
+  for (int i = 0; i < PARTS; i++) {
+    const struct base_span part = question->parts[i];
+    alias->bytes[i] = (uint32_t)part.bytes;
+    if (part.bytes) memcpy(at, part.data, part.bytes);
+    at += part.bytes;
+  }
+  return alias;
 }
 
 bool pop_aliases_find(struct pop_aliases *aliases, const struct http_request *request, const struct pop_tenant *tenant,
@@ -112,19 +137,12 @@ void pop_aliases_keep(struct pop_aliases *aliases, const struct http_request *re
                       const struct cache_key *key, struct pop_terms terms) {
   struct question question;
   if (!read_question(request, &question)) return;
-  const size_t bytes = sizeof(struct alias) + question.target.bytes + question.accept.bytes;
-  struct alias *alias = malloc(bytes);
+  size_t bytes;
+  struct alias *alias = create(&question, &bytes);
   if (!alias) return;
-  atomic_init(&alias->refs, 1);
   alias->tenant = tenant;
   alias->variant = *key;
   alias->terms = terms;
-  alias->target_bytes = (uint32_t)question.target.bytes;
-  alias->accept_bytes = (uint32_t)question.accept.bytes;
-  memcpy(alias->text, question.target.data, question.target.bytes);
-  if (question.accept.bytes) {
-    memcpy(alias->text + question.target.bytes, question.accept.data, question.accept.bytes);
-  }
   const struct cache_key place = key_of(aliases, &question, tenant);
   if (cache_lru_put(aliases->cache, &place, alias, bytes + CONTAINER_BYTES) != BASE_OK) unref(alias);
 }

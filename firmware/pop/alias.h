@@ -1,8 +1,8 @@
 // Aliases: which variant a request as it was written came to last time, so that a repeated one needs no parsing,
 // pinning and hashing.
 //
-// What a URL means depends on the tenant, the target and Accept alone, and the bytes of an original never change: an
-// alias can not become wrong. Whether its variant may still be served is decided by looking for the variant.
+// What a request means depends on the tenant, the path, the query and Accept alone, and the bytes of an original never
+// change: an alias can not become wrong. Whether its variant may still be served is decided by looking for the variant.
 #ifndef POP_ALIAS_H
 #define POP_ALIAS_H
 

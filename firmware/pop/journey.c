@@ -113,7 +113,9 @@ static enum base_result put_on_disk(struct pop_flight *flight, bool *is_stored, 
     return BASE_FAIL(fault, BASE_NOT_FOUND, "id", "the original was deleted");
   }
   if (result != BASE_OK) {
-    base_log_fault(flight->pop->log, BASE_LOG_WARN, "pop", flight->request_id, &write_fault);
+    // A full disk is the store's to complain about, and would fill the log here.
+    const enum base_log_level level = result == BASE_NO_SPACE ? BASE_LOG_DEBUG : BASE_LOG_WARN;
+    base_log_fault(flight->pop->log, level, "pop", flight->request_id, &write_fault);
   }
   return BASE_OK;
 }

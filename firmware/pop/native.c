@@ -215,19 +215,18 @@ static enum base_result parse_flip(struct base_span value, struct options *out, 
   return BASE_OK;
 }
 
-static enum base_result refuse_signed(struct options *out, const char *name, struct base_fault *fault) {
-  (void)out;
+static enum base_result refuse_signed(const char *name, struct base_fault *fault) {
   return BASE_FAIL(fault, BASE_BAD_INPUT, name, "%s: signed URLs are not enabled in this version", name);
 }
 
 static enum base_result parse_sig(struct base_span value, struct options *out, struct base_fault *fault) {
-  (void)value;
-  return refuse_signed(out, "sig", fault);
+  (void)value, (void)out;
+  return refuse_signed("sig", fault);
 }
 
 static enum base_result parse_exp(struct base_span value, struct options *out, struct base_fault *fault) {
-  (void)value;
-  return refuse_signed(out, "exp", fault);
+  (void)value, (void)out;
+  return refuse_signed("exp", fault);
 }
 
 static const struct option {

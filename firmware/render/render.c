@@ -12,12 +12,14 @@ struct task {
   struct render *render;
   struct recipe_order *order;
   uint64_t submitted_us;
+  size_t queue_span;
 };
 
 static void run(void *argument) {
   const struct task task = *(struct task *)argument;
   struct render *render = task.render;
   free(argument);
+  base_trace_end(&task.order->trace, task.queue_span);
   base_metric_set(render->waiting, (int64_t)base_pool_waiting(render->pool));
   render_batch_run(render, task.order);
   for (size_t i = 0; i < task.order->count; i++) {
@@ -32,8 +34,14 @@ static enum base_result submit(void *self, struct recipe_order *order, struct ba
   BASE_ASSERT(order->count > 0);
   struct task *task = malloc(sizeof *task);
   if (!task) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for an order");
-  *task = (struct task){.render = render, .order = order, .submitted_us = base_clock_us(render->clock)};
-  if (base_pool_submit(render->pool, run, task) == BASE_OK) return BASE_OK;
+  *task = (struct task){.render = render,
+                        .order = order,
+                        .submitted_us = base_clock_us(render->clock),
+                        .queue_span = base_trace_begin(&order->trace, "queue")};
+  if (base_pool_submit(render->pool, run, task) == BASE_OK) {
+    base_metric_set(render->waiting, (int64_t)base_pool_waiting(render->pool));
+    return BASE_OK;
+  }
   free(task);
   base_metric_add(render->busy, 1);
   return BASE_FAIL(fault, BASE_BUSY, "", "too many pictures are waiting to be made; try again in a moment");
@@ -47,8 +55,7 @@ static void register_metrics(struct render *render, struct base_metrics *metrics
   render->products = base_metrics_counter(metrics, products, "result=\"ok\"", help);
   render->faults = base_metrics_counter(metrics, products, "result=\"fault\"", help);
   render->busy = base_metrics_counter(metrics, "pixpop_render_refused_total", "", "Orders refused by a full queue");
-  render->waiting =
-      base_metrics_gauge(metrics, "pixpop_render_waiting", "", "Orders in the queue when last one was taken");
+  render->waiting = base_metrics_gauge(metrics, "pixpop_render_waiting", "", "Orders in the queue");
 }
 
 static unsigned core_count(void) {

@@ -1,5 +1,6 @@
-// A sandbox without processes, linked in place of the real one: a file that begins with "GOOD" is a JPEG of 40 x 30, one that
-// begins with "HUGE" says it is larger than any limit, "TORN" passes inspection and cannot be decoded; others are unknown.
+// A sandbox without processes, linked in place of the real one: a file that begins with "GOOD" is a JPEG of 40 x 30,
+// one that begins with "HUGE" says it is larger than any limit, "TORN" passes inspection and cannot be decoded; others
+// are unknown.
 
 #include <stdlib.h>
 #include <string.h>

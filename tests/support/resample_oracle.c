@@ -151,3 +151,15 @@ int resample_oracle_difference(const struct resample_job *job, const double *exp
   }
   return worst;
 }
+
+double resample_oracle_psnr(const struct resample_job *job, const double *expected) {
+  double squares = 0.0;
+  for (uint32_t y = 0; y < job->height; y++) {
+    const uint8_t *row = image_row(job->target, job->y + y) + (size_t)job->x * 4;
+    for (uint32_t i = 0; i < job->width * 4; i++) {
+      double difference = to_step(expected[(size_t)y * job->width * 4 + i]) - row[i];
+      squares += difference * difference;
+    }
+  }
+  return 10.0 * log10(255.0 * 255.0 * job->width * job->height * 4 / squares);
+}

@@ -12,4 +12,7 @@ double *resample_oracle(const struct resample_job *job);
 // The colour of a pixel that is transparent on one side only counts by its alpha.
 int resample_oracle_difference(const struct resample_job *job, const double *expected);
 
+// Peak signal-to-noise ratio in dB of the same comparison (colour and alpha alike); infinite when all is equal.
+double resample_oracle_psnr(const struct resample_job *job, const double *expected);
+
 #endif

@@ -111,7 +111,7 @@ describe('bad uploads', () => {
   it('refuses_truncated_files_of_every_kind', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'pixpop-bad-'));
     const names = ['a.jpg', 'a.png', 'a.webp'];
-    execFileSync('python3', ['-c', `
+    execFileSync('/usr/bin/python3', ['-c', `
 import sys
 from PIL import Image
 picture = Image.effect_noise((256, 256), 60).convert("RGB")
@@ -132,9 +132,7 @@ for name in sys.argv[2:]:
   it('refuses_a_png_header_of_50000_by_50000', async () => assertProblem(await box.upload(png(50000, 50000, deflateSync(Buffer.alloc(100)))), 422, /max_side|max_pixels/));
   it('refuses_a_zip_bomb_png_cheaply', async () => {
     const bomb = png(64, 64, deflateSync(Buffer.alloc(256 << 20), { level: 9 }));
-    const reply = await box.upload(bomb, 'bomb.png');
-    assert.ok([201, 422].includes(reply.status), reply.body.toString());
-    assertProblem(reply, 422);
+    assertProblem(await box.upload(bomb, 'bomb.png'), 422, /more/);
   });
   it('refuses_files_over_the_limit_at_once', async () => {
     const text = await raw(box.consolePort, `POST /api/v1/originals HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${box.token}\r\nContent-Type: image/jpeg\r\nContent-Length: 30000000\r\n\r\n`, { ms: 4000 });

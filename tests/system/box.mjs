@@ -28,6 +28,10 @@ export function photos(count) {
 export const sha256 = (bytes) => createHash('sha256').update(bytes).digest();
 export const idOf = (bytes) => sha256(bytes).toString('base64url');
 
+// A test that fails leaves its box to this: nothing keeps the test process, and nothing survives it.
+const running = new Set();
+process.on('exit', () => { for (const child of running) child.kill('SIGKILL'); });
+
 export class Box {
   constructor(options) {
     this.options = options;
@@ -47,7 +51,9 @@ export class Box {
     this.child = spawn(join(bin, 'pixpopd'), args, {
       stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...this.options.env },
     });
+    running.add(this.child);
     this.exited = once(this.child, 'exit').then(([code, signal]) => ({ code, signal }));
+    for (const part of [this.child, this.child.stdout, this.child.stderr]) part.unref();
     this.child.stderr.on('data', (chunk) => { this.log += chunk; });
     let text = '';
     await new Promise((ready, fail) => {

@@ -83,9 +83,11 @@ describe('the console API', () => {
     assert.equal((await box.api(`/api/v1/originals/${'B'.repeat(42)}A`)).status, 404);
   });
 
-  it('serves_the_delivery_paths_too_for_its_page', async () => {
+  it('serves_the_delivery_paths_too_for_its_page_but_only_with_credentials', async () => {
     const id = idOf(readPhoto());
-    const reply = await request(`${box.console}/i/${id}?w=240&dpr=1&fm=webp&q=80`);
+    const path = `/i/${id}?w=240&dpr=1&fm=webp&q=80`;
+    assert.equal((await request(box.console + path)).status, 401);
+    const reply = await box.api(path);
     assert.equal(reply.status, 200);
     assert.equal(reply.headers['content-type'], 'image/webp');
   });
@@ -112,8 +114,8 @@ describe('the console API', () => {
     assert.equal((await request(`${box.console}/api/v1/status`, { headers })).status, 200);
     const id = idOf(readFileSync(photos(4)[3]));
     assert.equal((await request(`${box.console}/api/v1/originals/${id}`, { method: 'DELETE', headers })).status, 403);
-    assert.equal((await request(`${box.console}/api/v1/originals/${id}`, { method: 'DELETE', headers: { ...headers, 'x-csrf-token': reply.json.csrf } })).status, 204);
-    assert.equal((await request(`${box.console}/api/v1/session`, { method: 'DELETE', headers: { ...headers, 'x-csrf-token': reply.json.csrf } })).status, 204);
+    assert.equal((await request(`${box.console}/api/v1/originals/${id}`, { method: 'DELETE', headers: { ...headers, 'x-csrf-token': reply.json.csrf_token } })).status, 204);
+    assert.equal((await request(`${box.console}/api/v1/session`, { method: 'DELETE', headers: { ...headers, 'x-csrf-token': reply.json.csrf_token } })).status, 204);
     assert.equal((await request(`${box.console}/api/v1/status`, { headers })).status, 401);
   });
 

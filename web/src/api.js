@@ -26,18 +26,13 @@ async function call(method, path, body) {
 
 // True when a session from an earlier visit is still good.
 export async function resumeSession() {
-  try {
-    const session = await call('GET', '/api/v1/session');
-    csrf = session.csrf ?? '';
-    return Boolean(csrf);
-  } catch (problem) {
-    if (problem.status === 401) return false;
-    throw problem;
-  }
+  const session = await call('GET', '/api/v1/session');
+  csrf = session.csrf_token ?? '';
+  return session.authenticated;
 }
 
 export async function logIn(token) {
-  csrf = (await call('POST', '/api/v1/session', { token })).csrf;
+  csrf = (await call('POST', '/api/v1/session', { token })).csrf_token;
 }
 
 export async function logOut() {

@@ -1,8 +1,5 @@
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "base/file.h"
 #include "command.h"
 #include "complain.h"
 #include "remote.h"

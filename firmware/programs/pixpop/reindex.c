@@ -1,7 +1,6 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -48,7 +47,9 @@ static int run(const struct options *options) {
   if (result != BASE_OK) return complain_fault(NULL, &fault);
 
   struct base_log *log = base_log_create(&(struct base_log_config){.fd = STDERR_FILENO, .level = BASE_LOG_WARN});
-  const struct store_config config = {.root = root, .clock = base_clock_system(), .log = log};
+  // No budget here: what is over it is for pixpopd to evict.
+  const struct store_config config = {
+      .root = root, .variant_budget_bytes = INT64_MAX, .clock = base_clock_system(), .log = log};
   result = store_reindex(&config, show, &is_terminal, &report, &fault);
   if (is_terminal) fputs("\r\x1b[K", stderr);
   base_log_destroy(&log);

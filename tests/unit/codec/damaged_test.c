@@ -17,7 +17,7 @@ static enum base_result read_exactly(struct base_span file, struct base_fault *f
   struct image_header header;
   struct image *image = NULL;
   uint8_t *copy = malloc(file.bytes ? file.bytes : 1);
-  memcpy(copy, file.data, file.bytes);
+  if (file.bytes) memcpy(copy, file.data, file.bytes);
   struct base_span exact = base_span_of(copy, file.bytes);
   enum base_result result = codec_inspect(exact, &limits, &decoder, &header, fault);
   if (result == BASE_OK) {

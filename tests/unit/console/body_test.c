@@ -36,9 +36,11 @@ static bool script_write(void *self, struct base_span bytes) {
   return true;
 }
 
-static void init(struct console_body *body, struct script *script, uint64_t length, bool is_chunked, const char *expect) {
+static void init(struct console_body *body, struct script *script, uint64_t length, bool is_chunked,
+                 const char *expect) {
   struct http_request request = {.has_content_length = !is_chunked, .content_length = length, .is_chunked = is_chunked};
-  if (expect) request.headers[request.header_count++] = (struct http_header){base_span_text("expect"), base_span_text(expect)};
+  if (expect)
+    request.headers[request.header_count++] = (struct http_header){base_span_text("expect"), base_span_text(expect)};
   const struct console_wire wire = {script_read, script_write, script};
   console_body_init(body, &request, &wire);
 }

@@ -30,11 +30,17 @@ static void must_be(bool is_fine, const char *what) {
   abort();
 }
 
+struct job {
+  struct console_rig *rig;
+  struct recipe_order *order;
+};
+
 // Renders on a thread of its own, so that a held render does not hold pop's.
 static void *render(void *argument) {
-  struct recipe_order *order = argument;
-  struct console_rig *rig = NULL;
-  memcpy(&rig, &order->products[0].blob, sizeof rig);  // left there by submit
+  struct job job = *(struct job *)argument;
+  struct console_rig *rig = job.rig;
+  struct recipe_order *order = job.order;
+  free(argument);
   pthread_mutex_lock(&rig->lock);
   rig->held++;
   pthread_cond_broadcast(&rig->released);
@@ -53,8 +59,10 @@ static void *render(void *argument) {
 static enum base_result submit(void *self, struct recipe_order *order, struct base_fault *fault) {
   (void)fault;
   pthread_t thread;
-  memcpy(&order->products[0].blob, &self, sizeof self);
-  must_be(pthread_create(&thread, NULL, render, order) == 0, "pthread_create");
+  struct job *job = malloc(sizeof *job);
+  must_be(job != NULL, "malloc");
+  *job = (struct job){self, order};
+  must_be(pthread_create(&thread, NULL, render, job) == 0, "pthread_create");
   must_be(pthread_detach(thread) == 0, "pthread_detach");
   return BASE_OK;
 }
@@ -65,8 +73,11 @@ static void open_rooms(struct console_rig *rig) {
   temp_folder_path(&rig->folder, "store", store_path, sizeof store_path);
   const struct base_clock *clock = base_clock_system();
   rig->metrics = base_metrics_create();
-  const struct store_config store = {
-      .root = store_path, .variant_budget_bytes = 1 << 20, .min_free_bytes = 1 << 20, .clock = clock, .metrics = rig->metrics};
+  const struct store_config store = {.root = store_path,
+                                     .variant_budget_bytes = 1 << 20,
+                                     .min_free_bytes = 1 << 20,
+                                     .clock = clock,
+                                     .metrics = rig->metrics};
   must(store_open(&store, &rig->store, &fault), &fault);
   const struct sandbox_config sandbox = {.decoder_path = "/none"};
   must(sandbox_create(&sandbox, &rig->sandbox, &fault), &fault);

@@ -41,16 +41,16 @@ void console_rig_hold_renders(struct console_rig *rig, bool holds);
 int console_rig_connect(const struct console_rig *rig);
 
 struct console_answer {
-  int status;              // 0: the connection ended without a reply
-  char text[256 * 1024];   // the whole reply, terminated
-  char *body;              // in text
+  int status;             // 0: the connection ended without a reply
+  char text[256 * 1024];  // the whole reply, terminated
+  char *body;             // in text
 };
 
 void console_rig_send(int fd, const void *bytes, size_t count);
 // Reads until the connection ends; closes it.
 void console_rig_receive(int fd, struct console_answer *out);
-// Sends "METHOD target HTTP/1.1" with Host, "Connection: close", the given fields (each ended by CRLF) and, when `body` is
-// not NULL, a body with its Content-Length. Over plain TCP.
+// Sends "METHOD target HTTP/1.1" with Host, "Connection: close", the given fields (each ended by CRLF) and, when `body`
+// is not NULL, a body with its Content-Length. Over plain TCP.
 void console_rig_ask(const struct console_rig *rig, const char *method, const char *target, const char *fields,
                      const char *body, struct console_answer *out);
 // The same with the token.

@@ -46,8 +46,12 @@ static void refuses_what_a_lenient_server_lets_pass(void **state) {
   static const struct {
     const char *name, *value;
   } table[] = {
-      {"Host", "second"},        {"Content-Length", "5abc"},      {"Content-Length", "-1"},
-      {"Transfer-Encoding", "gzip"}, {"X", "a\r\n\r\nGET / HTTP/1.1"}, {"X", "a\nb"},
+      {"Host", "second"},
+      {"Content-Length", "5abc"},
+      {"Content-Length", "-1"},
+      {"Transfer-Encoding", "gzip"},
+      {"X", "a\r\n\r\nGET / HTTP/1.1"},
+      {"X", "a\nb"},
       {"bad name", "a"},
   };
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) {

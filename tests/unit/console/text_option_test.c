@@ -10,8 +10,14 @@
 static void decodes_the_value_once(void **state) {
   (void)state;
   static const char *const table[][2] = {
-      {"", ""}, {"name=", ""}, {"name", ""}, {"name=a.jpg", "a.jpg"}, {"name=a%20b%2Bc+d", "a b+c+d"}, {"name=%2541", "%41"},
-      {"name=%c3%A9", "\xc3\xa9"}, {"name=a=b", "a=b"},
+      {"", ""},
+      {"name=", ""},
+      {"name", ""},
+      {"name=a.jpg", "a.jpg"},
+      {"name=a%20b%2Bc+d", "a b+c+d"},
+      {"name=%2541", "%41"},
+      {"name=%c3%A9", "\xc3\xa9"},
+      {"name=a=b", "a=b"},
   };
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
     char out[32];

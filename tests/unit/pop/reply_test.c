@@ -211,6 +211,17 @@ static void names_what_is_wrong_when_a_request_is_bad(void **state) {
   assert_int_equal(rig_requests(rig, "error"), (int)(sizeof cases / sizeof cases[0]));
 }
 
+static void serves_from_ram_alone_when_the_disk_is_full(void **state) {
+  struct rig *rig = *state;
+  rig_restart_full(rig);
+  for (int i = 0; i < 2; i++) {
+    struct rig_client client;
+    assert_int_equal(rig_get(rig, &client, PINNED, ""), 200);
+    rig_assert_field(&client, "Cache-Status", i ? "pixpop; hit" : "pixpop; fwd=miss");
+    rig_client_finish(&client);
+  }
+}
+
 static void finds_nothing_when_the_original_is_unknown(void **state) {
   struct rig *rig = *state;
   struct rig_client client;
@@ -262,6 +273,7 @@ static void tells_repeated_requests_apart_by_accept_and_query(void **state) {
     assert_int_equal(rig_get(rig, &client, cases[i].query, cases[i].fields), 404);
     rig_client_finish(&client);
   }
+  assert_int_equal(rig_count(rig, &rig->renderer.submitted), 3);  // nothing is tried for a forgotten original
 }
 
 static void separates_tenants_by_host(void **state) {
@@ -320,6 +332,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(answers_head_like_get_without_content_digest, setup, teardown),
       cmocka_unit_test_setup_teardown(tells_what_is_allowed_when_the_method_is_another, setup, teardown),
       cmocka_unit_test_setup_teardown(names_what_is_wrong_when_a_request_is_bad, setup, teardown),
+      cmocka_unit_test_setup_teardown(serves_from_ram_alone_when_the_disk_is_full, setup, teardown),
       cmocka_unit_test_setup_teardown(finds_nothing_when_the_original_is_unknown, setup, teardown),
       cmocka_unit_test_setup_teardown(passes_the_fault_on_when_the_renderer_fails, setup, teardown),
       cmocka_unit_test_setup_teardown(tells_repeated_requests_apart_by_accept_and_query, setup, teardown),

@@ -138,14 +138,20 @@ static void open_pop(struct rig *rig, const struct rig_config *config) {
   if (pop_create(&pop, &rig->pop, &fault) != BASE_OK) fail_msg("pop_create: %s", fault.text);
 }
 
-void rig_open(struct rig *rig, const struct rig_config *config) {
+static void open_store(struct rig *rig, uint64_t min_free_bytes) {
   struct base_fault fault = {0};
+  const struct store_config store = {.root = rig->folder.path,
+                                     .variant_budget_bytes = 1 << 20,
+                                     .min_free_bytes = min_free_bytes,
+                                     .clock = &rig->clock.clock};
+  if (store_open(&store, &rig->store, &fault) != BASE_OK) fail_msg("store_open: %s", fault.text);
+}
+
+void rig_open(struct rig *rig, const struct rig_config *config) {
   temp_folder_make(&rig->folder);
   fake_clock_init(&rig->clock, RIG_WALL_S);
   rig->metrics = base_metrics_create();
-  const struct store_config store = {
-      .root = rig->folder.path, .variant_budget_bytes = 1 << 20, .clock = &rig->clock.clock};
-  if (store_open(&store, &rig->store, &fault) != BASE_OK) fail_msg("store_open: %s", fault.text);
+  open_store(rig, 0);
   open_pop(rig, config);
   rig_upload(rig, "default", "original", false);
 }
@@ -158,6 +164,13 @@ static void close_pop(struct rig *rig) {
 
 void rig_restart(struct rig *rig) {
   close_pop(rig);
+  open_pop(rig, &(struct rig_config){0});
+}
+
+void rig_restart_full(struct rig *rig) {
+  close_pop(rig);
+  store_close(&rig->store);
+  open_store(rig, UINT64_MAX / 2);
   open_pop(rig, &(struct rig_config){0});
 }
 

@@ -49,6 +49,8 @@ struct rig_config {
 void rig_open(struct rig *rig, const struct rig_config *config);
 // Ends pop and renderer, and opens them again over the same store.
 void rig_restart(struct rig *rig);
+// The same, and the disk takes nothing any more.
+void rig_restart_full(struct rig *rig);
 void rig_close(struct rig *rig);
 // Stores `content` as an original of 3000 x 2000 and makes it the rig's; has_alpha as told.
 void rig_upload(struct rig *rig, const char *tenant, const char *content, bool has_alpha);

@@ -74,6 +74,12 @@ static void assert_looks_alike(const struct image *a, const struct image *b, dou
   }
 }
 
+static unsigned count_spans(const struct base_trace *trace, const char *stage) {
+  unsigned count = 0;
+  for (size_t i = 0; i < trace->count; i++) count += strcmp(trace->spans[i].stage, stage) == 0;
+  return count;
+}
+
 static void makes_every_size_and_format_of_a_photograph_in_one_order(void **state) {
   struct rig *rig = *state;
   struct base_buffer file;
@@ -104,7 +110,8 @@ static void makes_every_size_and_format_of_a_photograph_in_one_order(void **stat
   image_unref(&middle);
   image_unref(&small);
   image_unref(&square);
-  assert_true(order.order.trace.count > 0);
+  // 400 and 300 x 300 share the decode at 1/4.
+  assert_int_equal(count_spans(&order.order.trace, "decode"), 3);
 
   struct rig_order again;
   rig_order_init(&again, &original);
@@ -150,6 +157,30 @@ static void stands_upright_whatever_the_exif_orientation(void **state) {
     image_unref(&small);
     rig_order_finish(&order);
   }
+  image_unref(&image);
+}
+
+static void takes_the_same_part_when_the_source_is_decoded_shrunk(void **state) {
+  struct rig *rig = *state;
+  struct image *image = quarters(1601, 803);
+  const struct rig_original original = rig_store_picture(rig, image, CODEC_JPEG, 1);
+  struct recipe recipe = wish(50, 0, IMAGE_FIT_INSIDE, RECIPE_FORMAT_PNG);
+  recipe.has_crop = true;
+  recipe.crop_x = 816;
+  recipe.crop_width = 785;
+  recipe.crop_height = 385;
+  assert_true(original.header.can_shrink);
+  struct rig_order order;
+  rig_order_init(&order, &original);
+  rig_order_add(&order, recipe);
+  rig_order_run(&order, rig->render);
+  struct image *result = rig_open_product(&order.products[0]);
+  for (uint32_t x = 0; x < result->width; x += 7) {
+    rig_assert_pixel(result, x, 0, green, 4);
+    rig_assert_pixel(result, x, result->height - 1, green, 4);
+  }
+  image_unref(&result);
+  rig_order_finish(&order);
   image_unref(&image);
 }
 
@@ -339,6 +370,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(makes_every_size_and_format_of_a_photograph_in_one_order),
       cmocka_unit_test(stands_upright_whatever_the_exif_orientation),
+      cmocka_unit_test(takes_the_same_part_when_the_source_is_decoded_shrunk),
       cmocka_unit_test(pads_with_the_background_when_contained),
       cmocka_unit_test(keeps_alpha_where_the_format_can_and_flattens_where_not),
       cmocka_unit_test(drops_alpha_when_no_pixel_uses_it),

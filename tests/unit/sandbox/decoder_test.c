@@ -1,6 +1,7 @@
 // The sandbox with the real decoder.
 #include "sandbox/sandbox.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -8,11 +9,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "pictures.h"
+#include "sandbox/protocol.h"
 
 static struct sandbox *make_sandbox(struct base_metrics *metrics, struct image_limits limits) {
   struct sandbox *sandbox;
@@ -198,6 +201,65 @@ static void picture_too_large_for_the_workers_memory_is_unprocessable(void **sta
   sandbox_destroy(&sandbox);
 }
 
+// The process id of a child of ours, 0 when there is none.
+static int find_child(void) {
+  int found = 0;
+  DIR *processes = opendir("/proc");
+  assert_non_null(processes);
+  for (struct dirent *entry; !found && (entry = readdir(processes)) != NULL;) {
+    char path[300], name[64];
+    int pid, parent = 0;
+    snprintf(path, sizeof path, "/proc/%s/stat", entry->d_name);
+    FILE *file = fopen(path, "r");
+    if (!file) continue;
+    if (fscanf(file, "%d (%63[^)]) %*c %d", &pid, name, &parent) == 3 && parent == getpid()) found = pid;
+    fclose(file);
+  }
+  closedir(processes);
+  return found;
+}
+
+static void assert_proc_says(int pid, const char *file_name, const char *line_start, const char *value) {
+  char path[64], line[256];
+  snprintf(path, sizeof path, "/proc/%d/%s", pid, file_name);
+  FILE *file = fopen(path, "r");
+  assert_non_null(file);
+  bool found = false;
+  while (!found && fgets(line, sizeof line, file)) found = strncmp(line, line_start, strlen(line_start)) == 0;
+  fclose(file);
+  assert_true(found);
+  char first[64];
+  assert_int_equal(sscanf(line + strlen(line_start), "%63s", first), 1);
+  assert_string_equal(first, value);
+}
+
+static void decoder_has_given_up_what_it_does_not_need(void **state) {
+  (void)state;
+  int leaked = dup(STDERR_FILENO);  // without close-on-exec
+  struct sandbox *sandbox = make_sandbox(NULL, IMAGE_LIMITS_DEFAULT);
+  int pid = find_child();
+  assert_true(pid > 0);
+  assert_proc_says(pid, "status", "NoNewPrivs:", "1");
+  assert_proc_says(pid, "limits", "Max core file size", "0");
+  assert_proc_says(pid, "limits", "Max open files", "16");
+  if (DECODER_MEMORY_BYTES != 0) assert_proc_says(pid, "limits", "Max address space", "2147483648");
+  char path[64];
+  struct stat status;
+  snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, SANDBOX_SOCKET_FD);
+  if (lstat(path, &status) == 0) {  // needs root: the process may not be looked into
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", pid, SANDBOX_SOCKET_FD + 1);
+    assert_int_equal(lstat(path, &status), -1);
+  }
+  close(leaked);
+  sandbox_destroy(&sandbox);
+}
+
+static void decoder_refuses_when_started_by_hand(void **state) {
+  (void)state;
+  assert_int_not_equal(system(DECODER_PATH " 0 2>/dev/null"), 0);
+  assert_int_not_equal(system(DECODER_PATH " 2>/dev/null"), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_picture_is_inspected_and_decoded),
@@ -206,6 +268,8 @@ int main(void) {
       cmocka_unit_test(file_that_changed_since_inspection_is_unprocessable),
       cmocka_unit_test(descriptor_that_is_no_file_is_an_error_not_a_crash),
       cmocka_unit_test(many_threads_share_few_workers),
+      cmocka_unit_test(decoder_has_given_up_what_it_does_not_need),
+      cmocka_unit_test(decoder_refuses_when_started_by_hand),
       cmocka_unit_test(picture_too_large_for_the_workers_memory_is_unprocessable),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,26 +16,28 @@ struct codec_decoder {
   // Reads the header only: no pixel is decoded, nothing of the picture's size is allocated. Orientation and ICC
   // presence included. BASE_UNPROCESSABLE for a damaged header.
   enum base_result (*inspect)(struct base_span file, struct image_header *out, struct base_fault *fault);
-  // Decodes to sRGB RGBA8 of image_shrunk_side(width, shrink) x ... ; orientation is NOT applied. Converts ICC profiles,
-  // CMYK, grey, palettes and 16 bits. A file that ends early or is damaged is BASE_UNPROCESSABLE. The caller has
-  // created `out` with the right size; `shrink` is 1 unless header.can_shrink.
+  // Decodes to sRGB RGBA8 of image_shrunk_side(width, shrink) x ... ; orientation is NOT applied. Converts ICC
+  // profiles, CMYK, grey, palettes and 16 bits. A file that ends early or is damaged is BASE_UNPROCESSABLE. The caller
+  // has created `out` with the right size; `shrink` is 1 unless header.can_shrink.
   enum base_result (*decode)(struct base_span file, const struct image_header *header, unsigned shrink,
                              struct image *out, struct base_fault *fault);
 };
 
 // The decoder whose `matches` says yes, or NULL.
 const struct codec_decoder *codec_decoder_for(struct base_span file);
-// Finds the decoder, reads the header, checks the limits. BASE_UNSUPPORTED for content no decoder knows.
-enum base_result codec_inspect(struct base_span file, const struct image_limits *limits, const struct codec_decoder **decoder,
-                               struct image_header *out, struct base_fault *fault) BASE_CHECKED;
+// Finds the decoder, reads the header, checks every limit (max_file_bytes too). BASE_UNSUPPORTED for content no decoder
+// knows and for kinds of a known format that are not read (compressed BMP, CMYK PSD). `*decoder` is NULL on failure.
+enum base_result codec_inspect(struct base_span file, const struct image_limits *limits,
+                               const struct codec_decoder **decoder, struct image_header *out,
+                               struct base_fault *fault) BASE_CHECKED;
 
 enum codec_output { CODEC_WEBP, CODEC_JPEG, CODEC_PNG, CODEC_OUTPUT_COUNT };
 
 struct codec_encode_options {
-  int quality;         // 1..100
-  bool lossless;       // WebP; PNG always is; JPEG refuses it (BASE_BAD_INPUT)
-  bool sharp_yuv;      // WebP lossy: slower, sharper chroma
-  int effort;          // 0..6 for WebP, default 4; PNG's zlib level follows it
+  int quality;     // 1..100
+  bool lossless;   // WebP; PNG always is; JPEG refuses it (BASE_BAD_INPUT)
+  bool sharp_yuv;  // WebP lossy: slower, sharper chroma
+  int effort;      // 0..6 for WebP, default 4; PNG's zlib level follows it
 };
 
 struct codec_encoder {
@@ -45,7 +47,9 @@ struct codec_encoder {
   bool keeps_alpha;
   bool has_lossless;
   uint32_t max_side;
-  // Appends the file to `out`; no metadata is written. `image` is RGBA8 sRGB; JPEG needs a flattened picture (asserted).
+  // Appends the file to `out`, which is as before on failure; no metadata is written. BASE_TOO_LARGE and
+  // BASE_NO_MEMORY from the buffer, BASE_UNPROCESSABLE over max_side, BASE_BAD_INPUT for options out of range. `image`
+  // is RGBA8 sRGB; JPEG needs a flattened picture (asserted).
   enum base_result (*encode)(const struct image *image, const struct codec_encode_options *options,
                              struct base_buffer *out, struct base_fault *fault);
 };
