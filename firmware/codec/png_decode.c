@@ -12,6 +12,8 @@
 
 // What one ancillary chunk may inflate to, and all of them together. Their number libspng limits itself, to 1000.
 enum { MAX_CHUNK_BYTES = 16 << 20, MAX_ANCILLARY_BYTES = 32 << 20 };
+// Pixel data that any picture may carry, however small.
+enum { MAX_SPARE_PACKED_BYTES = 64 << 10 };
 
 // Where the pixels of a pass lie (PNG specification, section 8.2): rows come from libspng, columns from here.
 struct pass_columns {
@@ -94,14 +96,25 @@ static enum base_result png_inspect(struct base_span file, struct image_header *
   return BASE_OK;
 }
 
-// libspng takes a file without its last bytes for whole once it has seen the end chunk's name.
-static bool has_end(struct base_span file) {
+// What libspng does not look at: a file without its last bytes, which it takes for whole once it has seen the end
+// chunk's name, and pixel data behind the last scanline, which it never inflates (a zip bomb's way to look harmless).
+static enum base_result check_chunks(struct base_span file, const struct spng_ihdr *header, struct base_fault *fault) {
+  static const unsigned samples[7] = {[0] = 1, [2] = 3, [3] = 1, [4] = 2, [6] = 4};  // by colour type
   struct png_chunk chunk;
   struct png_walk walk = codec_png_walk(file);
-  while (codec_png_walk_next(&walk, &chunk)) {
-    if (codec_png_chunk_is(&chunk, "IEND")) return true;
+  uint64_t packed_bytes = 0;
+  bool has_end = false;
+  while (!has_end && codec_png_walk_next(&walk, &chunk)) {
+    has_end = codec_png_chunk_is(&chunk, "IEND");
+    if (codec_png_chunk_is(&chunk, "IDAT")) packed_bytes += chunk.data.bytes;
   }
-  return false;
+  if (!has_end) return BASE_FAIL(fault, BASE_UNPROCESSABLE, "png", "the PNG is damaged: it ends early");
+  // Deflate never doubles its input; interlacing adds at most a filter byte a pass and row.
+  BASE_ASSERT(header->color_type < 7);
+  uint64_t row_bytes = ((uint64_t)header->width * samples[header->color_type] * header->bit_depth + 7) / 8;
+  if (packed_bytes > MAX_SPARE_PACKED_BYTES + 2 * header->height * (row_bytes + 7))
+    return BASE_FAIL(fault, BASE_UNPROCESSABLE, "png", "the PNG carries more pixel data than its size can use");
+  return BASE_OK;
 }
 
 static bool is_16_bits(const struct reader *reader) { return reader->header.bit_depth == 16; }
@@ -116,9 +129,10 @@ static void create_conversion(struct reader *reader) {
 static enum base_result reader_open(struct reader *reader, struct base_span file, const struct image *out,
                                     struct base_fault *fault) {
   *reader = (struct reader){0};
-  if (!has_end(file)) return BASE_FAIL(fault, BASE_UNPROCESSABLE, "png", "the PNG is damaged: it ends early");
   int error = context_open(file, &reader->context, &reader->header);
   if (error) return damaged(fault, error);
+  enum base_result result = check_chunks(file, &reader->header, fault);
+  if (result != BASE_OK) return result;
   if (reader->header.width != out->width || reader->header.height != out->height) {
     return BASE_FAIL(fault, BASE_UNPROCESSABLE, "png", "the PNG has another size than its header said");
   }

@@ -13,7 +13,8 @@ static int run(const struct resample_job *job) {
   struct gpu *gpu = NULL;
   struct resampler *resampler = NULL;
   int status = 1;
-  if (gpu_create(&(struct gpu_config){0}, &gpu, &fault) != BASE_OK) goto out;
+  if (gpu_create(&(struct gpu_config){.validation = true, .abort_on_validation = true}, &gpu, &fault) != BASE_OK)
+    goto out;
   if (resampler_create(gpu, 0, &resampler, &fault) != BASE_OK) goto out;
   if (resampler_run(resampler, job, 1, &fault) != BASE_OK) goto out;
   status = fwrite(job->target->pixels, job->target->bytes, 1, stdout) == 1 ? 0 : 1;
