@@ -53,9 +53,11 @@ enum base_result console_status_show(struct console_exchange *exchange, struct h
 
 enum base_result console_metrics_show(struct console_exchange *exchange, struct http_reply *reply,
                                       struct base_fault *fault) {
+  struct base_metrics *metrics = exchange->console->config.metrics;
+  if (!metrics) return BASE_FAIL(fault, BASE_NOT_FOUND, "", "this box keeps no metrics");
   struct base_buffer text;
   base_buffer_init(&text, MAX_METRICS_TEXT);
-  enum base_result result = base_metrics_render(exchange->console->config.metrics, &text);
+  enum base_result result = base_metrics_render(metrics, &text);
   struct base_blob *blob = result == BASE_OK ? base_blob_from_buffer(&text) : NULL;
   base_buffer_finish(&text);
   if (!blob) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the metrics");

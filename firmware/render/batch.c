@@ -92,7 +92,7 @@ static bool resample(struct batch *batch, unsigned shrink, struct image *source)
   }
   struct base_fault fault = {0};
   enum base_result result = BASE_OK;
-  if (job_count) result = resampler_run(batch->render->resampler, batch->jobs, job_count, &fault);
+  if (job_count) result = resample_run(batch->render->resampler, batch->jobs, job_count, &fault);
   if (result != BASE_OK) {
     (void)BASE_FAIL(&fault, result, "", "the picture could not be resampled");
     fail_group(batch, shrink, &fault);

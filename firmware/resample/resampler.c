@@ -114,7 +114,7 @@ static const struct resample_backend *choose(const struct resampler *resampler, 
   return &resample_two_pass;
 }
 
-enum resample_kernel resampler_choice(const struct resampler *resampler, const struct resample_job *job) {
+enum resample_kernel resample_choice(const struct resampler *resampler, const struct resample_job *job) {
   struct resample_work work;
   enum resample_kernel kernel = RESAMPLE_KERNEL_TWO_PASS;
   if (prepare_work(&work, job, NULL) == BASE_OK) kernel = choose(resampler, &work)->kernel;
@@ -122,7 +122,7 @@ enum resample_kernel resampler_choice(const struct resampler *resampler, const s
   return kernel;
 }
 
-enum base_result resampler_run(struct resampler *resampler, const struct resample_job *jobs, size_t count,
+enum base_result resample_run(struct resampler *resampler, const struct resample_job *jobs, size_t count,
                                struct base_fault *fault) {
   struct resample_work *works = calloc(count > 0 ? count : 1, sizeof(*works));
   if (!works) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for resampling");
@@ -166,13 +166,13 @@ static enum base_result warm_up(struct resampler *resampler, struct base_fault *
                                      .height = WARM_TARGET,
                                      .target = &target,
                                      .kernel = BACKENDS[i / 2]->kernel};
-    enum base_result result = resampler_run(resampler, &job, 1, fault);
+    enum base_result result = resample_run(resampler, &job, 1, fault);
     if (result != BASE_OK) return result;
   }
   return BASE_OK;
 }
 
-enum base_result resampler_create(struct gpu *gpu, uint64_t budget_bytes, struct resampler **out,
+enum base_result resample_create(struct gpu *gpu, uint64_t budget_bytes, struct resampler **out,
                                   struct base_fault *fault) {
   *out = NULL;
   struct resampler *resampler = calloc(1, sizeof(*resampler));
@@ -183,7 +183,7 @@ enum base_result resampler_create(struct gpu *gpu, uint64_t budget_bytes, struct
   for (size_t i = 0; i < BACKEND_COUNT && result == BASE_OK; i++) result = BACKENDS[i]->create(resampler, fault);
   if (result == BASE_OK) result = warm_up(resampler, fault);
   if (result != BASE_OK) {
-    resampler_destroy(&resampler);
+    resample_destroy(&resampler);
     return result;
   }
   struct base_fault ignored = {0};
@@ -193,7 +193,7 @@ enum base_result resampler_create(struct gpu *gpu, uint64_t budget_bytes, struct
   return BASE_OK;
 }
 
-void resampler_destroy(struct resampler **resampler_pointer) {
+void resample_destroy(struct resampler **resampler_pointer) {
   struct resampler *resampler = *resampler_pointer;
   if (!resampler) return;
   *resampler_pointer = NULL;

@@ -16,14 +16,14 @@ int resample_rig_setup(void **state) {
   rig->log = base_log_create(&log_config);
   const struct gpu_config config = {.validation = true, .abort_on_validation = true, .log = rig->log};
   if (gpu_create(&config, &rig->gpu, &fault) != BASE_OK) fail_msg("%s", fault.text);
-  if (resampler_create(rig->gpu, 0, &rig->resampler, &fault) != BASE_OK) fail_msg("%s", fault.text);
+  if (resample_create(rig->gpu, 0, &rig->resampler, &fault) != BASE_OK) fail_msg("%s", fault.text);
   *state = rig;
   return 0;
 }
 
 int resample_rig_teardown(void **state) {
   struct resample_rig *rig = *state;
-  resampler_destroy(&rig->resampler);
+  resample_destroy(&rig->resampler);
   gpu_destroy(&rig->gpu);
   base_log_destroy(&rig->log);
   free(rig);
@@ -83,7 +83,7 @@ void resample_job_finish(struct resample_job *job) { image_unref(&job->target); 
 
 void resample_rig_run(struct resampler *resampler, const struct resample_job *job) {
   struct base_fault fault = {0};
-  if (resampler_run(resampler, job, 1, &fault) != BASE_OK) fail_msg("%s", fault.text);
+  if (resample_run(resampler, job, 1, &fault) != BASE_OK) fail_msg("%s", fault.text);
 }
 
 void resample_rig_check(struct resample_rig *rig, struct resample_job *job) {

@@ -17,6 +17,11 @@ export const photoFolder = '/usr/share/backgrounds';
 // Address-space limits and AddressSanitizer's shadow do not go together.
 const isSanitized = /\b(asan|tsan)$/.test(build);
 export const baseSettings = isSanitized ? ['decoder.memory=0'] : [];
+// Faults inside drivers that are not ours; see the files.
+const suppressions = {
+  LSAN_OPTIONS: `suppressions=${join(root, 'tests/lsan.supp')}:print_suppressions=0`,
+  TSAN_OPTIONS: `suppressions=${join(root, 'tests/tsan.supp')}`,
+};
 const startSeconds = isSanitized ? 90 : 30;
 
 export function photos(count) {
@@ -49,7 +54,7 @@ export class Box {
     const args = ['--data', this.data, ...settings.flatMap((setting) => ['--set', setting]), ...(this.options.args ?? [])];
     if (this.options.config) args.unshift('--config', this.options.config);
     this.child = spawn(join(bin, 'pixpopd'), args, {
-      stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...this.options.env },
+      stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...suppressions, ...this.options.env },
     });
     running.add(this.child);
     this.exited = once(this.child, 'exit').then(([code, signal]) => ({ code, signal }));

@@ -104,7 +104,7 @@ static enum base_result build_resampler(struct box *box, struct base_fault *faul
   if (result != BASE_OK) return result;
   const struct gpu_info *info = gpu_get_info(box->gpu);
   snprintf(box->device_text, sizeof(box->device_text), "%s (%s)", info->name, info->reason);
-  return resampler_create(box->gpu, settings->render_gpu_memory_bytes, &box->resampler, fault);
+  return resample_create(box->gpu, settings->render_gpu_memory_bytes, &box->resampler, fault);
 }
 
 static enum base_result build_render(struct box *box, struct base_fault *fault) {
@@ -285,7 +285,7 @@ void box_stop(struct box **pointer) {
   delivery_destroy(&box->delivery);
   ingest_destroy(&box->ingest);
   pop_destroy(&box->pop);
-  resampler_destroy(&box->resampler);
+  resample_destroy(&box->resampler);
   gpu_destroy(&box->gpu);
   sandbox_destroy(&box->sandbox);
   store_close(&box->store);

@@ -13,7 +13,7 @@
 static struct resampler *small_resampler(struct resample_rig *rig, uint64_t budget_bytes) {
   struct base_fault fault = {0};
   struct resampler *resampler = NULL;
-  if (resampler_create(rig->gpu, budget_bytes, &resampler, &fault) != BASE_OK) fail_msg("%s", fault.text);
+  if (resample_create(rig->gpu, budget_bytes, &resampler, &fault) != BASE_OK) fail_msg("%s", fault.text);
   return resampler;
 }
 
@@ -47,7 +47,7 @@ static void output_is_identical_when_budget_forces_cuts(void **state) {
       struct resample_job cut = resample_job_make(source, c->width, c->height);
       whole.kernel = cut.kernel = c->kernel;
       whole.orientation = cut.orientation = variant < 2 ? IMAGE_UPRIGHT : IMAGE_TRANSVERSE;
-      assert_int_equal(resampler_choice(small, &cut), c->kernel);
+      assert_int_equal(resample_choice(small, &cut), c->kernel);
       resample_rig_run(rig->resampler, &whole);
       resample_rig_run(small, &cut);
       assert_same_pixels(whole.target, cut.target);
@@ -55,7 +55,7 @@ static void output_is_identical_when_budget_forces_cuts(void **state) {
       resample_job_finish(&cut);
       image_unref(&source);
     }
-    resampler_destroy(&small);
+    resample_destroy(&small);
   }
 }
 
@@ -65,11 +65,11 @@ static void says_too_large_when_budget_holds_no_band(void **state) {
   struct image *source = resample_noise(4000, 40, false, 1);
   struct resample_job job = resample_job_make(source, 4000, 40);
   struct base_fault fault = {0};
-  assert_int_equal(resampler_run(small, &job, 1, &fault), BASE_TOO_LARGE);
+  assert_int_equal(resample_run(small, &job, 1, &fault), BASE_TOO_LARGE);
   assert_string_equal(fault.subject, "budget");
   resample_job_finish(&job);
   image_unref(&source);
-  resampler_destroy(&small);
+  resample_destroy(&small);
 }
 
 // Stripes of 10 and 20 averaged over very many samples: every result must be near 15, and the ends of the picture
@@ -137,7 +137,7 @@ struct worker {
 static void *work(void *argument) {
   struct worker *worker = argument;
   for (int i = 0; i < ROUNDS && worker->result == BASE_OK; i++) {
-    worker->result = resampler_run(worker->resampler, &worker->job, 1, NULL);
+    worker->result = resample_run(worker->resampler, &worker->job, 1, NULL);
   }
   return NULL;
 }
@@ -163,7 +163,7 @@ static void results_stay_right_when_threads_share_a_small_budget(void **state) {
     resample_job_finish(&alone[i]);
   }
   image_unref(&source);
-  resampler_destroy(&small);
+  resample_destroy(&small);
 }
 
 int main(void) {

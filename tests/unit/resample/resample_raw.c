@@ -15,12 +15,12 @@ static int run(const struct resample_job *job) {
   int status = 1;
   if (gpu_create(&(struct gpu_config){.validation = true, .abort_on_validation = true}, &gpu, &fault) != BASE_OK)
     goto out;
-  if (resampler_create(gpu, 0, &resampler, &fault) != BASE_OK) goto out;
-  if (resampler_run(resampler, job, 1, &fault) != BASE_OK) goto out;
+  if (resample_create(gpu, 0, &resampler, &fault) != BASE_OK) goto out;
+  if (resample_run(resampler, job, 1, &fault) != BASE_OK) goto out;
   status = fwrite(job->target->pixels, job->target->bytes, 1, stdout) == 1 ? 0 : 1;
 out:
   if (fault.result != BASE_OK) fprintf(stderr, "%s\n", fault.text);
-  resampler_destroy(&resampler);
+  resample_destroy(&resampler);
   gpu_destroy(&gpu);
   return status;
 }

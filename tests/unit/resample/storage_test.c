@@ -14,9 +14,9 @@ enum { LEAST_TEXELS = 65536 };  // what every Vulkan device has
 static int setup(void **state) {
   if (resample_rig_setup(state) != 0) return -1;
   struct resample_rig *rig = *state;
-  resampler_destroy(&rig->resampler);
+  resample_destroy(&rig->resampler);
   rig->gpu->info.max_texels = LEAST_TEXELS;
-  return resampler_create(rig->gpu, 0, &rig->resampler, NULL) == BASE_OK ? 0 : -1;
+  return resample_create(rig->gpu, 0, &rig->resampler, NULL) == BASE_OK ? 0 : -1;
 }
 
 static void one_step_from_oracle_when_texel_buffers_are_small(void **state) {

@@ -55,7 +55,7 @@ static void all_targets_are_right_when_jobs_run_together(void **state) {
     together[i].kernel = alone[i].kernel = RESAMPLE_KERNEL_AUTO;
     resample_rig_run(rig->resampler, &alone[i]);
   }
-  assert_int_equal(resampler_run(rig->resampler, together, COUNT, NULL), BASE_OK);
+  assert_int_equal(resample_run(rig->resampler, together, COUNT, NULL), BASE_OK);
   for (uint32_t i = 0; i < COUNT; i++) {
     assert_memory_equal(together[i].target->pixels, alone[i].target->pixels, alone[i].target->bytes);
     resample_job_finish(&together[i]);
@@ -72,7 +72,7 @@ static void refuse(struct resample_rig *rig, const struct resample_job *job, con
   jobs[0].width = jobs[0].height = 1;
   jobs[0].x = jobs[0].y = 0;
   jobs[0].orientation = IMAGE_UPRIGHT;
-  assert_int_equal(resampler_run(rig->resampler, jobs, 2, &fault), BASE_BAD_INPUT);
+  assert_int_equal(resample_run(rig->resampler, jobs, 2, &fault), BASE_BAD_INPUT);
   assert_string_equal(fault.subject, subject);
   // Not even the first, good job ran.
   assert_memory_equal(job->target->pixels, before->pixels, before->bytes);
@@ -113,7 +113,7 @@ static void alpha_is_refused_when_target_has_none(void **state) {
   image_unref(&job.target);
   job.target = resample_picture(10, 10, false);
   struct base_fault fault = {0};
-  assert_int_equal(resampler_run(rig->resampler, &job, 1, &fault), BASE_BAD_INPUT);
+  assert_int_equal(resample_run(rig->resampler, &job, 1, &fault), BASE_BAD_INPUT);
   assert_string_equal(fault.subject, "target");
   resample_job_finish(&job);
   image_unref(&source);
@@ -123,11 +123,11 @@ static void choice_follows_the_wish_when_given(void **state) {
   struct resample_rig *rig = *state;
   struct image *source = resample_noise(200, 100, false, 1);
   struct resample_job job = resample_job_make(source, 400, 200);
-  assert_int_equal(resampler_choice(rig->resampler, &job), RESAMPLE_KERNEL_TWO_PASS);
+  assert_int_equal(resample_choice(rig->resampler, &job), RESAMPLE_KERNEL_TWO_PASS);
   job.kernel = RESAMPLE_KERNEL_TILE;
-  assert_int_equal(resampler_choice(rig->resampler, &job), RESAMPLE_KERNEL_TILE);
+  assert_int_equal(resample_choice(rig->resampler, &job), RESAMPLE_KERNEL_TILE);
   job.kernel = RESAMPLE_KERNEL_AUTO;
-  assert_int_equal(resampler_choice(rig->resampler, &job),
+  assert_int_equal(resample_choice(rig->resampler, &job),
                    gpu_get_info(rig->gpu)->is_software ? RESAMPLE_KERNEL_TWO_PASS : RESAMPLE_KERNEL_TILE);
   assert_string_equal(resample_kernel_name(RESAMPLE_KERNEL_TILE), "tile");
   assert_string_equal(resample_kernel_name(RESAMPLE_KERNEL_TWO_PASS), "two-pass");

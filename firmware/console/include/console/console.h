@@ -14,12 +14,13 @@
 
 // One embedded file of the web page.
 struct console_asset {
-  const char *path;        // "/index.html"
+  const char *path;  // "/index.html"
   const char *media_type;
   const uint8_t *data;
   size_t bytes;
 };
 
+// Zero or NULL means the default where one is given. Strings, assets and rooms are borrowed until console_stop.
 struct console_config {
   const char *address;          // default "127.0.0.1"
   uint16_t port;                // 0: the kernel chooses (tests)
@@ -29,13 +30,13 @@ struct console_config {
   uint32_t max_connections_per_client;  // default 32
   uint32_t handshake_timeout_ms;        // default 3,000
   uint32_t request_timeout_ms;          // silence within a request; default 30,000
-  const char *delivery_url;     // base URL shown by the page for public links, e.g. "http://127.0.0.1:8080"
+  const char *delivery_url;             // base URL shown by the page for public links, e.g. "http://127.0.0.1:8080"
   const struct console_asset *assets;
   size_t asset_count;
   struct ingest *ingest;
   struct store *store;
   struct pop *pop;
-  const char *device_text;      // for /api/v1/status: the resampler's device
+  const char *device_text;  // for /api/v1/status: the resampler's device
   const struct base_clock *clock;
   struct base_log *log;
   struct base_metrics *metrics;
@@ -43,11 +44,15 @@ struct console_config {
 
 struct console;
 
-// Makes the token when `token_hash_path` is missing: then *new_token is a string the caller prints once and frees; else NULL.
+// Starts the server. Makes the token when `token_hash_path` is missing: then *new_token is a string the caller prints
+// once and frees; else NULL. One console in a process (its door and its handshake time-out are the process's).
+// BASE_BAD_INPUT: the address is not numeric, or plain HTTP beyond loopback; BASE_CONFLICT: the port is in use;
+// BASE_CORRUPT: the token file is damaged. SIGPIPE is ignored in the whole process from here on.
 enum base_result console_start(const struct console_config *config, struct console **out, char **new_token,
                                struct base_fault *fault) BASE_CHECKED;
+// The port that is listened on.
 uint16_t console_port(const struct console *console);
-// Stops accepting, lets running requests finish (CivetWeb joins its threads), frees.
+// New requests get 503; those that run may end, for at most 10 s; then everything is closed, joined and freed.
 void console_stop(struct console **console);
 
 #endif
