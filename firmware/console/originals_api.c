@@ -12,7 +12,7 @@ enum {
   MAX_LIST_JSON = 16 * 1024 * 1024,  // MAX_PAGE originals with the longest names and tags, escaped
 };
 
-static const char originals_path[] = "/api/v1/originals/";
+enum { ORIGINALS_PATH_BYTES = sizeof("/api/v1/originals/") - 1 };
 
 static void write_tags(struct base_json_writer *json, const char *tags) {
   base_json_array(json, "tags");
@@ -152,7 +152,7 @@ enum base_result console_originals_list(struct console_exchange *exchange, struc
 static enum base_result read_id(const struct console_exchange *exchange, struct integrity_digest *out,
                                 struct base_fault *fault) {
   struct base_span path = exchange->request.path;
-  struct base_span id = base_span_slice(path, sizeof originals_path - 1, path.bytes);
+  struct base_span id = base_span_slice(path, ORIGINALS_PATH_BYTES, path.bytes);
   if (integrity_digest_parse(id, out)) return BASE_OK;
   return BASE_FAIL(fault, BASE_NOT_FOUND, "id", "there is no original of that id");
 }

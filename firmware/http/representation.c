@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "base/checked.h"
 #include "http/date.h"
 #include "http/problem.h"
 
@@ -22,10 +21,15 @@ static void set_digest(struct http_reply *reply, const char *name, const uint8_t
 }
 
 static void set_content_digest_of(struct http_reply *reply, const struct http_representation *representation,
-                                  struct base_span content) {
-  if (!representation->sha256) return;
+                                  const struct base_span *pieces, size_t count) {
   uint8_t digest[BASE_DIGEST_BYTES];
-  representation->sha256(content, digest);
+  if (representation->sha256_pieces) {
+    representation->sha256_pieces(pieces, count, digest);
+  } else if (representation->sha256 && count == 1) {
+    representation->sha256(pieces[0], digest);
+  } else {
+    return;
+  }
   set_digest(reply, "Content-Digest", digest);
 }
 
@@ -64,29 +68,50 @@ static void reply_single(struct http_reply *reply, const struct http_representat
   set_validators(reply, representation, etag);
   http_reply_header(reply, "Content-Range", "bytes %" PRIu64 "-%" PRIu64 "/%zu", range->first, range->last,
                     representation->blob->bytes);
-  set_content_digest_of(reply, representation, content);
+  set_content_digest_of(reply, representation, &content, 1);
   http_reply_add_blob(reply, base_blob_ref(representation->blob), range->first, content.bytes);
 }
 
-// Writes multipart/byteranges (RFC 9110 14.6) into `body`, which is empty and finished by the caller.
-static enum base_result write_multipart(struct base_buffer *body, const struct http_representation *representation,
-                                        const struct http_range *ranges, size_t count, const char *boundary) {
-  struct base_span whole = base_blob_span(representation->blob);
-  size_t bytes = (count + 1) * MAX_PART_FRAME_BYTES;
-  for (size_t i = 0; i < count; i++) {
-    if (!base_add_size(bytes, range_bytes(&ranges[i]), &bytes)) return BASE_TOO_LARGE;
-  }
-  base_buffer_init(body, bytes);
-  enum base_result result = base_buffer_reserve(body, bytes);
+// The framing of multipart/byteranges (RFC 9110 14.6): what stands before each range, and the end.
+struct frames {
+  struct base_buffer text;
+  size_t ends[HTTP_MAX_RANGES + 1];
+};
+
+static enum base_result write_frames(struct frames *frames, const struct http_representation *representation,
+                                     const struct http_range *ranges, size_t count, const char *boundary) {
+  enum base_result result = BASE_OK;
   for (size_t i = 0; i < count && result == BASE_OK; i++) {
-    struct base_span content = base_span_slice(whole, (size_t)ranges[i].first, range_bytes(&ranges[i]));
-    result =
-        base_buffer_printf(body, "--%s\r\nContent-Type: %s\r\nContent-Range: bytes %" PRIu64 "-%" PRIu64 "/%zu\r\n\r\n",
-                           boundary, representation->media_type, ranges[i].first, ranges[i].last, whole.bytes);
-    if (result == BASE_OK) result = base_buffer_append(body, content.data, content.bytes);
-    if (result == BASE_OK) result = base_buffer_append_text(body, "\r\n");
+    result = base_buffer_printf(
+        &frames->text, "%s--%s\r\nContent-Type: %s\r\nContent-Range: bytes %" PRIu64 "-%" PRIu64 "/%zu\r\n\r\n",
+        i > 0 ? "\r\n" : "", boundary, representation->media_type, ranges[i].first, ranges[i].last,
+        representation->blob->bytes);
+    frames->ends[i] = frames->text.bytes;
   }
-  return result == BASE_OK ? base_buffer_printf(body, "--%s--\r\n", boundary) : result;
+  if (result == BASE_OK) result = base_buffer_printf(&frames->text, "\r\n--%s--\r\n", boundary);
+  frames->ends[count] = frames->text.bytes;
+  return result;
+}
+
+// The representation's bytes are borrowed, not copied: a client that asks and does not read must not cost a copy.
+static void add_parts(struct http_reply *reply, const struct http_representation *representation,
+                      const struct http_range *ranges, size_t count, struct base_blob *framing,
+                      const struct frames *frames) {
+  _Static_assert((int)HTTP_MAX_BODY_PARTS >= 2 * (int)HTTP_MAX_RANGES + 1, "each range and what stands around it");
+  struct base_span pieces[HTTP_MAX_BODY_PARTS];
+  size_t start = 0;
+  for (size_t i = 0; i <= count; i++) {
+    http_reply_add_blob(reply, base_blob_ref(framing), start, frames->ends[i] - start);
+    start = frames->ends[i];
+    if (i < count) {
+      http_reply_add_blob(reply, base_blob_ref(representation->blob), ranges[i].first, range_bytes(&ranges[i]));
+    }
+  }
+  for (size_t i = 0; i < reply->part_count; i++) {
+    const struct http_body_part *part = &reply->parts[i];
+    pieces[i] = base_span_slice(base_blob_span(part->blob), (size_t)part->offset, (size_t)part->bytes);
+  }
+  set_content_digest_of(reply, representation, pieces, reply->part_count);
 }
 
 static void reply_multipart(struct http_reply *reply, const struct http_representation *representation,
@@ -99,11 +124,14 @@ static void reply_multipart(struct http_reply *reply, const struct http_represen
   (void)snprintf(boundary, sizeof boundary, BOUNDARY_PREFIX "%s", digest);
   (void)snprintf(content_type, sizeof content_type, "multipart/byteranges; boundary=%s", boundary);
 
-  struct base_buffer body = {0};
-  struct base_blob *blob = NULL;
-  if (write_multipart(&body, representation, ranges, count, boundary) == BASE_OK) blob = base_blob_from_buffer(&body);
-  base_buffer_finish(&body);
-  if (!blob) {
+  struct frames frames;
+  struct base_blob *framing = NULL;
+  base_buffer_init(&frames.text, (count + 1) * MAX_PART_FRAME_BYTES);
+  if (write_frames(&frames, representation, ranges, count, boundary) == BASE_OK) {
+    framing = base_blob_from_buffer(&frames.text);
+  }
+  base_buffer_finish(&frames.text);
+  if (!framing) {
     struct base_fault fault = {0};
     (void)BASE_FAIL(&fault, BASE_NO_MEMORY, "", "There is no memory for %zu ranges", count);
     http_problem_reply(reply, &fault, NULL);
@@ -112,8 +140,8 @@ static void reply_multipart(struct http_reply *reply, const struct http_represen
   http_reply_init(reply, 206);
   set_content(reply, content_type);
   set_validators(reply, representation, etag);
-  set_content_digest_of(reply, representation, base_blob_span(blob));
-  http_reply_add_blob(reply, blob, 0, blob->bytes);
+  add_parts(reply, representation, ranges, count, framing, &frames);
+  base_blob_unref(&framing);
 }
 
 static void reply_not_modified(struct http_reply *reply, const struct http_representation *representation,

@@ -12,16 +12,17 @@ struct http_representation {
   const char *media_type;
   const uint8_t *digest;    // BASE_DIGEST_BYTES: SHA-256 of the blob; gives ETag, Repr-Digest, Content-Digest
   int64_t last_modified_s;  // Unix seconds; negative when unknown
-  // Digest of a span, for the Content-Digest of 206 replies; this room knows no cryptography. NULL leaves it out.
+  // For the Content-Digest of 206 replies, since this room knows no cryptography: the digest of pieces as if they were
+  // one, or of one span, which several ranges are not. Both NULL leave the field out.
+  void (*sha256_pieces)(const struct base_span *pieces, size_t count, uint8_t out[BASE_DIGEST_BYTES]);
   void (*sha256)(struct base_span bytes, uint8_t out[BASE_DIGEST_BYTES]);
 };
 
 // Initialises `reply` and sets status, validators, digests (RFC 9530), Accept-Ranges, Content-Range, Content-Type and
 // the body.
 // - Digests: 200 has Content-Digest and Repr-Digest; HEAD and 304 Repr-Digest only; 206 Content-Digest of the bytes
-// sent
-//   (multipart framing included) and Repr-Digest of the whole.
-// - Several ranges are copied into one multipart body, whose boundary is the blob's digest.
+//   sent (multipart framing included) and Repr-Digest of the whole.
+// - Several ranges become one multipart body, whose boundary is the blob's digest. Its parts borrow the blob's bytes.
 // - 412 and 416 become problem+json (416 with Content-Range: bytes */total), which has Cache-Control: no-store already.
 // The caller refuses the methods that the resource does not allow before, and adds Cache-Control, Vary, Cache-Status
 // and the like after, when status < 400.
