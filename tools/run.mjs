@@ -43,7 +43,7 @@ function readOptions() {
 // Starts pixpopd and resolves with what it prints when it is ready.
 function startBox(bin, data, consolePort, deliveryPort) {
   const box = spawn(join(bin, 'pixpopd'), [
-    '--data', data, '--set', `console.listen=127.0.0.1:${consolePort}`, '--set', `delivery.listen=127.0.0.1:${deliveryPort}`,
+    '--data', data, '--set', 'log.level=warn', '--set', `console.listen=127.0.0.1:${consolePort}`, '--set', `delivery.listen=127.0.0.1:${deliveryPort}`,
   ], { stdio: ['ignore', 'pipe', 'inherit'] });
   return new Promise((done, fail) => {
     let text = '';
@@ -108,7 +108,7 @@ async function demonstrate(options, box) {
   const ids = await upload(options, box, photos);
   if (ids.length !== photos.length) throw new Error(`only ${ids.length} of ${photos.length} photographs were stored`);
 
-  console.log('\nphotograph                       variant                                        bytes    cold ms   hot ms  digests');
+  console.log('\nphotograph                       variant                                                  bytes    cold ms   hot ms  digests');
   let variants = 0, wrong = 0;
   for (const [index, id] of ids.entries()) {
     for (const recipe of recipes) {
@@ -120,7 +120,7 @@ async function demonstrate(options, box) {
       variants += 1;
       wrong += right ? 0 : 1;
       console.log([
-        basename(photos[index]).slice(0, 31).padEnd(31), query.padEnd(42), String(cold.bytes).padStart(9),
+        basename(photos[index]).slice(0, 31).padEnd(31), query.padEnd(52), String(cold.bytes).padStart(9),
         cold.ms.toFixed(1).padStart(9), hot.ms.toFixed(1).padStart(8), right ? '  right' : `  WRONG (status ${cold.status})`,
       ].join('  '));
     }

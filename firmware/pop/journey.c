@@ -51,6 +51,12 @@ static void write_cache_status(const struct outcome *outcome, bool has_joined, c
 }
 
 static void answer_visit(struct pop_visit *visit, const struct outcome *outcome, int64_t now_s) {
+  if (outcome->variant && http_sink_is_cancelled(visit->sink)) {  // nothing is hashed for somebody who has hung up
+    struct base_fault fault = {0};
+    (void)BASE_FAIL(&fault, BASE_CANCELLED, "", "the client went away");
+    refuse_visit(visit, &fault);
+    return;
+  }
   if (!outcome->variant) {
     refuse_visit(visit, &outcome->fault);
     return;
@@ -300,12 +306,16 @@ static void begin_search(struct pop *pop, struct pop_visit *visit) {
   refuse_visit(visit, &fault);
 }
 
-// True when the variant was in RAM.
+// True when the variant was in RAM and the reply costs so little that this thread may make it.
 static bool answer_from_ram(struct pop *pop, const struct http_request *request, struct http_sink *sink,
                             const struct cache_key *key, struct pop_terms terms) {
   struct http_reply reply;
   struct pop_variant *variant = cache_lru_get(pop->variants, key);
   if (!variant) return false;
+  if (!pop_variant_is_quick(variant, request)) {
+    pop_variant_unref(&variant);
+    return false;
+  }
   base_metric_add(pop->outcomes[POP_OUTCOME_RAM], 1);
   pop_variant_reply_from_ram(variant, request, terms, base_clock_wall_s(pop->clock), &reply);
   pop_variant_unref(&variant);

@@ -47,6 +47,8 @@ uint64_t pop_variant_bytes(const struct pop_variant *variant);
 // value; `server_timing` may be empty.
 void pop_variant_reply(const struct pop_variant *variant, const struct http_request *request, struct pop_terms terms,
                        const char *cache_status, const char *server_timing, int64_t now_s, struct http_reply *reply);
+// False when a reply has much to hash (the Content-Digest of a range) and so must not be made on an event loop.
+bool pop_variant_is_quick(const struct pop_variant *variant, const struct http_request *request);
 // The same for a hit in RAM, at little cost when the request is a plain GET.
 void pop_variant_reply_from_ram(const struct pop_variant *variant, const struct http_request *request,
                                 struct pop_terms terms, int64_t now_s, struct http_reply *reply);

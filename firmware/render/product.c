@@ -35,6 +35,13 @@ static enum base_result make_own(struct image **image, struct base_fault *fault)
   return BASE_OK;
 }
 
+// The encoded bytes. A buffer that grew by doubling may be half empty, and a cache full of such would need twice the
+// memory that it counts: those are copied.
+static struct base_blob *take_bytes(struct base_buffer *bytes) {
+  const bool is_wasteful = bytes->capacity - bytes->bytes > bytes->bytes / 8;
+  return is_wasteful ? base_blob_copy(base_buffer_span(bytes)) : base_blob_from_buffer(bytes);
+}
+
 static enum base_result encode(const struct render *render, const struct recipe *recipe, struct image **image,
                                struct recipe_product *product) {
   const struct codec_encoder *encoder = encoder_of(recipe->format);
@@ -55,7 +62,7 @@ static enum base_result encode(const struct render *render, const struct recipe 
   base_buffer_init(&bytes, MAX_PRODUCT_BYTES);
   result = encoder->encode(*image, &options, &bytes, &product->fault);
   if (result == BASE_OK) {
-    product->blob = base_blob_from_buffer(&bytes);
+    product->blob = take_bytes(&bytes);
     if (!product->blob) result = BASE_FAIL(&product->fault, BASE_NO_MEMORY, "", "no memory for the encoded picture");
   }
   base_buffer_finish(&bytes);

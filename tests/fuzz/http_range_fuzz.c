@@ -12,8 +12,10 @@ static const char *const FIELDS[] = {"Range",         "If-Range",          "If-M
                                      "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"};
 enum { FIELD_COUNT = sizeof FIELDS / sizeof *FIELDS, NOW_S = 1700000000, MODIFIED_S = 784111777, BLOB_BYTES = 300 };
 
-static void fake_sha256(struct base_span bytes, uint8_t out[BASE_DIGEST_BYTES]) {
-  memset(out, (int)(bytes.bytes & 0xff), BASE_DIGEST_BYTES);
+static void fake_sha256(const struct base_span *pieces, size_t count, uint8_t out[BASE_DIGEST_BYTES]) {
+  size_t bytes = 0;
+  for (size_t i = 0; i < count; i++) bytes += pieces[i].bytes;
+  memset(out, (int)(bytes & 0xff), BASE_DIGEST_BYTES);
 }
 
 // Gives the field a second time when its line has a '\1', since repeated fields have rules of their own.
@@ -48,8 +50,11 @@ static void check_reply(const struct http_request *request) {
   memset(content, 'x', sizeof content);
   struct base_blob *blob = base_blob_copy(base_span_of(content, sizeof content));
   if (!blob) return;
-  const struct http_representation representation = {
-      .blob = blob, .media_type = "image/webp", .digest = digest, .last_modified_s = MODIFIED_S, .sha256 = fake_sha256};
+  const struct http_representation representation = {.blob = blob,
+                                                     .media_type = "image/webp",
+                                                     .digest = digest,
+                                                     .last_modified_s = MODIFIED_S,
+                                                     .sha256_pieces = fake_sha256};
   struct http_reply reply;
   http_representation_reply(request, &representation, NOW_S, &reply);
 
