@@ -1,6 +1,7 @@
 // One original as a card: preview, facts, its variants at a few widths with their sizes, and a srcset to copy.
 import { deleteOriginal } from './api.js';
 import { bytesText, element } from './format.js';
+import { fetchVariant } from './variants.js';
 
 const ladder = [320, 640, 960, 1280, 1920];
 
@@ -25,7 +26,7 @@ function srcsetOf(original, deliveryUrl, widths) {
 async function showVariant(cell, original, width) {
   const started = performance.now();
   try {
-    const response = await fetch(`/i/${original.id}?${query(width)}`);
+    const response = await fetchVariant(`/i/${original.id}?${query(width)}`);
     if (!response.ok) throw new Error(`status ${response.status}`);
     const blob = await response.blob();
     const isHit = /; hit/.test(response.headers.get('Cache-Status') ?? '');
