@@ -16,7 +16,8 @@ export const photoFolder = '/usr/share/backgrounds';
 
 // Address-space limits and AddressSanitizer's shadow do not go together.
 const isSanitized = /\b(asan|tsan)$/.test(build);
-export const baseSettings = isSanitized ? ['decoder.memory=0'] : [];
+// Vulkan's validation layer is on in every test; what it says fails the test in finish().
+export const baseSettings = ['render.validation=on', ...(isSanitized ? ['decoder.memory=0'] : [])];
 // Faults inside drivers that are not ours; see the files.
 const suppressions = {
   LSAN_OPTIONS: `suppressions=${join(root, 'tests/lsan.supp')}:print_suppressions=0`,
@@ -103,7 +104,7 @@ export class Box {
     const { code, signal } = await this.stop();
     if (this.ownsData) rmSync(this.data, { recursive: true, force: true });
     if (code !== 0) throw new Error(`pixpopd ended with ${code ?? signal}:\n${this.log}`);
-    if (/ERROR: (Address|Leak|Thread)Sanitizer|runtime error:/.test(this.log)) throw new Error(this.log);
+    if (/ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|\bvalidation: /.test(this.log)) throw new Error(this.log);
   }
 
   async upload(bytes, name = 'photo.jpg') {
