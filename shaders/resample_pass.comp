@@ -6,7 +6,8 @@
 // transposition of the picture's orientation; its flips are in the order of the table.
 //
 // Table: for every block of 4 outputs one texel with the first sample's number, then one texel a sample with its
-// weights for the 4 outputs; push.taps of them, an even number. Edges are mirrored by the table alone: it names no sample outside the picture.
+// weights for the 4 outputs; push.taps of them, an even number. Edges are mirrored by the table alone: it names no
+// sample outside the picture.
 //
 // Between the passes pixels are 16-bit fixed point (opaque) or, with ALPHA, premultiplied floats.
 #version 450
@@ -56,8 +57,8 @@ void main() {
   PIXEL sums[RESAMPLE_BLOCK];
   for (uint r = 0u; r < RESAMPLE_BLOCK; r++) sums[r] = PIXEL(0.0);
   for (uint k = 0u; k < push.taps; k += 2u) {
-    // Two samples a turn: the turns of a loop are dear, and on Mesa's software device counted. In the picture's last turn the
-    // second may lie beyond the end; its weights are 0 then.
+    // Two samples a turn: the turns of a loop are dear, and on Mesa's software device counted. In the picture's last
+    // turn the second may lie beyond the end; its weights are 0 then.
     uint next_row = min(row + push.in_pitch, push.in_last);
     vec4 weights = FETCH_TABLE(table, record + 1u + k);
     vec4 next_weights = FETCH_TABLE(table, record + 2u + k);

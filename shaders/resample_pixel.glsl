@@ -30,8 +30,9 @@ PIXEL unpack_source(uint word) {
 #endif
 }
 
-// Between the passes an opaque pixel is three 16-bit numbers, -128 .. 554 in 1/96 steps: finer than half floats over the whole range,
-// and cheap to convert on devices without hardware for halves. The widest filter leaves 0..255 by less than 70.
+// Between the passes an opaque pixel is three 16-bit numbers, -128 .. 554 in 1/96 steps: finer than half floats over
+// the whole range, and cheap to convert on devices without hardware for halves. The widest filter leaves 0..255 by less
+// than 70.
 const float MIDDLE_SCALE = 96.0;
 const float MIDDLE_ZERO = 128.0 * MIDDLE_SCALE;
 
@@ -44,8 +45,8 @@ uvec2 pack_middle(vec3 pixel) {
 vec3 unpack_middle(uvec2 words) { return vec3(float(words.x & 65535u), float(words.x >> 16), float(words.y)); }
 vec3 finish_middle(vec3 pixel) { return (pixel - MIDDLE_ZERO) * (1.0 / MIDDLE_SCALE); }
 
-// The target's word for a pixel that both filters were applied to, rounded to the nearest step. Alpha 0 means colour 0; colour is divided by the alpha before clamping, so that
-// what overshoots together stays in proportion.
+// The target's word for a pixel that both filters were applied to, rounded to the nearest step. Alpha 0 means colour 0;
+// colour is divided by the alpha before clamping, so that what overshoots together stays in proportion.
 uint pack_filtered(PIXEL pixel) {
 #ifdef ALPHA
   uint alpha = uint(clamp(floor(pixel.a + 0.5), 0.0, 255.0));

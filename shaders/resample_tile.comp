@@ -1,13 +1,14 @@
 // Both passes of the separable resampler in one dispatch: a workgroup makes a tile of outputs, 32 x 32.
 //
 // Its threads (32 x 8) filter source rows along x into shared memory, ROWS rows at a time; after a barrier each
-// filters that along y for its column and its block of 4 rows. Where a tile needs more source rows than fit, the two steps
-// repeat (push.chunks) and the sums stay in registers.
+// filters that along y for its column and its block of 4 rows. Where a tile needs more source rows than fit, the two
+// steps repeat (push.chunks) and the sums stay in registers.
 //
 // Tables: y as in resample_pass.comp; x has a record an output: the first sample's number, then its weights four
 // to a texel; then the top source row of every row of tiles. Edges are mirrored by the tables alone.
 //
-// Shared pixels are 16-bit fixed point (opaque) or, with ALPHA, premultiplied floats, in separate arrays against bank conflicts.
+// Shared pixels are 16-bit fixed point (opaque) or, with ALPHA, premultiplied floats, in separate arrays against bank
+// conflicts.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "resample_push.h"

@@ -138,7 +138,7 @@ static void count_failure(struct console_auth *auth, const char *client) {
 enum base_result console_auth_check(struct console_auth *auth, const char *client, struct base_span token,
                                     struct base_fault *fault) {
   if (!may_guess(auth, client)) {
-    return BASE_FAIL(fault, BASE_BUSY, "token", "too many wrong tokens from this address; wait a minute");
+    return BASE_FAIL(fault, BASE_RATE, "token", "too many wrong tokens from this address; wait a minute");
   }
   struct integrity_digest digest;
   integrity_digest_of(token, &digest);

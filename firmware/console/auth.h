@@ -18,7 +18,7 @@ struct console_auth;
 enum base_result console_auth_open(const char *path, const struct base_clock *clock, struct console_auth **out,
                                    char **new_token, struct base_fault *fault) BASE_CHECKED;
 void console_auth_close(struct console_auth **auth);
-// Thread-safe. BASE_UNAUTHORIZED for a wrong token; BASE_BUSY, without looking at it, for a client that failed too
+// Thread-safe. BASE_UNAUTHORIZED for a wrong token; BASE_RATE, without looking at it, for a client that failed too
 // often.
 enum base_result console_auth_check(struct console_auth *auth, const char *client, struct base_span token,
                                     struct base_fault *fault) BASE_CHECKED;

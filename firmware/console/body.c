@@ -2,7 +2,7 @@
 
 #include <inttypes.h>
 
-enum { DRAIN_MS = 5000, DRAIN_STEP_BYTES = 16 * 1024 };
+enum { SMALL_BODY_MS = 10000, DRAIN_MS = 5000, DRAIN_STEP_BYTES = 16 * 1024 };
 
 void console_body_init(struct console_body *body, const struct http_request *request, const struct console_wire *wire) {
   const struct http_header *expect = http_request_header(request, "Expect");
@@ -16,14 +16,23 @@ void console_body_init(struct console_body *body, const struct http_request *req
   };
 }
 
-static enum base_result fail_read(const struct console_body *body, int outcome, struct base_fault *fault) {
-  enum base_result result = outcome == 0 ? BASE_TIMEOUT : BASE_CANCELLED;
-  const char *what = outcome == 0 ? "the client fell silent" : "the client left";
+static enum base_result fail_read(struct console_body *body, int outcome, struct base_fault *fault) {
+  bool is_silent = outcome != CONSOLE_WIRE_BROKEN;
+  body->is_broken = true;
   if (body->is_chunked) {
-    return BASE_FAIL(fault, result, "", "%s after %" PRIu64 " bytes of an unfinished body", what, body->received);
+    return is_silent ? BASE_FAIL(fault, BASE_SLOW_CLIENT, "", "the client fell silent after %" PRIu64 " bytes",
+                                 body->received)
+                     : BASE_FAIL(fault, BASE_BAD_INPUT, "transfer-encoding",
+                                 "after %" PRIu64 " bytes the chunks break the rules or end too soon", body->received);
   }
-  return BASE_FAIL(fault, result, "content-length", "%s after %" PRIu64 " of %" PRIu64 " bytes", what, body->received,
-                   body->length);
+  return BASE_FAIL(fault, is_silent ? BASE_SLOW_CLIENT : BASE_CANCELLED, "content-length",
+                   "the client %s after %" PRIu64 " of %" PRIu64 " bytes", is_silent ? "fell silent" : "left",
+                   body->received, body->length);
+}
+
+// Silence is bounded by the wire, but a byte now and then is no silence: without this it would hold a thread for hours.
+static void limit_reads(const struct console_body *body, uint32_t ms) {
+  if (body->wire.limit_reads) body->wire.limit_reads(body->wire.self, ms);
 }
 
 enum base_result console_body_read(struct console_body *body, void *out, size_t capacity, size_t *got,
@@ -33,7 +42,7 @@ enum base_result console_body_read(struct console_body *body, void *out, size_t 
   if (body->awaits_continue) {
     body->awaits_continue = false;
     if (!body->wire.write(body->wire.self, base_span_text("HTTP/1.1 100 Continue\r\n\r\n"))) {
-      return fail_read(body, -1, fault);
+      return fail_read(body, CONSOLE_WIRE_BROKEN, fault);
     }
   }
   int outcome = body->wire.read(body->wire.self, out, capacity);
@@ -48,12 +57,8 @@ enum base_result console_body_read(struct console_body *body, void *out, size_t 
   return BASE_OK;
 }
 
-enum base_result console_body_read_all(struct console_body *body, size_t limit_bytes, struct base_buffer *out,
-                                       struct base_fault *fault) {
-  base_buffer_init(out, limit_bytes);
-  if (!body->is_chunked && body->length > limit_bytes) {
-    return BASE_FAIL(fault, BASE_TOO_LARGE, "content-length", "this request's body has at most %zu bytes", limit_bytes);
-  }
+static enum base_result append_all(struct console_body *body, size_t limit_bytes, struct base_buffer *out,
+                                   struct base_fault *fault) {
   for (;;) {
     char bytes[1024];
     size_t got;
@@ -66,13 +71,27 @@ enum base_result console_body_read_all(struct console_body *body, size_t limit_b
   }
 }
 
+enum base_result console_body_read_all(struct console_body *body, size_t limit_bytes, struct base_buffer *out,
+                                       struct base_fault *fault) {
+  base_buffer_init(out, limit_bytes);
+  if (!body->is_chunked && body->length > limit_bytes) {
+    return BASE_FAIL(fault, BASE_TOO_LARGE, "content-length", "this request's body has at most %zu bytes", limit_bytes);
+  }
+  limit_reads(body, SMALL_BODY_MS);
+  enum base_result result = append_all(body, limit_bytes, out, fault);
+  limit_reads(body, 0);
+  return result;
+}
+
 bool console_body_drain(struct console_body *body, const struct base_clock *clock) {
   if (body->awaits_continue) return false;
   uint64_t deadline_ms = base_clock_ms(clock) + DRAIN_MS;
-  while (!body->is_finished && base_clock_ms(clock) < deadline_ms) {
+  limit_reads(body, DRAIN_MS);
+  while (!body->is_finished && !body->is_broken && base_clock_ms(clock) < deadline_ms) {
     char bytes[DRAIN_STEP_BYTES];
     size_t got;
-    if (console_body_read(body, bytes, sizeof bytes, &got, NULL) != BASE_OK) return false;
+    if (console_body_read(body, bytes, sizeof bytes, &got, NULL) != BASE_OK) break;
   }
+  limit_reads(body, 0);
   return body->is_finished;
 }

@@ -47,14 +47,29 @@ static struct console_server *server_of(const struct mg_connection *connection) 
   return mg_get_user_data(mg_get_context(connection));
 }
 
-static int wire_read(void *self, void *out, size_t bytes) { return mg_read(self, out, bytes); }
+// CivetWeb says the same of a client that is silent, gone, or sends broken chunks; the time tells the first from the
+// others.
+static int wire_read(void *self, void *out, size_t bytes) {
+  const struct console_config *config = &server_of(self)->console->config;
+  uint64_t begin_ms = base_clock_ms(base_clock_system());
+  int got = mg_read(self, out, bytes);
+  if (got > 0) return got;
+  bool is_silent = base_clock_ms(base_clock_system()) - begin_ms >= config->request_timeout_ms;
+  if (is_silent || console_door_is_overdue()) return CONSOLE_WIRE_SILENT;
+  return got == 0 ? 0 : CONSOLE_WIRE_BROKEN;
+}
 
 static bool wire_write(void *self, struct base_span bytes) {
   return bytes.bytes == 0 || mg_write(self, bytes.data, bytes.bytes) == (int)bytes.bytes;
 }
 
+static void wire_limit_reads(void *self, uint32_t ms) {
+  (void)self;  // the thread's only connection
+  console_door_limit_reads(ms);
+}
+
 static struct console_wire wire_over(struct mg_connection *connection) {
-  return (struct console_wire){wire_read, wire_write, connection};
+  return (struct console_wire){wire_read, wire_write, wire_limit_reads, connection};
 }
 
 static enum base_result build_request(const struct mg_request_info *info, char *storage, struct http_request *out,
@@ -88,7 +103,9 @@ static void log_request(const struct console_exchange *exchange, const struct ht
 // Writes the reply, then reads what the client still sends. Returns whether the connection may live on.
 static bool finish_exchange(struct console_exchange *exchange, struct http_reply *reply) {
   const struct base_clock *clock = exchange->console->config.clock;
-  bool keep_alive = exchange->request.keep_alive && !reply->close && exchange->body.is_finished;
+  // CivetWeb leaves the trailers of a chunked body unread: they would be taken for the next request.
+  bool is_at_end = exchange->body.is_finished && !exchange->body.is_chunked;
+  bool keep_alive = exchange->request.keep_alive && !reply->close && is_at_end;
   bool is_written =
       console_reply_write(reply, exchange->request.method, keep_alive, base_clock_wall_s(clock), &exchange->body.wire);
   if (is_written && !keep_alive) (void)console_body_drain(&exchange->body, clock);
@@ -116,6 +133,8 @@ static void answer(struct console_server *server, struct mg_connection *connecti
   } else {
     // What follows a head that broke the rules can not be trusted to be its body.
     exchange.body = (struct console_body){.wire = wire, .is_finished = true};
+    if (exchange.request.id[0] == '\0') console_request_make_id(exchange.request.id);
+    base_log_fault(console->config.log, BASE_LOG_INFO, "console", exchange.request.id, &fault);
     http_problem_reply(&reply, &fault, exchange.request.id);
     reply.close = true;
   }

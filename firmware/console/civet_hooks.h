@@ -3,6 +3,7 @@
 #define CONSOLE_CIVET_HOOKS_H
 
 // Before the macros, so that these keep their own declarations.
+#include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #define mbedtls_ssl_conf_own_cert tls_guard_own_cert
 #define accept console_door_accept
 #define close(fd) console_door_close(fd)
+#define poll(fds, count, timeout_ms) console_door_poll(fds, count, timeout_ms)
 // It prints a line to stderr whenever a TLS client leaves. What matters comes through its log callback.
 #define fprintf(...) 1
 

@@ -1,5 +1,7 @@
 #include "door.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -88,4 +90,24 @@ int console_door_close(int fd) {
   }
   pthread_mutex_unlock(&lock);
   return close(fd);
+}
+
+// CivetWeb gives a connection to one thread, which is the one that answers its requests.
+static _Thread_local uint64_t read_deadline_us;  // 0: none
+
+void console_door_limit_reads(uint32_t ms) {
+  read_deadline_us = ms == 0 ? 0 : base_clock_us(base_clock_system()) + 1000ull * ms;
+}
+
+bool console_door_is_overdue(void) {
+  return read_deadline_us != 0 && base_clock_us(base_clock_system()) >= read_deadline_us;
+}
+
+int console_door_poll(struct pollfd *fds, nfds_t count, int timeout_ms) {
+  if (count == 1 && (fds->events & POLLIN) && console_door_is_overdue()) {
+    fds->revents = 0;
+    errno = ETIMEDOUT;
+    return -1;
+  }
+  return poll(fds, count, timeout_ms);
 }

@@ -11,12 +11,16 @@ struct console_sessions;
 struct console_assets;
 struct console_server;
 
+enum { CONSOLE_WIRE_BROKEN = -1, CONSOLE_WIRE_SILENT = -2 };
+
 // How bytes travel; one implementation over CivetWeb, others in tests.
 struct console_wire {
-  // Bytes read, 0 at the end of a chunked body or after too long a silence, negative when the client is gone or breaks
-  // the rules.
+  // Bytes read, 0 at the end of a chunked body, CONSOLE_WIRE_SILENT after too long a silence or past the deadline,
+  // CONSOLE_WIRE_BROKEN when the client is gone or breaks the rules.
   int (*read)(void *self, void *out, size_t bytes);
   bool (*write)(void *self, struct base_span bytes);
+  // All reads from now on, however much comes with each, end after `ms` together; 0 lifts that. NULL: reads are endless.
+  void (*limit_reads)(void *self, uint32_t ms);
   void *self;
 };
 
@@ -28,6 +32,7 @@ struct console_body {
   uint64_t received;
   bool awaits_continue;  // the client waits for "100 Continue"
   bool is_finished;      // everything was read
+  bool is_broken;        // a read has failed: nothing more will come
 };
 
 struct console_exchange {

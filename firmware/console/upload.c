@@ -115,11 +115,26 @@ static enum base_result on_part_end(void *self, struct base_fault *fault) {
   return result;
 }
 
+// How a form's length divides among its files shows only as they come; what could never be kept is refused at once.
+static enum base_result check_form_length(const struct upload *upload, struct base_fault *fault) {
+  const struct console *console = upload->exchange->console;
+  const struct http_request *request = &upload->exchange->request;
+  struct store_stats stats;
+  if (request->is_chunked) return BASE_OK;
+  enum base_result result = ingest_check_form(console->config.ingest, request->content_length, fault);
+  if (result == BASE_OK) result = store_get_stats(console->config.store, &stats, fault);
+  if (result == BASE_OK && request->content_length > stats.disk_free_bytes) {
+    result = BASE_FAIL(fault, BASE_NO_SPACE, "content-length", "the disk has no room for the form");
+  }
+  return result;
+}
+
 static enum base_result receive_form(struct upload *upload, struct base_span content_type, uint8_t *bytes,
                                      struct base_fault *fault) {
   const struct ingest_multipart_events events = {on_part_begin, on_part_data, on_part_end, upload};
   struct ingest_multipart *form;
-  enum base_result result = ingest_multipart_create(content_type, &events, &form, fault);
+  enum base_result result = check_form_length(upload, fault);
+  if (result == BASE_OK) result = ingest_multipart_create(content_type, &events, &form, fault);
   if (result != BASE_OK) return result;
   size_t got = 0;
   do {

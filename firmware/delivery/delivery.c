@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/checked.h"
@@ -16,6 +17,7 @@ enum {
   DELIVERY_DEFAULT_IDLE_TIMEOUT_MS = 60000,
   DELIVERY_DEFAULT_WRITE_TIMEOUT_MS = 30000,
   DELIVERY_DEFAULT_REPLY_TIMEOUT_MS = 120000,
+  DELIVERY_SPARE_DESCRIPTORS = 256,  // for the rest of the program: files, the console, decoders
 };
 
 struct delivery {
@@ -44,6 +46,29 @@ static void fill_config(struct delivery_config *config) {
   config->idle_timeout_ms = value_or(config->idle_timeout_ms, DELIVERY_DEFAULT_IDLE_TIMEOUT_MS);
   config->write_timeout_ms = value_or(config->write_timeout_ms, DELIVERY_DEFAULT_WRITE_TIMEOUT_MS);
   config->reply_timeout_ms = value_or(config->reply_timeout_ms, DELIVERY_DEFAULT_REPLY_TIMEOUT_MS);
+}
+
+// How many descriptors the process may open, after trying to get as many as are wanted.
+static rlim_t raise_descriptor_limit(rlim_t wanted) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return wanted;
+  if (limit.rlim_cur >= wanted) return limit.rlim_cur;
+  struct rlimit raised = {.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max, .rlim_max = limit.rlim_max};
+  return setrlimit(RLIMIT_NOFILE, &raised) == 0 ? raised.rlim_cur : limit.rlim_cur;
+}
+
+// Clients must not be able to take the descriptors that making their pictures needs.
+static void fit_descriptors(struct delivery_config *config) {
+  rlim_t spare = DELIVERY_SPARE_DESCRIPTORS + (rlim_t)config->loops * DELIVERY_MAX_REFUSED;
+  rlim_t limit = raise_descriptor_limit(config->max_connections + spare);
+  if (limit >= config->max_connections + spare) return;
+  uint32_t wanted = config->max_connections;
+  config->max_connections = (uint32_t)(limit > 2 * spare ? limit - spare : limit / 2);
+  if (config->max_connections == 0) config->max_connections = 1;
+  if (config->max_connections > wanted) config->max_connections = wanted;
+  base_log_write(config->log, BASE_LOG_WARN, "delivery", NULL,
+                 "at most %u connections instead of %u: the process may open %llu descriptors only",
+                 config->max_connections, wanted, (unsigned long long)limit);
 }
 
 static enum base_result add_loop(struct delivery *delivery, int listener_fd, struct base_fault *fault) {
@@ -105,6 +130,7 @@ enum base_result delivery_start(const struct delivery_config *config, struct del
   struct shared *shared = &delivery->shared;
   shared->config = *config;
   fill_config(&shared->config);
+  fit_descriptors(&shared->config);
   delivery->port = config->port;
   delivery_meters_init(&shared->meters, config->metrics);
   enum base_result result = BASE_OK;

@@ -16,8 +16,8 @@ enum {
   DELIVERY_EVENTS_A_TURN = 256,
   DELIVERY_ACCEPTS_A_TURN = 64,
   DELIVERY_ACCEPT_PAUSE_MS = 100,  // when the process is out of descriptors or memory
+  DELIVERY_ACCEPT_WARN_MS = 10000,
   DELIVERY_LINGER_MS = 2000,
-  DELIVERY_MAX_REFUSED = 64,           // connections of one loop that are told about the limit at the same time
   DELIVERY_MAX_OUTPUT_HEAD = 1 << 17,  // far over what a reply can hold
 };
 
@@ -115,8 +115,11 @@ static void admit(struct loop *loop, int fd, const struct sockaddr_storage *addr
 }
 
 static void pause_accepting(struct loop *loop, int error) {
-  base_log_write(loop->shared->config.log, BASE_LOG_WARN, "delivery", NULL, "accepting pauses: %s",
-                 strerrordesc_np(error));
+  if (loop->now_ms >= loop->accept_warn_ms) {
+    base_log_write(loop->shared->config.log, BASE_LOG_WARN, "delivery", NULL, "accepting pauses: %s",
+                   strerrordesc_np(error));
+    loop->accept_warn_ms = loop->now_ms + DELIVERY_ACCEPT_WARN_MS;
+  }
   epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, loop->listener_fd, NULL);
   loop->is_accept_paused = true;
   loop->accept_resume_ms = loop->now_ms + DELIVERY_ACCEPT_PAUSE_MS;

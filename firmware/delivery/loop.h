@@ -15,6 +15,8 @@
 #include "meters.h"
 #include "timers.h"
 
+enum { DELIVERY_MAX_REFUSED = 64 };  // connections of one loop that are told about the limit at the same time
+
 // What the loops of one server share; constant after the start, or safe for every thread.
 struct shared {
   struct delivery_config config;  // with defaults filled in
@@ -43,6 +45,7 @@ struct loop {
 
   bool is_accept_paused;
   uint64_t accept_resume_ms;
+  uint64_t accept_warn_ms;  // not before this is a pause worth a line in the log again
   atomic_bool should_stop;  // any thread
   uint32_t drain_ms;        // written before should_stop
   bool is_draining;

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { MAX_PROBLEM_BYTES = 4096, RETRY_AFTER_S = 1 };
+enum { MAX_PROBLEM_BYTES = 4096, BUSY_RETRY_AFTER_S = 1, RATE_RETRY_AFTER_S = 60 };
 
 // The one place where a result becomes a status. `public_detail` replaces the fault's text and subject where those
 // may hold paths and other facts of the machine.
@@ -30,8 +30,10 @@ static const struct {
     [BASE_HEADERS_TOO_LARGE] = {431, "Request head too large", NULL},
     [BASE_NOT_IMPLEMENTED] = {501, "Not implemented", NULL},
     [BASE_VERSION] = {505, "HTTP version not supported", NULL},
+    [BASE_RATE] = {429, "Too many requests", NULL},
     [BASE_BUSY] = {503, "Busy", NULL},
     [BASE_TIMEOUT] = {504, "Timed out", NULL},
+    [BASE_SLOW_CLIENT] = {408, "Request timed out", NULL},
     [BASE_CANCELLED] = {499, "Cancelled", NULL},
     [BASE_NO_SPACE] = {507, "No space left", "There is no space left to store this"},
     [BASE_NO_MEMORY] = {503, "Out of memory", "The server is short of memory; try again later"},
@@ -75,7 +77,8 @@ void http_problem_reply(struct http_reply *reply, const struct base_fault *fault
   http_reply_header(reply, "Content-Type", "application/problem+json");
   http_reply_header(reply, "Cache-Control", "no-store");
   http_reply_header(reply, "X-Content-Type-Options", "nosniff");
-  if (status == 503) http_reply_header(reply, "Retry-After", "%d", RETRY_AFTER_S);
+  if (status == 503) http_reply_header(reply, "Retry-After", "%d", BUSY_RETRY_AFTER_S);
+  if (status == 429) http_reply_header(reply, "Retry-After", "%d", RATE_RETRY_AFTER_S);
   if (status == 401) http_reply_header(reply, "WWW-Authenticate", "Bearer realm=\"pixpop\"");
 
   struct base_buffer body;

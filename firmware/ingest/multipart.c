@@ -98,26 +98,24 @@ static enum base_result count_surroundings(struct ingest_multipart *multipart, s
 // PREAMBLE and BODY: passes on what is certainly no delimiter and stops behind a whole one. Takes at least a byte.
 static enum base_result search(struct ingest_multipart *multipart, struct base_span *rest, struct base_fault *fault) {
   const uint8_t *begin = rest->data;
-  size_t at = 0, free_from = 0;  // bytes [free_from, at) are data that was not passed on yet
+  size_t at = 0;
+  size_t carried = multipart->matched;  // of what has matched, bytes of earlier pushes, which are not in *rest
   enum base_result result = BASE_OK;
   while (at < rest->bytes && multipart->matched < multipart->delimiter_bytes && result == BASE_OK) {
     if (begin[at] == (uint8_t)multipart->delimiter[multipart->matched]) {
-      if (multipart->matched == 0) {
-        result = send_data(multipart, begin + free_from, at - free_from, fault);
-      }
       multipart->matched++;
-      free_from = ++at;
+      at++;
     } else if (multipart->matched > 0) {
       // What looked like a delimiter was data, and is known without having been kept.
-      result = send_data(multipart, multipart->delimiter, multipart->matched, fault);
-      multipart->matched = 0;
-      free_from = at;
+      result = send_data(multipart, multipart->delimiter, carried, fault);
+      multipart->matched = carried = 0;
     } else {
       const uint8_t *cr = memchr(begin + at, '\r', rest->bytes - at);
       at = cr ? (size_t)(cr - begin) : rest->bytes;
     }
   }
-  if (result == BASE_OK) result = send_data(multipart, begin + free_from, at - free_from, fault);
+  // In one piece however many line ends it has: every piece is a write.
+  if (result == BASE_OK) result = send_data(multipart, begin, at - (multipart->matched - carried), fault);
   if (result == BASE_OK && multipart->state == PREAMBLE) result = count_surroundings(multipart, at, fault);
   *rest = base_span_slice(*rest, at, rest->bytes - at);
   if (result != BASE_OK || multipart->matched < multipart->delimiter_bytes) return result;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "ingest/ingest.h"
+#include "ingest/multipart.h"
 
 struct ingest {
   struct ingest_config config;
@@ -45,6 +46,13 @@ static enum base_result check_size(const struct ingest *ingest, uint64_t bytes, 
   uint64_t limit = ingest->config.limits.max_file_bytes;
   if (bytes <= limit) return BASE_OK;
   return BASE_FAIL(fault, BASE_TOO_LARGE, "max_file_bytes", "a file may have at most %" PRIu64 " bytes", limit);
+}
+
+enum base_result ingest_check_form(const struct ingest *ingest, uint64_t bytes, struct base_fault *fault) {
+  uint64_t limit = ingest->config.limits.max_file_bytes;
+  if (bytes / INGEST_MAX_PARTS <= limit + INGEST_MAX_PART_HEAD) return BASE_OK;
+  return BASE_FAIL(fault, BASE_TOO_LARGE, "max_file_bytes", "a form has at most %d files of at most %" PRIu64 " bytes",
+                   INGEST_MAX_PARTS, limit);
 }
 
 enum base_result ingest_begin(struct ingest *ingest, const char *tenant, uint64_t expected_bytes,

@@ -241,8 +241,8 @@ static void look_up(void *argument) {
 
 // --- departing ---
 
-static enum base_result target_of(const struct pop_ask *ask, const struct pop_original *original, struct recipe *recipe,
-                                  struct cache_key *key, struct base_fault *fault) {
+static enum base_result target_of(const struct pop *pop, const struct pop_ask *ask, const struct pop_original *original,
+                                  struct recipe *recipe, struct cache_key *key, struct base_fault *fault) {
   const struct recipe *wanted = &ask->address.recipe;
   struct integrity_digest digest;
   const enum recipe_format format = wanted->format == RECIPE_FORMAT_AUTO
@@ -250,7 +250,7 @@ static enum base_result target_of(const struct pop_ask *ask, const struct pop_or
                                         : wanted->format;
   const enum base_result result = recipe_pin(wanted, format, &original->header, recipe, fault);
   if (result != BASE_OK) return result;
-  recipe_key(recipe, ask->tenant->name, &original->id, &digest);
+  recipe_key(recipe, ask->tenant->name, &original->id, pop->renderer.profile, &digest);
   memcpy(key->bytes, digest.bytes, sizeof key->bytes);
   return BASE_OK;
 }
@@ -275,7 +275,7 @@ static void find_original(void *argument) {
   const struct pop_ask *ask = &visit->ask;
   enum base_result result =
       pop_originals_load(&visit->pop->originals, ask->tenant->name, &ask->address.original, &original, &fault);
-  if (result == BASE_OK) result = target_of(ask, original, &recipe, &key, &fault);
+  if (result == BASE_OK) result = target_of(visit->pop, ask, original, &recipe, &key, &fault);
   if (result == BASE_OK) {
     depart(visit, original, &recipe, &key, &begun);
   } else {
@@ -331,7 +331,7 @@ static void answer_parsed(struct pop *pop, const struct http_request *request, s
   struct cache_key key;
   struct pop_visit *visit;
   struct pop_original *original = pop_originals_get(&pop->originals, ask->tenant->name, &ask->address.original);
-  if (original && target_of(ask, original, &recipe, &key, &fault) != BASE_OK) {
+  if (original && target_of(pop, ask, original, &recipe, &key, &fault) != BASE_OK) {
     pop_journey_refuse(pop, sink, &fault, request->id);
     goto out;
   }

@@ -42,8 +42,13 @@ static enum base_result pin_crop(struct recipe *recipe, struct size upright, str
 static void pin_size(struct recipe *recipe, struct size upright) {
   if (recipe->width || recipe->height) return;
   const struct size crop = recipe->has_crop ? (struct size){recipe->crop_width, recipe->crop_height} : upright;
-  const uint32_t width = image_orientation_swaps(recipe->turn) ? crop.height : crop.width;
-  if (width <= IMAGE_MAX_BOX_SIDE) recipe->width = width;
+  const bool swaps = image_orientation_swaps(recipe->turn);
+  const struct size turned = swaps ? (struct size){crop.height, crop.width} : crop;
+  if (turned.width <= IMAGE_MAX_BOX_SIDE) {
+    recipe->width = turned.width;
+  } else if (turned.height <= IMAGE_MAX_BOX_SIDE) {
+    recipe->height = turned.height;
+  }
 }
 
 static enum base_result pin_quality(struct recipe *recipe, struct base_fault *fault) {

@@ -1,5 +1,6 @@
 #include "render/render.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -97,5 +98,8 @@ void render_destroy(struct render **render) {
 }
 
 struct recipe_renderer render_renderer(struct render *render) {
-  return (struct recipe_renderer){.submit = submit, .self = render};
+  struct recipe_renderer renderer = {.submit = submit, .self = render};
+  (void)snprintf(renderer.profile, sizeof renderer.profile, "effort%d%s", render->effort,
+                 render->sharp_yuv ? "sharp" : "");
+  return renderer;
 }

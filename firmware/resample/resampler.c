@@ -123,7 +123,7 @@ enum resample_kernel resample_choice(const struct resampler *resampler, const st
 }
 
 enum base_result resample_run(struct resampler *resampler, const struct resample_job *jobs, size_t count,
-                               struct base_fault *fault) {
+                              struct base_fault *fault) {
   struct resample_work *works = calloc(count > 0 ? count : 1, sizeof(*works));
   if (!works) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for resampling");
   enum base_result result = BASE_OK;
@@ -173,7 +173,7 @@ static enum base_result warm_up(struct resampler *resampler, struct base_fault *
 }
 
 enum base_result resample_create(struct gpu *gpu, uint64_t budget_bytes, struct resampler **out,
-                                  struct base_fault *fault) {
+                                 struct base_fault *fault) {
   *out = NULL;
   struct resampler *resampler = calloc(1, sizeof(*resampler));
   if (!resampler) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the resampler");

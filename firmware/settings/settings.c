@@ -187,7 +187,7 @@ enum base_result settings_print_reference(struct base_buffer *out) {
     result = base_buffer_append_text(
         out,
         "\n# A tenant is found by the request's Host; every other host is the tenant 'default'.\n"
-        "# hints = off: its URLs never depend on request headers, so all of them are cached for ever (reload)\n"
+        "# hints = off: its URLs depend on no request header but Accept, so all of them are cached for ever (reload)\n"
         "# [tenant shop]\n# hosts = img.shop.example, shop.example\n# hints = on\n");
   return result;
 }

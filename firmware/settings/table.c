@@ -35,7 +35,7 @@ const struct settings_row settings_rows[] = {
        "address and port of uploads, administration and web page"),
   SWITCH("console", "tls", console_tls, "on", false,
          "TLS with the certificate in <data>/console.pem (made at first start); off only on a loopback address"),
-  NUMBER("console", "threads", console_threads, "64", 4, 1024, false, "connections served at once"),
+  NUMBER("console", "threads", console_threads, "64", 4, 512, false, "connections served at once"),
   NUMBER("console", "connections_per_client", console_connections_per_client, "32", 1, 1024, false,
          "connections from one address at once"),
   NUMBER("console", "handshake_timeout_ms", console_handshake_timeout_ms, "3000", 100, MINUTES_10_MS, false,
@@ -65,7 +65,7 @@ const struct settings_row settings_rows[] = {
 
   SIZE("limits", "file_bytes", limits_file_bytes, "100M", 1 * KIB, 4 * GIB, false, "largest original"),
   NUMBER("limits", "pixels", limits_pixels, "100000000", 1, 1000000000, false, "most pixels of an original"),
-  NUMBER("limits", "side", limits_side, "16384", 1, 65535, false, "longest side of an original"),
+  NUMBER("limits", "side", limits_side, "16384", 1, 65000, false, "longest side of an original"),
 
   SIZE("cache", "ram", cache_ram_bytes, "256M", 1 * MIB, 1024 * GIB, true, "variants kept in memory"),
   SIZE("cache", "disk", cache_disk_bytes, "4G", 1 * MIB, 1024 * 1024 * GIB, false, "variants kept on disk"),

@@ -65,8 +65,11 @@ enum base_result store_folder_visit(struct store *store, const char *path,
 
 enum base_result store_temporary_create(struct store *store, struct store_path *path, int *out_fd,
                                         struct base_fault *fault) {
-  *path = store_path_temporary(atomic_fetch_add(&store->next_temporary, 1));
-  const int fd = openat(store->root_fd, path->text, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
+  int fd;
+  do {  // a name may be taken by what could not be removed when the store was opened
+    *path = store_path_temporary(atomic_fetch_add(&store->next_temporary, 1));
+    fd = openat(store->root_fd, path->text, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
+  } while (fd < 0 && errno == EEXIST);
   if (fd < 0) return BASE_FAIL_ERRNO(fault, path->text, "cannot create the file");
   *out_fd = fd;
   return BASE_OK;

@@ -75,6 +75,9 @@ enum base_result store_sql_fail(struct store_connection *connection, struct base
       result = BASE_CORRUPT;
       atomic_store(&connection->is_damaged, true);
       break;
+    case SQLITE_IOERR:  // the index's shared memory is a file, which could not grow
+      result = sqlite3_extended_errcode(connection->db) == SQLITE_IOERR_SHMSIZE ? BASE_NO_SPACE : BASE_IO;
+      break;
     default:
       result = BASE_IO;
   }

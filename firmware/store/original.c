@@ -40,14 +40,13 @@ enum base_result store_sidecar_read(struct store *store, const char *tenant, con
 
 // Commit; the original's lock is held.
 
-// Moves the upload to its name unless whole bytes are there already.
+// Moves the upload to its name, also when bytes are there: theirs may have been damaged since, these were just hashed.
 static enum base_result place_bytes(struct store *store, const char *temporary, const struct store_original *original,
                                     struct base_fault *fault) {
   const struct store_path folder = store_path_shard(STORE_ORIGINALS, &original->id);
   const struct store_path path = store_path_original(&original->id);
   enum base_result result = store_folder_make(store, folder.text, true, fault);
-  if (result != BASE_OK || bytes_are_there(store, original)) return result;
-  result = store_file_rename(store, temporary, path.text, fault);
+  if (result == BASE_OK) result = store_file_rename(store, temporary, path.text, fault);
   if (result == BASE_OK) result = store_folder_sync(store, folder.text, fault);
   return result;
 }
@@ -167,15 +166,24 @@ static enum base_result adopt_new(struct store *store, const char *temporary, co
   return result;
 }
 
+// The index may know what the records do not: a deletion that failed half-way has taken the record, damage may have.
+// Without one the next scan would throw away the upload that is about to be acknowledged.
+static enum base_result heal_sidecar(struct store *store, const struct store_original *known,
+                                     struct base_fault *fault) {
+  const struct store_path path = store_path_sidecar(&known->id, known->tenant);
+  struct store_original written;
+  if (store_sidecar_read(store, known->tenant, &known->id, &written, NULL) == BASE_OK) return BASE_OK;
+  const enum base_result result = check_old_sidecar(store, &path, fault);
+  return result == BASE_OK ? place_sidecar(store, known, fault) : result;
+}
+
 static enum base_result adopt(struct store *store, const char *temporary, struct store_original *original, bool *is_new,
                               struct base_fault *fault) {
   struct store_original known;
   enum base_result result = store_index_original_find(store->index, original->tenant, &original->id, &known, fault);
   if (result == BASE_OK) {
-    const struct store_path folder = store_path_shard(STORE_ORIGINALS, &original->id);
-    result = place_bytes(store, temporary, original, fault);  // heals bytes that went missing
-    // It may have been adopted after a crash that came before its names were durable.
-    if (result == BASE_OK) result = store_folder_sync(store, folder.text, fault);
+    result = place_bytes(store, temporary, original, fault);
+    if (result == BASE_OK) result = heal_sidecar(store, &known, fault);
     *original = known;
     return result;
   }
@@ -242,7 +250,8 @@ enum base_result store_original_list(struct store *store, const char *tenant, co
 // Deletion.
 
 // The original's lock is held. The record goes first and durably: bytes without a record are cleared away at the
-// next open, a record without bytes would be damage.
+// next open, a record without bytes would be damage. The index comes last: on a full disk it has no room to change
+// until the bytes are gone, and as long as its row is there a deletion can be tried again.
 static enum base_result delete_one(struct store *store, const char *tenant, const struct integrity_digest *id,
                                    struct base_fault *fault) {
   const struct store_path folder = store_path_shard(STORE_ORIGINALS, id);
@@ -253,10 +262,10 @@ static enum base_result delete_one(struct store *store, const char *tenant, cons
 
   result = store_file_remove(store, sidecar.text, fault);
   if (result == BASE_OK) result = store_folder_sync(store, folder.text, fault);
-  if (result == BASE_OK) result = store_index_original_remove(store->index, tenant, id, fault);
-  if (result == BASE_OK) count_original(store, &original, false);
   if (result == BASE_OK) result = remove_unused_bytes(store, id, fault);
   if (result == BASE_OK) result = store_variants_remove(store, tenant, id, fault);
+  if (result == BASE_OK) result = store_index_original_remove(store->index, tenant, id, fault);
+  if (result == BASE_OK) count_original(store, &original, false);
   if (result != BASE_OK) atomic_store(&store->is_index_behind, true);
   return result;
 }

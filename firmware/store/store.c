@@ -16,7 +16,8 @@
 enum { LOCK_MODE = 0640 };
 
 static const char lock_name[] = "lock";
-static const char unclean_mark[] = "open\n";
+static const char unclean_mark[] = "open\n", clean_mark[] = "shut\n";
+_Static_assert(sizeof unclean_mark == sizeof clean_mark, "a mark is written over the other");
 
 static void register_meters(struct store *store) {
   struct base_metrics *metrics = store->config.metrics;
@@ -46,7 +47,14 @@ static void register_meters(struct store *store) {
   m->commit_seconds = base_metrics_histogram(metrics, "pixpop_store_commit_seconds", "", "Time to commit an upload.");
 }
 
-// The lock file: held by flock, so a killed process cannot leave it locked; its content says that the end was unclean.
+// Over what is there, so that it needs no room: a store must open and close on a full disk.
+static bool write_mark(struct store *store, const char *mark) {
+  const ssize_t bytes = (ssize_t)strlen(mark);
+  return pwrite(store->lock_fd, mark, (size_t)bytes, 0) == bytes && ftruncate(store->lock_fd, bytes) == 0 &&
+         fsync(store->lock_fd) == 0;
+}
+
+// The lock file: held by flock, so a killed process cannot leave it locked; its content says how the last use ended.
 static enum base_result take_lock(struct store *store, bool *is_unclean, struct base_fault *fault) {
   store->lock_fd = openat(store->root_fd, lock_name, O_RDWR | O_CREAT | O_CLOEXEC, LOCK_MODE);
   if (store->lock_fd < 0) return BASE_FAIL_ERRNO(fault, lock_name, "cannot open the lock file");
@@ -54,19 +62,17 @@ static enum base_result take_lock(struct store *store, bool *is_unclean, struct 
     if (errno != EWOULDBLOCK) return BASE_FAIL_ERRNO(fault, lock_name, "cannot lock the store");
     return BASE_FAIL(fault, BASE_CONFLICT, store->config.root, "the store is open already");
   }
-  const off_t bytes = lseek(store->lock_fd, 0, SEEK_END);
+  char mark[sizeof clean_mark] = "";
+  const ssize_t bytes = pread(store->lock_fd, mark, sizeof mark, 0);
   if (bytes < 0) return BASE_FAIL_ERRNO(fault, lock_name, "cannot examine the lock file");
-  *is_unclean = bytes > 0;
+  *is_unclean = bytes > 0 && !base_span_is(base_span_of(mark, (size_t)bytes), clean_mark);
   if (*is_unclean) return BASE_OK;
-  enum base_result result = base_fd_write_all(store->lock_fd, base_span_text(unclean_mark), fault);
-  if (result == BASE_OK && fsync(store->lock_fd) != 0) {
-    result = BASE_FAIL_ERRNO(fault, lock_name, "cannot sync the lock file");
-  }
-  return result == BASE_OK ? store_folder_sync(store, ".", fault) : result;
+  if (!write_mark(store, unclean_mark)) return BASE_FAIL_ERRNO(fault, lock_name, "cannot write the lock file");
+  return store_folder_sync(store, ".", fault);
 }
 
 static void mark_clean(struct store *store) {
-  if (ftruncate(store->lock_fd, 0) == 0 && fsync(store->lock_fd) == 0) return;
+  if (write_mark(store, clean_mark)) return;
   base_log_write(store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, "cannot mark the store as closed: %s",
                  strerror(errno));
 }
@@ -75,7 +81,13 @@ static enum base_result remove_temporary(void *argument, const char *name, struc
   struct store *store = argument;
   char path[sizeof STORE_TEMPORARY + NAME_MAX + 1];
   snprintf(path, sizeof path, STORE_TEMPORARY "/%s", name);
-  return store_file_remove(store, path, fault);
+  (void)fault;
+  struct base_fault removal = {0};
+  // Whatever it is, it is in nobody's way, and no reason to keep the store closed.
+  if (store_file_remove(store, path, &removal) != BASE_OK) {
+    base_log_fault(store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, &removal);
+  }
+  return BASE_OK;
 }
 
 static enum base_result make_folders(struct store *store, struct base_fault *fault) {

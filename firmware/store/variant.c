@@ -284,12 +284,10 @@ enum base_result store_variant_get(struct store *store, const struct cache_key *
 
 // All variants of one original.
 
-enum base_result store_variant_list(struct store *store, const char *tenant, const struct integrity_digest *original,
-                                    bool (*visit)(void *argument, const struct store_variant *variant), void *argument,
-                                    struct base_fault *fault) {
-  if (!store_tenant_is_valid(tenant)) return BASE_FAIL(fault, BASE_BAD_INPUT, "tenant", "no such tenant");
-  enum base_result result = store_pend_flush(store, fault);
-  if (result != BASE_OK) return result;
+static enum base_result visit_variants(struct store *store, const char *tenant, const struct integrity_digest *original,
+                                       bool (*visit)(void *argument, const struct store_variant *variant),
+                                       void *argument, struct base_fault *fault) {
+  enum base_result result = BASE_OK;
   struct store_variant *batch = malloc(LIST_BATCH * sizeof *batch);
   if (!batch) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for a list");
   struct cache_key last;
@@ -307,6 +305,14 @@ enum base_result store_variant_list(struct store *store, const char *tenant, con
   return result;
 }
 
+enum base_result store_variant_list(struct store *store, const char *tenant, const struct integrity_digest *original,
+                                    bool (*visit)(void *argument, const struct store_variant *variant), void *argument,
+                                    struct base_fault *fault) {
+  if (!store_tenant_is_valid(tenant)) return BASE_FAIL(fault, BASE_BAD_INPUT, "tenant", "no such tenant");
+  const enum base_result result = store_pend_flush(store, fault);
+  return result == BASE_OK ? visit_variants(store, tenant, original, visit, argument, fault) : result;
+}
+
 static bool remove_listed(void *argument, const struct store_variant *variant) {
   struct store *store = argument;
   (void)cache_lru_remove(store->tier, &variant->key);
@@ -315,5 +321,10 @@ static bool remove_listed(void *argument, const struct store_variant *variant) {
 
 enum base_result store_variants_remove(struct store *store, const char *tenant, const struct integrity_digest *original,
                                        struct base_fault *fault) {
-  return store_variant_list(store, tenant, original, remove_listed, store, fault);
+  // On a full disk the queue is lost: what it held is found by the next open, and what the index knows goes now.
+  struct base_fault lost = {0};
+  if (store_pend_flush(store, &lost) != BASE_OK) {
+    base_log_fault(store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, &lost);
+  }
+  return visit_variants(store, tenant, original, remove_listed, store, fault);
 }

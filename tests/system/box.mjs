@@ -54,7 +54,8 @@ export class Box {
     ];
     const args = ['--data', this.data, ...settings.flatMap((setting) => ['--set', setting]), ...(this.options.args ?? [])];
     if (this.options.config) args.unshift('--config', this.options.config);
-    this.child = spawn(join(bin, 'pixpopd'), args, {
+    const [program, ...words] = [...(this.options.under ?? []), join(bin, 'pixpopd'), ...args];
+    this.child = spawn(program, words, {
       stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...suppressions, ...this.options.env },
     });
     running.add(this.child);

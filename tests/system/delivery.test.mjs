@@ -132,6 +132,8 @@ describe('delivery', () => {
     const options = await box.get(`/i/${id}`, { method: 'OPTIONS', headers: { origin: 'https://site.example', 'access-control-request-method': 'GET' } });
     assert.equal(options.status, 204);
     assert.match(options.headers['access-control-allow-methods'], /GET/);
+    const ofServer = await raw(box.deliveryPort, 'OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+    assert.match(ofServer, /^HTTP\/1\.1 204 [^]*\r\nAllow: GET, HEAD, OPTIONS\r\n/);
     for (const method of ['POST', 'PUT', 'DELETE', 'PATCH']) {
       const reply = await box.get(`/i/${id}`, { method });
       assert.equal(reply.status, 405, method);

@@ -97,6 +97,19 @@ describe('a running box', () => {
     await box.finish();
   });
 
+  it('makes_variants_anew_when_the_encoder_settings_changed', async () => {
+    const box = await startBox({ settings: ['render.webp_effort=0'] });
+    const id = await box.put(readPhoto());
+    const path = `/i/${id}?w=222&dpr=1&fm=webp&q=80`;
+    const before = await box.get(path);
+    box.options.settings = ['render.webp_effort=6'];
+    await box.restart();
+    const after = await box.get(path);
+    assert.match(after.headers['cache-status'], /fwd=/);
+    assert.notEqual(after.headers.etag, before.headers.etag);
+    await box.finish();
+  });
+
   it('reloads_its_configuration_on_sighup', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'pixpop-conf-'));
     const config = join(folder, 'box.conf');

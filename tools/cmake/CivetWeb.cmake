@@ -17,7 +17,8 @@ target_compile_definitions(civetweb PRIVATE _GNU_SOURCE
   SOCKET_TIMEOUT_QUANTUM=200)  # ms: how soon its threads see that they shall stop
 target_include_directories(civetweb PRIVATE ${PIXPOP_CIVETWEB}/include ${PROJECT_SOURCE_DIR}/firmware/console
   ${PROJECT_SOURCE_DIR}/firmware/tls/include ${PROJECT_SOURCE_DIR}/firmware/base/include)
-target_compile_options(civetweb PRIVATE -w -fvisibility=hidden "SHELL:-include ${hooks}")
+# -fwrapv: it adds a chunk's length, which the client chooses, to a signed sum without a check.
+target_compile_options(civetweb PRIVATE -w -fwrapv -fvisibility=hidden "SHELL:-include ${hooks}")
 set_property(SOURCE ${PIXPOP_CIVETWEB}/src/civetweb.c APPEND PROPERTY OBJECT_DEPENDS "${hooks}")
 if(PIXPOP_SANITIZE)
   target_compile_options(civetweb PRIVATE -fsanitize=${PIXPOP_SANITIZE} -fno-omit-frame-pointer)

@@ -25,9 +25,19 @@ function addOriginal(original, first) {
   refreshNotes();
 }
 
+// A session that has ended leads back to the log-in; everything else is said in the header.
+function explain(problem) {
+  if (problem.status === 401) {
+    leave();
+    at('log-in-error').textContent = 'The session has ended. Log in again.';
+  } else {
+    at('box-line').textContent = problem.message;
+  }
+}
+
 function refreshNotes() {
   at('empty').hidden = at('originals').childElementCount > 0;
-  showStatus().catch(() => {});
+  showStatus().catch(explain);
 }
 
 async function showMore() {
@@ -47,6 +57,7 @@ async function enter() {
 }
 
 function leave() {
+  nextPage = null;
   at('originals').replaceChildren();
   at('workspace').hidden = true;
   at('log-out').hidden = true;
@@ -71,7 +82,7 @@ at('log-out').addEventListener('click', async () => {
   await logOut().catch(() => {});
   leave();
 });
-at('more').addEventListener('click', showMore);
+at('more').addEventListener('click', () => showMore().catch(explain));
 
 startUploads({
   zone: at('drop'), input: at('files'), list: at('uploads'), onStored: (original) => addOriginal(original, true),

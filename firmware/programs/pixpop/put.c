@@ -131,7 +131,7 @@ static int put_file(struct put *put, const char *file) {
   } else if (response.status / 100 != 2) {
     progress_erase(&progress);
     complain_response(file, &response);
-    put->is_hopeless = response.status == 401;
+    put->is_hopeless = response.status == 401 || response.status == 429;
   } else {
     progress_end(&progress);
     status = print_stored(put, file, &response);

@@ -171,21 +171,21 @@ static enum base_result build_delivery(struct box *box, struct base_fault *fault
   if (result != BASE_OK) return result;
   box->routes[0] = (struct http_route){"/i/", pop_handler(box->pop)};
   box->routes[1] = (struct http_route){"/healthz", health_handler()};
-  struct delivery_config config = {
-      .address = address,
-      .port = port,
-      .loops = or_cores(settings->delivery_loops),
-      .max_connections = (uint32_t)settings->delivery_max_connections,
-      .max_connections_per_client = (uint32_t)settings->delivery_connections_per_client,
-      .head_timeout_ms = (uint32_t)settings->delivery_head_timeout_ms,
-      .idle_timeout_ms = (uint32_t)settings->delivery_idle_timeout_ms,
-      .write_timeout_ms = (uint32_t)settings->delivery_write_timeout_ms,
-      .reply_timeout_ms = (uint32_t)settings->delivery_reply_timeout_ms,
-      .routes = box->routes,
-      .route_count = BOX_MAX_ROUTES,
-      .clock = base_clock_system(),
-      .log = box->log,
-      .metrics = box->metrics};
+  box->routes[2] = (struct http_route){"*", pop_handler(box->pop)};  // only OPTIONS has this target
+  struct delivery_config config = {.address = address,
+                                   .port = port,
+                                   .loops = or_cores(settings->delivery_loops),
+                                   .max_connections = (uint32_t)settings->delivery_max_connections,
+                                   .max_connections_per_client = (uint32_t)settings->delivery_connections_per_client,
+                                   .head_timeout_ms = (uint32_t)settings->delivery_head_timeout_ms,
+                                   .idle_timeout_ms = (uint32_t)settings->delivery_idle_timeout_ms,
+                                   .write_timeout_ms = (uint32_t)settings->delivery_write_timeout_ms,
+                                   .reply_timeout_ms = (uint32_t)settings->delivery_reply_timeout_ms,
+                                   .routes = box->routes,
+                                   .route_count = BOX_MAX_ROUTES,
+                                   .clock = base_clock_system(),
+                                   .log = box->log,
+                                   .metrics = box->metrics};
   result = delivery_start(&config, &box->delivery, fault);
   if (result != BASE_OK) return result;
   if (settings->delivery_public_url[0] != '\0')
@@ -208,25 +208,24 @@ static enum base_result build_console(struct box *box, struct base_fault *fault)
     result = tls_identity_ensure(box->pem_path, names, 1, base_clock_system(), &is_new, fault);
     if (result != BASE_OK) return result;
   }
-  struct console_config config = {
-      .address = address,
-      .port = port,
-      .pem_path = settings->console_tls ? box->pem_path : NULL,
-      .token_hash_path = box->token_path,
-      .threads = (unsigned)settings->console_threads,
-      .max_connections_per_client = (uint32_t)settings->console_connections_per_client,
-      .handshake_timeout_ms = (uint32_t)settings->console_handshake_timeout_ms,
-      .request_timeout_ms = (uint32_t)settings->console_request_timeout_ms,
-      .delivery_url = box->delivery_url,
-      .assets = web_assets,
-      .asset_count = web_asset_count,
-      .ingest = box->ingest,
-      .store = box->store,
-      .pop = box->pop,
-      .device_text = box->device_text,
-      .clock = base_clock_system(),
-      .log = box->log,
-      .metrics = box->metrics};
+  struct console_config config = {.address = address,
+                                  .port = port,
+                                  .pem_path = settings->console_tls ? box->pem_path : NULL,
+                                  .token_hash_path = box->token_path,
+                                  .threads = (unsigned)settings->console_threads,
+                                  .max_connections_per_client = (uint32_t)settings->console_connections_per_client,
+                                  .handshake_timeout_ms = (uint32_t)settings->console_handshake_timeout_ms,
+                                  .request_timeout_ms = (uint32_t)settings->console_request_timeout_ms,
+                                  .delivery_url = box->delivery_url,
+                                  .assets = web_assets,
+                                  .asset_count = web_asset_count,
+                                  .ingest = box->ingest,
+                                  .store = box->store,
+                                  .pop = box->pop,
+                                  .device_text = box->device_text,
+                                  .clock = base_clock_system(),
+                                  .log = box->log,
+                                  .metrics = box->metrics};
   return console_start(&config, &box->console, &box->new_token, fault);
 }
 
@@ -256,8 +255,8 @@ static void announce(struct box *box) {
 
 enum base_result box_start(const struct settings *settings, struct box **out, struct base_fault *fault) {
   static enum base_result (*const steps[])(struct box *, struct base_fault *) = {
-      prepare_folders, build_log,    build_store,  build_sandbox,  build_resampler,
-      build_render,    build_pop,    build_ingest, build_delivery, build_console,
+      prepare_folders, build_log, build_store,  build_sandbox,  build_resampler,
+      build_render,    build_pop, build_ingest, build_delivery, build_console,
   };
   struct box *box = calloc(1, sizeof(*box));
   if (box == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "memory is short");

@@ -11,7 +11,8 @@ struct box;
 enum base_result box_start(const struct settings *settings, struct box **out, struct base_fault *fault) BASE_CHECKED;
 // Drains and takes everything down.
 void box_stop(struct box **box);
-// SIGHUP: takes over what can change while running and logs what needs a restart. On a fault everything stays as it was.
+// SIGHUP: takes over what can change while running and logs what needs a restart. On a fault everything stays as it
+// was.
 void box_reload(struct box *box, const struct arguments *arguments);
 
 #endif

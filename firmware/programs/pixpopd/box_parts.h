@@ -13,7 +13,7 @@
 #include "settings/settings.h"
 #include "store/store.h"
 
-enum { BOX_MAX_PATH = 512, BOX_MAX_ROUTES = 2 };
+enum { BOX_MAX_PATH = 512, BOX_MAX_ROUTES = 3 };
 
 struct box {
   struct settings settings;  // as running

@@ -19,4 +19,6 @@ static void handle(void *self, const struct http_request *request, struct http_s
   http_sink_complete(sink, &reply);
 }
 
-struct http_handler health_handler(void) { return (struct http_handler){.handle = handle}; }
+struct http_handler health_handler(void) {
+  return (struct http_handler){.handle = handle};
+}

@@ -13,11 +13,16 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DEVICE = 3, EXIT_IN_USE = 4 };
 
 static int exit_status_of(enum base_result result) {
   switch (result) {
-    case BASE_OK: return 0;
-    case BASE_BAD_INPUT: return EXIT_USAGE;
-    case BASE_DEVICE: return EXIT_DEVICE;
-    case BASE_CONFLICT: return EXIT_IN_USE;
-    default: return EXIT_FAILED;
+    case BASE_OK:
+      return 0;
+    case BASE_BAD_INPUT:
+      return EXIT_USAGE;
+    case BASE_DEVICE:
+      return EXIT_DEVICE;
+    case BASE_CONFLICT:
+      return EXIT_IN_USE;
+    default:
+      return EXIT_FAILED;
   }
 }
 
@@ -72,12 +77,19 @@ int main(int argc, char **argv) {
   if (arguments_parse(argc, argv, &arguments, &fault) != BASE_OK) return complain(&fault);
   base_buffer_init(&text, 1 << 20);
   switch (arguments.action) {
-    case ARGUMENTS_HELP: arguments_print_help(); return 0;
-    case ARGUMENTS_VERSION: puts("pixpopd " PIXPOP_VERSION); return 0;
-    case ARGUMENTS_PRINT_CONFIG: return print_buffer(settings_print_reference(&text), &text, &fault);
-    case ARGUMENTS_LIST_DEVICES: return print_buffer(gpu_list_devices(&text, &fault), &text, &fault);
+    case ARGUMENTS_HELP:
+      arguments_print_help();
+      return 0;
+    case ARGUMENTS_VERSION:
+      puts("pixpopd " PIXPOP_VERSION);
+      return 0;
+    case ARGUMENTS_PRINT_CONFIG:
+      return print_buffer(settings_print_reference(&text), &text, &fault);
+    case ARGUMENTS_LIST_DEVICES:
+      return print_buffer(gpu_list_devices(&text, &fault), &text, &fault);
     case ARGUMENTS_CHECK_CONFIG:
-    case ARGUMENTS_RUN: break;
+    case ARGUMENTS_RUN:
+      break;
   }
   return run(&arguments);
 }

@@ -28,7 +28,8 @@ void box_reload(struct box *box, const struct arguments *arguments) {
   } else {
     const char *key = settings_needs_restart(&box->settings, wanted);
     if (key != NULL)
-      base_log_write(box->log, BASE_LOG_WARN, "pixpopd", NULL, "'%s' changed in the configuration but needs a restart", key);
+      base_log_write(box->log, BASE_LOG_WARN, "pixpopd", NULL, "'%s' changed in the configuration but needs a restart",
+                     key);
     box->settings.cache_ram_bytes = wanted->cache_ram_bytes;
     memcpy(box->settings.log_level, wanted->log_level, sizeof(wanted->log_level));
     memcpy(box->settings.log_format, wanted->log_format, sizeof(wanted->log_format));

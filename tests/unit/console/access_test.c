@@ -164,12 +164,12 @@ static void refuses_log_ins_that_are_wrong(void **state) {
 static void throttles_a_client_that_guesses(void **state) {
   (void)state;
   int status = 0;
-  for (int i = 0; i < 20 && status != 503; i++) {
+  for (int i = 0; i < 20 && status != 429; i++) {
     console_rig_ask(&rig, "GET", "/api/v1/status", "Authorization: Bearer guess\r\n", NULL, &answer);
     status = answer.status;
   }
-  expect_problem(503, "urn:pixpop:problem:busy", "token");
-  assert_string_not_equal(console_answer_field(&answer, "Retry-After"), "");
+  expect_problem(429, "urn:pixpop:problem:too-many-requests", "token");
+  assert_string_equal(console_answer_field(&answer, "Retry-After"), "60");
 }
 
 static void serves_the_page_with_its_headers(void **state) {

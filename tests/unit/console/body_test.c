@@ -16,6 +16,7 @@ struct script {
   const char *text;
   size_t piece;
   int ending;  // what read returns after the text
+  uint32_t limit_ms, most_limit_ms;  // on reads: now, and the largest so far
   char written[128];
 };
 
@@ -30,6 +31,12 @@ static int script_read(void *self, void *out, size_t bytes) {
   return (int)step;
 }
 
+static void script_limit_reads(void *self, uint32_t ms) {
+  struct script *script = self;
+  script->limit_ms = ms;
+  if (ms > script->most_limit_ms) script->most_limit_ms = ms;
+}
+
 static bool script_write(void *self, struct base_span bytes) {
   struct script *script = self;
   strncat(script->written, (const char *)bytes.data, bytes.bytes);
@@ -41,7 +48,7 @@ static void init(struct console_body *body, struct script *script, uint64_t leng
   struct http_request request = {.has_content_length = !is_chunked, .content_length = length, .is_chunked = is_chunked};
   if (expect)
     request.headers[request.header_count++] = (struct http_header){base_span_text("expect"), base_span_text(expect)};
-  const struct console_wire wire = {script_read, script_write, script};
+  const struct console_wire wire = {script_read, script_write, script_limit_reads, script};
   console_body_init(body, &request, &wire);
 }
 
@@ -74,7 +81,11 @@ static void says_when_the_client_leaves_or_falls_silent(void **state) {
     bool is_chunked;
     int ending;
     enum base_result result;
-  } table[] = {{false, -1, BASE_CANCELLED}, {false, 0, BASE_TIMEOUT}, {true, -1, BASE_CANCELLED}};
+  } table[] = {{false, CONSOLE_WIRE_BROKEN, BASE_CANCELLED},
+               {false, CONSOLE_WIRE_SILENT, BASE_SLOW_CLIENT},
+               {false, 0, BASE_SLOW_CLIENT},
+               {true, CONSOLE_WIRE_BROKEN, BASE_BAD_INPUT},
+               {true, CONSOLE_WIRE_SILENT, BASE_SLOW_CLIENT}};
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
     struct script script = {.text = "hel", .piece = 8, .ending = table[i].ending};
     struct console_body body;
@@ -82,6 +93,12 @@ static void says_when_the_client_leaves_or_falls_silent(void **state) {
     init(&body, &script, 5, table[i].is_chunked, NULL);
     assert_int_equal(console_body_read_all(&body, 100, &out, NULL), table[i].result);
     assert_false(body.is_finished);
+    // A small body may not take for ever, and nothing is left to drain.
+    assert_int_not_equal(script.most_limit_ms, 0);
+    assert_int_equal(script.limit_ms, 0);
+    script.text = "lo";
+    assert_false(console_body_drain(&body, base_clock_system()));
+    assert_string_equal(script.text, "lo");
     base_buffer_finish(&out);
   }
 }
@@ -116,6 +133,8 @@ static void drains_what_is_left(void **state) {
   init(&body, &script, 5, false, NULL);
   assert_true(console_body_drain(&body, base_clock_system()));
   assert_int_equal(strlen(script.text), 0);
+  assert_int_not_equal(script.most_limit_ms, 0);
+  assert_int_equal(script.limit_ms, 0);
 }
 
 static void refuses_a_body_over_the_limit(void **state) {

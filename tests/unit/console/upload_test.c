@@ -225,8 +225,64 @@ static void gives_up_on_a_client_that_falls_silent(void **state) {
   (void)state;
   int fd = begin_upload("Content-Length: 1000\r\n", "GOOD and then");
   console_rig_receive(fd, &answer);
-  expect_problem(504, "content-length");
+  expect_problem(408, "content-length");
   assert_int_equal(temporary_files(), 0);
+}
+
+static void gives_up_on_a_chunked_upload_that_falls_silent(void **state) {
+  (void)state;
+  int fd = begin_upload("Transfer-Encoding: chunked\r\n", "9\r\nGOOD");
+  console_rig_receive(fd, &answer);
+  expect_problem(408, "");
+  assert_int_equal(temporary_files(), 0);
+}
+
+static void refuses_chunks_that_break_the_rules(void **state) {
+  (void)state;
+  static const char *const bodies[] = {"zz\r\nGOOD\r\n0\r\n\r\n",          "4\r\nGOOD and more\r\n0\r\n\r\n",
+                                       "4\r\nGOOD\r\n-1\r\n",             "4\r\nGOOD\r\n7fffffffffffffff\r\nx",
+                                       "4\r\nGOOD\r\n8000000000000000\r\n", "ffffffffffffffffffff\r\nGOOD"};
+  for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+    int fd = begin_upload("Transfer-Encoding: chunked\r\n", bodies[i]);
+    shutdown(fd, SHUT_WR);
+    console_rig_receive(fd, &answer);
+    expect_problem(400, "transfer-encoding");
+    assert_int_equal(temporary_files(), 0);
+  }
+  assert_int_equal(stored(), 0);
+}
+
+// Its trailers would be taken for the next request.
+static void closes_the_connection_after_a_chunked_upload(void **state) {
+  (void)state;
+  char text[1024];
+  int bytes = snprintf(text, sizeof text,
+                       "POST /api/v1/originals HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
+                       "Transfer-Encoding: chunked\r\n\r\n4\r\nGOOD\r\n0\r\nX: y\r\n\r\n",
+                       rig.token);
+  int fd = console_rig_connect(&rig);
+  console_rig_send(fd, text, (size_t)bytes);
+  console_rig_receive(fd, &answer);
+  assert_int_equal(answer.status, 201);
+  assert_string_equal(console_answer_field(&answer, "Connection"), "close");
+}
+
+static void refuses_a_form_that_could_never_be_kept(void **state) {
+  (void)state;
+  static const struct {
+    const char *length;
+    int status;
+  } table[] = {{"1100000000000", 413}, {"9223372036854775807", 413}};
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    char fields[256];
+    snprintf(fields, sizeof fields,
+             "Content-Type: multipart/form-data; boundary=b\r\nExpect: 100-continue\r\nContent-Length: %s\r\n",
+             table[i].length);
+    int fd = begin_upload(fields, "");
+    console_rig_receive(fd, &answer);
+    expect_problem(table[i].status, "max_file_bytes");
+    assert_null(strstr(answer.text, "100 Continue"));
+  }
 }
 
 static void takes_a_file_of_exactly_the_limit(void **state) {
@@ -260,6 +316,10 @@ int main(void) {
       TEST(asks_a_waiting_client_to_go_on),
       TEST(leaves_nothing_of_a_client_that_vanishes),
       TEST(gives_up_on_a_client_that_falls_silent),
+      TEST(gives_up_on_a_chunked_upload_that_falls_silent),
+      TEST(refuses_chunks_that_break_the_rules),
+      TEST(closes_the_connection_after_a_chunked_upload),
+      TEST(refuses_a_form_that_could_never_be_kept),
       TEST(takes_a_file_of_exactly_the_limit),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,20 @@ static void accepting_pauses_without_spinning_when_descriptors_run_out(void **st
   served_end(&served, 0);
 }
 
+static void start_raises_the_soft_limit_of_descriptors(void **state) {
+  (void)state;
+  struct rlimit before, after;
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+  if (before.rlim_max < 1024) skip();
+  struct rlimit low = {.rlim_cur = 128, .rlim_max = before.rlim_max};
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+  served_start(&served, &(struct delivery_config){.loops = 1, .max_connections = 512});
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &after), 0);
+  served_end(&served, 0);
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+  assert_true(after.rlim_cur > 512);
+}
+
 static void start_fails_with_a_conflict_when_the_port_is_in_use(void **state) {
   (void)state;
   served_start(&served, &(struct delivery_config){.loops = 2});
@@ -141,6 +155,7 @@ int main(void) {
       cmocka_unit_test(connections_over_the_limit_get_503_until_one_leaves),
       cmocka_unit_test(one_client_cannot_take_the_connections_of_others),
       cmocka_unit_test(accepting_pauses_without_spinning_when_descriptors_run_out),
+      cmocka_unit_test(start_raises_the_soft_limit_of_descriptors),
       cmocka_unit_test(start_fails_with_a_conflict_when_the_port_is_in_use),
       cmocka_unit_test(a_port_is_free_again_after_stop),
       cmocka_unit_test(start_refuses_an_address_that_is_not_numeric),

@@ -81,6 +81,7 @@ static void gives_every_result_a_status_with_a_name(void **state) {
   }
   assert_int_equal(http_status_of(BASE_OK), 200);
   assert_int_equal(http_status_of(BASE_BUSY), 503);
+  assert_int_equal(http_status_of(BASE_SLOW_CLIENT), 408);
   assert_int_equal(http_status_of(BASE_NO_SPACE), 507);
   assert_int_equal(http_status_of(BASE_RANGE), 416);
   assert_int_equal(http_status_of(BASE_UNPROCESSABLE), 422);
@@ -100,6 +101,9 @@ static void adds_the_fields_that_a_status_requires(void **state) {
   struct http_reply reply;
   assert_int_equal(status_for(BASE_BUSY, "", &reply), 503);
   assert_span(http_reply_get_header(&reply, "Retry-After"), "1");
+  http_reply_finish(&reply);
+  assert_int_equal(status_for(BASE_RATE, "", &reply), 429);
+  assert_span(http_reply_get_header(&reply, "Retry-After"), "60");
   http_reply_finish(&reply);
   assert_int_equal(status_for(BASE_UNAUTHORIZED, "", &reply), 401);
   assert_span(http_reply_get_header(&reply, "WWW-Authenticate"), "Bearer realm=\"pixpop\"");

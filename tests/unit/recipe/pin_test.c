@@ -45,12 +45,23 @@ static void takes_the_original_s_width_when_no_side_is_given(void **state) {
   assert_pins(&recipe, RECIPE_FORMAT_JPEG, &landscape, "crop=100,0,500,400&dpr=1&fm=jpeg&q=80&w=500");
 }
 
-static void leaves_the_size_open_when_the_original_is_wider_than_a_box(void **state) {
+static void takes_the_original_s_height_when_it_is_wider_than_a_box(void **state) {
   (void)state;
   const struct image_header wide = {
       .format = IMAGE_FILE_JPEG, .width = 8193, .height = 10, .orientation = IMAGE_UPRIGHT};
   struct recipe recipe = RECIPE_DEFAULT;
-  assert_pins(&recipe, RECIPE_FORMAT_WEBP, &wide, "dpr=1&fm=webp&q=80");
+  assert_pins(&recipe, RECIPE_FORMAT_WEBP, &wide, "dpr=1&fm=webp&h=10&q=80");
+  recipe.turn = IMAGE_ROTATE_90;
+  assert_pins(&recipe, RECIPE_FORMAT_WEBP, &wide, "dpr=1&fm=webp&q=80&rot=90&w=10");
+}
+
+static void leaves_the_size_open_when_both_sides_are_over_a_box(void **state) {
+  (void)state;
+  const struct image_header large = {
+      .format = IMAGE_FILE_JPEG, .width = 8193, .height = 8193, .orientation = IMAGE_UPRIGHT};
+  struct recipe recipe = RECIPE_DEFAULT;
+  recipe.dpr_milli = 500;
+  assert_pins(&recipe, RECIPE_FORMAT_WEBP, &large, "dpr=0.5&fm=webp&q=80");
 }
 
 static void keeps_what_is_given_when_everything_is_explicit(void **state) {
@@ -147,7 +158,8 @@ static void refuses_a_lossless_jpeg(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(takes_the_original_s_width_when_no_side_is_given),
-      cmocka_unit_test(leaves_the_size_open_when_the_original_is_wider_than_a_box),
+      cmocka_unit_test(takes_the_original_s_height_when_it_is_wider_than_a_box),
+      cmocka_unit_test(leaves_the_size_open_when_both_sides_are_over_a_box),
       cmocka_unit_test(keeps_what_is_given_when_everything_is_explicit),
       cmocka_unit_test(clips_the_crop_and_drops_it_when_it_is_the_whole_picture),
       cmocka_unit_test(refuses_the_crop_when_it_lies_outside),

@@ -124,21 +124,23 @@ static void plan_refuses_when_the_box_times_dpr_is_over_the_limit(void **state) 
   assert_int_equal(layout.orientation, IMAGE_ROTATE_90);
 }
 
-static void key_differs_when_tenant_original_or_text_differ(void **state) {
+static void key_differs_when_tenant_original_profile_or_text_differ(void **state) {
   (void)state;
   struct recipe recipe = RECIPE_DEFAULT;
   struct integrity_digest original = {{1}}, other_original = {{2}};
-  struct integrity_digest key, same, tenant, source, text;
+  struct integrity_digest key, same, tenant, source, profile, text;
   recipe.width = 400;
-  recipe_key(&recipe, "default", &original, &key);
-  recipe_key(&recipe, "default", &original, &same);
-  recipe_key(&recipe, "museum", &original, &tenant);
-  recipe_key(&recipe, "default", &other_original, &source);
+  recipe_key(&recipe, "default", &original, "effort4", &key);
+  recipe_key(&recipe, "default", &original, "effort4", &same);
+  recipe_key(&recipe, "museum", &original, "effort4", &tenant);
+  recipe_key(&recipe, "default", &other_original, "effort4", &source);
+  recipe_key(&recipe, "default", &original, "effort6", &profile);
   recipe.width = 401;
-  recipe_key(&recipe, "default", &original, &text);
+  recipe_key(&recipe, "default", &original, "effort4", &text);
   assert_true(integrity_digest_equal(&key, &same));
   assert_false(integrity_digest_equal(&key, &tenant));
   assert_false(integrity_digest_equal(&key, &source));
+  assert_false(integrity_digest_equal(&key, &profile));
   assert_false(integrity_digest_equal(&key, &text));
 }
 
@@ -150,9 +152,9 @@ static void key_is_the_documented_digest(void **state) {
   struct integrity_digest key;
   char hex[2 * BASE_DIGEST_BYTES + 1];
   recipe.width = 400;
-  recipe_key(&recipe, "default", &original, &key);
+  recipe_key(&recipe, "default", &original, "effort4", &key);
   base_hex_encode(base_span_of(key.bytes, sizeof key.bytes), hex, sizeof hex);
-  assert_string_equal(hex, "6f51a6c8de42c76dab89f958372385ec62d645833a19474d8502ac52aaa00d12");
+  assert_string_equal(hex, "321de63a7afedf92e7c3ecac18620067f84af04f25812b626f04867a50f345fa");
 }
 
 int main(void) {
@@ -163,7 +165,7 @@ int main(void) {
       cmocka_unit_test(turn_is_written_as_rot_then_flip_for_each_of_the_eight),
       cmocka_unit_test(is_pinned_only_when_size_dpr_format_and_quality_are_given),
       cmocka_unit_test(plan_refuses_when_the_box_times_dpr_is_over_the_limit),
-      cmocka_unit_test(key_differs_when_tenant_original_or_text_differ),
+      cmocka_unit_test(key_differs_when_tenant_original_profile_or_text_differ),
       cmocka_unit_test(key_is_the_documented_digest),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,8 +80,8 @@ static void numbers_are_refused_when_outside_their_range(void **state) {
   (void)state;
   must_parse("[console]\nthreads = 4\n[render]\nwebp_effort = 6\n", &settings);
   assert_int_equal(settings.console_threads, 4);
-  must_refuse("[console]\nthreads = 3\n", "box.ini:2", "from 4 to 1024, not '3'");
-  must_refuse("[console]\nthreads = 1025\n", "box.ini:2", "from 4 to 1024, not '1025'");
+  must_refuse("[console]\nthreads = 3\n", "box.ini:2", "from 4 to 512, not '3'");
+  must_refuse("[console]\nthreads = 513\n", "box.ini:2", "from 4 to 512, not '513'");
   must_refuse("[render]\nwebp_effort = 1K\n", "box.ini:2", "must be a number");  // K is for sizes
   must_refuse("[render]\nwebp_effort =\n", "box.ini:2", "must be a number");
 }

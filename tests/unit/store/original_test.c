@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -255,6 +256,45 @@ static void loses_nothing_when_the_disk_is_full(void **state) {
   assert_int_equal(umount(fixture->root), 0);
 }
 
+// Takes the last byte of the disk.
+static void fill_disk(struct fixture *fixture) {
+  static const char zeros[4096];
+  char path[PATH_MAX];
+  fixture_path(fixture, "filler", path);
+  int fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+  assert_true(fd >= 0);
+  while (write(fd, zeros, sizeof zeros) > 0) continue;
+  close(fd);
+}
+
+static void deletes_and_closes_when_no_byte_is_free(void **state) {
+  struct fixture *fixture = *state;
+  fixture_close(fixture);
+  if (mount("tmpfs", fixture->root, "tmpfs", 0, "size=4m") != 0) skip();
+  enum { BYTES = 256 * 1024 };
+  fixture->config.min_free_bytes = 0;
+  fixture_open(fixture);
+  (void)fixture_put(fixture, "default", 1, BYTES);
+  const struct store_original gone = fixture_put(fixture, "default", 2, BYTES);
+  assert_int_equal(fixture_put_variant(fixture->store, &gone, 1, 1000), BASE_OK);
+  fill_disk(fixture);
+  assert_int_equal(store_original_delete(fixture->store, "default", &gone.id, NULL), BASE_OK);
+  assert_int_equal(fixture_find(fixture, "default", 2, BYTES), BASE_NOT_FOUND);
+  fill_disk(fixture);
+  fixture_close(fixture);
+  struct store *store = NULL;
+  assert_int_equal(store_open(&fixture->config, &store, NULL), BASE_NO_SPACE);  // SQLite wants a little
+  char path[PATH_MAX];
+  fixture_path(fixture, "filler", path);
+  assert_int_equal(unlink(path), 0);
+  fixture_open(fixture);
+  assert_int_equal(fixture_find(fixture, "default", 2, BYTES), BASE_NOT_FOUND);
+  assert_int_equal(fixture_find(fixture, "default", 1, BYTES), BASE_OK);
+  assert_true(fixture_bytes_match(fixture->store, 1, BYTES));
+  fixture_close(fixture);
+  assert_int_equal(umount(fixture->root), 0);
+}
+
 static void refuses_when_it_is_open_already(void **state) {
   struct fixture *fixture = *state;
   struct store *second = NULL;
@@ -277,6 +317,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(refuses_when_too_little_would_stay_free, setup, teardown),
       cmocka_unit_test_setup_teardown(counts_other_uploads_when_reserving, setup, teardown),
       cmocka_unit_test_setup_teardown(loses_nothing_when_the_disk_is_full, setup, teardown),
+      cmocka_unit_test_setup_teardown(deletes_and_closes_when_no_byte_is_free, setup, teardown),
       cmocka_unit_test_setup_teardown(refuses_when_it_is_open_already, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

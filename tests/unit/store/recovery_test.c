@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fixture.h"
@@ -266,6 +267,58 @@ static void forgets_a_deletion_never_when_reopened(void **state) {
   assert_int_equal(fixture_find(fixture, "default", 1, BYTES), BASE_NOT_FOUND);
 }
 
+// A deletion that failed half-way, or damage: the index knows what the record does not say.
+static void keeps_what_is_uploaded_again_when_its_record_was_gone(void **state) {
+  struct fixture *fixture = *state;
+  char path[PATH_MAX];
+  struct store_original again;
+  bool is_new;
+  for (unsigned seed = 0; seed < 2; seed++) {
+    const struct store_original original = fixture_put(fixture, "default", seed, BYTES);
+    fixture_original_path(fixture, &original.id, ".default.rec", path);
+    if (seed == 0) assert_int_equal(unlink(path), 0);
+    if (seed == 1) fixture_flip_bit(path, 120);
+    assert_int_equal(fixture_upload(fixture->store, "default", seed, BYTES, &again, &is_new), BASE_OK);
+    assert_false(is_new);
+  }
+  fixture_close(fixture);
+  fixture_make_unclean(fixture);
+  fixture_open(fixture);
+  for (unsigned seed = 0; seed < 2; seed++) {
+    assert_int_equal(fixture_find(fixture, "default", seed, BYTES), BASE_OK);
+    assert_true(fixture_bytes_match(fixture->store, seed, BYTES));
+  }
+}
+
+static void heals_damaged_bytes_when_uploaded_again(void **state) {
+  struct fixture *fixture = *state;
+  char path[PATH_MAX];
+  const struct store_original original = fixture_put(fixture, "default", 1, BYTES);
+  fixture_original_path(fixture, &original.id, "", path);
+  fixture_flip_bit(path, 10);
+  assert_false(fixture_bytes_match(fixture->store, 1, BYTES));
+  (void)fixture_put(fixture, "other", 1, BYTES);
+  assert_true(fixture_bytes_match(fixture->store, 1, BYTES));
+  fixture_flip_bit(path, 20);
+  struct store_original again;
+  bool is_new;
+  assert_int_equal(fixture_upload(fixture->store, "default", 1, BYTES, &again, &is_new), BASE_OK);
+  assert_false(is_new);
+  assert_true(fixture_bytes_match(fixture->store, 1, BYTES));
+  assert_int_equal(fixture_count_files(fixture, "tmp"), 0);
+}
+
+static void opens_when_something_in_tmp_can_not_be_removed(void **state) {
+  struct fixture *fixture = *state;
+  char path[PATH_MAX];
+  fixture_close(fixture);
+  fixture_path(fixture, "tmp/0", path);
+  assert_int_equal(mkdir(path, 0700), 0);
+  fixture_open(fixture);
+  (void)fixture_put(fixture, "default", 1, BYTES);
+  assert_true(fixture_exists(path));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(finds_everything_when_reopened, setup, teardown),
@@ -274,6 +327,9 @@ int main(void) {
       cmocka_unit_test_setup_teardown(repairs_what_a_crash_leaves_when_opened, setup, teardown),
       cmocka_unit_test_setup_teardown(keeps_and_counts_records_when_they_are_not_readable, setup, teardown),
       cmocka_unit_test_setup_teardown(forgets_a_deletion_never_when_reopened, setup, teardown),
+      cmocka_unit_test_setup_teardown(keeps_what_is_uploaded_again_when_its_record_was_gone, setup, teardown),
+      cmocka_unit_test_setup_teardown(heals_damaged_bytes_when_uploaded_again, setup, teardown),
+      cmocka_unit_test_setup_teardown(opens_when_something_in_tmp_can_not_be_removed, setup, teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,10 +12,10 @@
 enum base_log_level { BASE_LOG_ERROR, BASE_LOG_WARN, BASE_LOG_INFO, BASE_LOG_DEBUG };
 
 struct base_log_config {
-  int fd;                         // where lines go; default 2
-  enum base_log_level level;      // lines above this level are dropped; default BASE_LOG_INFO
-  bool json;                      // JSON objects instead of text; default false
-  const struct base_clock *clock; // NULL: the system's
+  int fd;                          // where lines go; default 2
+  enum base_log_level level;       // lines above this level are dropped; default BASE_LOG_INFO
+  bool json;                       // JSON objects instead of text; default false
+  const struct base_clock *clock;  // NULL: the system's
 };
 
 struct base_log;

@@ -26,8 +26,10 @@ enum base_result {
   BASE_HEADERS_TOO_LARGE,// request line or header section over a named limit
   BASE_NOT_IMPLEMENTED,  // a method or transfer coding we do not know
   BASE_VERSION,          // HTTP version we do not speak
+  BASE_RATE,             // this client asks or guesses too often
   BASE_BUSY,             // a bounded queue is full: try again later
   BASE_TIMEOUT,          // a deadline passed
+  BASE_SLOW_CLIENT,      // the client did not send its request in time
   BASE_CANCELLED,        // the client went away
   BASE_NO_SPACE,         // disk or quota full
   BASE_NO_MEMORY,

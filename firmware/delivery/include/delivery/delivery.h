@@ -3,8 +3,8 @@
 // The program starts one with a route table. Read only: a request with a body is answered and the connection closed.
 // It knows HTTP/1.1 and time-outs, and nothing of images. Handlers run on a loop's thread and must not block.
 //
-// Every reply gets Date, X-Request-Id and, where the status allows one, Content-Length; Connection when it matters. Handlers
-// set none of these. A client that has closed its side while a handler still works counts as gone.
+// Every reply gets Date, X-Request-Id and, where the status allows one, Content-Length; Connection when it matters.
+// Handlers set none of these. A client that has closed its side while a handler still works counts as gone.
 #ifndef DELIVERY_DELIVERY_H
 #define DELIVERY_DELIVERY_H
 
@@ -15,15 +15,16 @@
 
 // 0 and NULL mean the default, except where 0 has a meaning of its own.
 struct delivery_config {
-  const char *address;            // numeric IPv4 or IPv6; default "127.0.0.1"
-  uint16_t port;                  // 0: the kernel chooses (tests)
-  unsigned loops;                 // threads, each with its own SO_REUSEPORT listener; default: one a core
-  uint32_t max_connections;       // over all loops; further ones get 503 and are closed; default 8192
+  const char *address;                  // numeric IPv4 or IPv6; default "127.0.0.1"
+  uint16_t port;                        // 0: the kernel chooses (tests)
+  unsigned loops;                       // threads, each with its own SO_REUSEPORT listener; default: one a core
+  uint32_t max_connections;             // over all loops; further ones get 503 and are closed; default 8192;
+                                        // lowered with a warning when the process may not open enough descriptors
   uint32_t max_connections_per_client;  // by address; default 512; 0: no limit
-  uint32_t head_timeout_ms;       // from the first byte to a whole request head; default 5,000
-  uint32_t idle_timeout_ms;       // keep-alive without a request; default 60,000
-  uint32_t write_timeout_ms;      // without the client taking a byte; default 30,000
-  uint32_t reply_timeout_ms;      // a handler that takes longer gets 504 and its reply is dropped; default 120,000
+  uint32_t head_timeout_ms;             // from the first byte to a whole request head; default 5,000
+  uint32_t idle_timeout_ms;             // keep-alive without a request; default 60,000
+  uint32_t write_timeout_ms;            // without the client taking a byte; default 30,000
+  uint32_t reply_timeout_ms;        // a handler that takes longer gets 504 and its reply is dropped; default 120,000
   const struct http_route *routes;  // borrowed for the server's life; unmatched paths get 404
   size_t route_count;
   const struct base_clock *clock;
@@ -34,12 +35,12 @@ struct delivery_config {
 struct delivery;
 
 // Listens and starts the loops. Faults name address and port (BASE_CONFLICT when the port is in use).
-enum base_result delivery_start(const struct delivery_config *config, struct delivery **out, struct base_fault *fault)
-    BASE_CHECKED;
+enum base_result delivery_start(const struct delivery_config *config, struct delivery **out,
+                                struct base_fault *fault) BASE_CHECKED;
 // The port that is listened on.
 uint16_t delivery_port(const struct delivery *delivery);
-// Stops accepting, answers what is in flight for at most `drain_ms`, closes, joins. After it returns no sink is used any
-// more unless a handler still holds one: those are completed into the void safely until delivery_destroy.
+// Stops accepting, answers what is in flight for at most `drain_ms`, closes, joins. After it returns no sink is used
+// any more unless a handler still holds one: those are completed into the void safely until delivery_destroy.
 void delivery_stop(struct delivery *delivery, uint32_t drain_ms);
 // Frees; every handler must have completed.
 void delivery_destroy(struct delivery **delivery);

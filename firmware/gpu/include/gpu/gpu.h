@@ -15,8 +15,8 @@
 #include "base/span.h"
 
 struct gpu_config {
-  const char
-      *device;  // name part (case-insensitive) or index; NULL: automatic, discrete > integrated > virtual > software
+  // Part of the name (case-insensitive) or index; NULL: automatic, discrete > integrated > virtual > software.
+  const char *device;
   bool validation;           // enable VK_LAYER_KHRONOS_validation; every message is counted and logged; default false
   bool abort_on_validation;  // tests: a message aborts
   const char *cache_folder;  // pipeline cache file lives here; NULL: none

@@ -33,6 +33,8 @@ enum base_result ingest_create(const struct ingest_config *config, struct ingest
                                struct base_fault *fault) BASE_CHECKED;
 void ingest_destroy(struct ingest **ingest);
 
+// BASE_TOO_LARGE ("max_file_bytes") for a form that is longer than the most and largest files together.
+enum base_result ingest_check_form(const struct ingest *ingest, uint64_t bytes, struct base_fault *fault) BASE_CHECKED;
 // `expected_bytes`: UINT64_MAX when unknown. BASE_TOO_LARGE ("max_file_bytes") at once when it is over the limit.
 enum base_result ingest_begin(struct ingest *ingest, const char *tenant, uint64_t expected_bytes,
                               struct ingest_upload **out, struct base_fault *fault) BASE_CHECKED;

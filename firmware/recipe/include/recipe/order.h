@@ -30,10 +30,14 @@ struct recipe_order {
   void *self;
 };
 
+enum { RECIPE_PROFILE_CHARS = 15 };
+
 struct recipe_renderer {
   // BASE_BUSY when the queue is full: nothing was taken and done will not be called.
   enum base_result (*submit)(void *self, struct recipe_order *order, struct base_fault *fault);
   void *self;
+  // Names the renderer's own settings that change the bytes it makes from the same recipe; a part of every key.
+  char profile[RECIPE_PROFILE_CHARS + 1];
 };
 
 #endif

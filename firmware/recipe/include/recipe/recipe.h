@@ -59,7 +59,8 @@ enum base_result recipe_plan(const struct recipe *recipe, const struct image_hea
 bool recipe_is_pinned(const struct recipe *recipe);
 
 // Makes everything explicit: dpr 1000, quality 80, `format` for AUTO, and, when neither side was given, the width of
-// the upright, cropped, turned original (left open if that is over IMAGE_MAX_BOX_SIDE). What has no effect goes back to
+// the upright, cropped, turned original (its height if the width is over IMAGE_MAX_BOX_SIDE; left open if both are,
+// which only a dpr below 1 can bring within the limits of a result). What has no effect goes back to
 // one spelling (focus unless cover, background unless contain or flattening can happen, quality when lossless or PNG,
 // the crop clipped or dropped, every fit but `inside` with a single side), so that recipes that must give the same
 // bytes share one text. BASE_BAD_INPUT for a crop outside the picture and for a lossless JPEG.
@@ -71,9 +72,10 @@ enum base_result recipe_pin(const struct recipe *wanted, enum recipe_format form
 // the same recipe. rot and flip: the composed turn as "flip=h&rot=90" (rot first, then flip).
 void recipe_text(const struct recipe *recipe, char out[RECIPE_TEXT_BYTES]);
 
-// SHA-256 over domain, render version, tenant, original and the recipe's text.
+// SHA-256 over domain, render version, tenant, the renderer's profile (see recipe/order.h), original and the recipe's
+// text.
 void recipe_key(const struct recipe *pinned, const char *tenant, const struct integrity_digest *original,
-                struct integrity_digest *out);
+                const char *profile, struct integrity_digest *out);
 
 const char *recipe_format_name(enum recipe_format format);  // "webp"
 const char *recipe_filter_name(enum recipe_filter filter);  // "lanczos3"

@@ -43,7 +43,7 @@ struct resampler;
 // Builds the kernels on `gpu` (borrowed) and warms them up. `budget_bytes` bounds device memory in use at once (0: 256
 // MiB); larger pictures go through it in bands and strips.
 enum base_result resample_create(struct gpu *gpu, uint64_t budget_bytes, struct resampler **out,
-                                  struct base_fault *fault) BASE_CHECKED;
+                                 struct base_fault *fault) BASE_CHECKED;
 void resample_destroy(struct resampler **resampler);
 // Runs n jobs. All are checked before the first runs, so that a wrong one leaves every target alone; a failure of the
 // device leaves the targets' rectangles undefined. has_alpha of the targets must be set by the caller (a source with
@@ -51,7 +51,7 @@ void resample_destroy(struct resampler **resampler);
 // over 65,000 pixels or a budget that not even the smallest band fits; BASE_DEVICE, BASE_TIMEOUT, BASE_NO_MEMORY from
 // below.
 enum base_result resample_run(struct resampler *resampler, const struct resample_job *jobs, size_t count,
-                               struct base_fault *fault) BASE_CHECKED;
+                              struct base_fault *fault) BASE_CHECKED;
 // The kernel that will run a job, for logs and tests: what AUTO means for it, and two-pass in place of a tile kernel
 // that cannot take it (very large factors, a very small budget).
 enum resample_kernel resample_choice(const struct resampler *resampler, const struct resample_job *job);

@@ -7,8 +7,8 @@
 //   originals/<2 chars>/<id>.<tenant>.rec    sidecar record (kind original, no body)
 //   variants/<2 chars>/<key>.rec             record with body
 //   tmp/                                     uploads and records being written; emptied at open
-//   index.sqlite                             derived; rebuilt from the records when missing, damaged or of another
-//   version lock                                     held while open; not empty when the last end was unclean
+//   index.sqlite                             derived; made anew from the records when missing, damaged or foreign
+//   lock                                     held while open; says whether the last end was clean
 // Bytes of an original are shared between tenants; each tenant has its own sidecar.
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
@@ -32,8 +32,8 @@ enum {
 struct store_config {
   const char *root;               // made when missing
   uint64_t variant_budget_bytes;  // disk tier; default 4 GiB
-  uint64_t
-      min_free_bytes;  // uploads that would leave less are BASE_NO_SPACE; variants are then not kept; default 64 MiB
+  // Uploads that would leave less are BASE_NO_SPACE, and variants are not kept; default 64 MiB.
+  uint64_t min_free_bytes;
   const struct base_clock *clock;
   struct base_log *log;
   struct base_metrics *metrics;
