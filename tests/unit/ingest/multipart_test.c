@@ -75,6 +75,36 @@ static void keeps_data_that_looks_like_a_boundary(void **state) {
   }
 }
 
+static enum base_result begin_nothing(void *self, const struct ingest_part *part, struct base_fault *fault) {
+  (void)self, (void)part, (void)fault;
+  return BASE_OK;
+}
+
+static enum base_result count_piece(void *self, struct base_span bytes, struct base_fault *fault) {
+  (void)bytes, (void)fault;
+  ++*(unsigned *)self;
+  return BASE_OK;
+}
+
+static enum base_result end_nothing(void *self, struct base_fault *fault) {
+  (void)self, (void)fault;
+  return BASE_OK;
+}
+
+// Every piece becomes a write, and one byte in 256 of a photograph is a CR.
+static void passes_data_on_in_one_piece_when_it_is_full_of_line_ends(void **state) {
+  (void)state;
+  static const char body[] = "--XX\r\n" IMAGE "\r\na\rb\r\nc\r\n-d\r\n--Xe\r\r\r\n\r\nf\r\n--XX--";
+  unsigned pieces = 0;
+  const struct ingest_multipart_events events = {begin_nothing, count_piece, end_nothing, &pieces};
+  struct ingest_multipart *form;
+  assert_int_equal(ingest_multipart_create(base_span_text(TYPE), &events, &form, NULL), BASE_OK);
+  assert_int_equal(ingest_multipart_push(form, base_span_text(body), NULL), BASE_OK);
+  assert_int_equal(ingest_multipart_end(form, NULL), BASE_OK);
+  ingest_multipart_destroy(&form);
+  assert_int_equal(pieces, 1);
+}
+
 static void reads_names_as_browsers_send_them(void **state) {
   (void)state;
   static const struct {
@@ -254,6 +284,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(tells_parts_and_their_data),
       cmocka_unit_test(keeps_data_that_looks_like_a_boundary),
+      cmocka_unit_test(passes_data_on_in_one_piece_when_it_is_full_of_line_ends),
       cmocka_unit_test(reads_names_as_browsers_send_them),
       cmocka_unit_test(accepts_boundaries_as_clients_send_them),
       cmocka_unit_test(refuses_a_content_type_without_a_usable_boundary),
