@@ -6,7 +6,7 @@
 
 #include <cjson/cJSON.h>
 
-#include "utf8.h"
+#include "base/utf8.h"
 
 struct base_json {
   cJSON *root;

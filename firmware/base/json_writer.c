@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "utf8.h"
+#include "base/utf8.h"
 
 void base_json_begin(struct base_json_writer *writer, struct base_buffer *out) {
   *writer = (struct base_json_writer){.out = out, .result = BASE_OK};

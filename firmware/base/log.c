@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
-#include "utf8.h"
+#include "base/utf8.h"
 
 enum {
   LINE_BYTES = PIPE_BUF,  // so that the lines of several processes never mix in a pipe

@@ -68,11 +68,14 @@ bool base_base64url_decode(struct base_span text, uint8_t *out, size_t bytes) {
   return (bits & ((1u << held) - 1)) == 0;
 }
 
-static int hex_value(uint8_t c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
+int base_hex_digit(uint8_t character) {
+  if (character >= '0' && character <= '9') return character - '0';
+  const uint8_t lower = character | 0x20;
+  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
+
+// Lower case only, so that every value has one spelling.
+static int hex_value(uint8_t c) { return c >= 'A' && c <= 'F' ? -1 : base_hex_digit(c); }
 
 bool base_hex_decode(struct base_span text, uint8_t *out, size_t bytes) {
   if (text.bytes % 2 != 0 || text.bytes / 2 != bytes) return false;

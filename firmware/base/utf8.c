@@ -1,4 +1,4 @@
-#include "utf8.h"
+#include "base/utf8.h"
 
 static bool is_between(uint8_t c, uint8_t low, uint8_t high) { return c >= low && c <= high; }
 

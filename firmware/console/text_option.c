@@ -1,11 +1,6 @@
 #include "text_option.h"
 
-static int hex_value(uint8_t c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
-}
+#include "base/text.h"
 
 // Decodes %XX once; '+' stays '+'. False for a bad escape, NUL, or too long a text.
 static bool decode(struct base_span text, char *out, size_t capacity) {
@@ -14,7 +9,7 @@ static bool decode(struct base_span text, char *out, size_t capacity) {
     int c = text.data[at];
     if (c == '%') {
       if (text.bytes - at < 3) return false;
-      int high = hex_value(text.data[at + 1]), low = hex_value(text.data[at + 2]);
+      int high = base_hex_digit(text.data[at + 1]), low = base_hex_digit(text.data[at + 2]);
       if (high < 0 || low < 0) return false;
       c = high * 16 + low;
       at += 2;

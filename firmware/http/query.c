@@ -2,11 +2,7 @@
 
 #include <string.h>
 
-static int hex_digit(uint8_t byte) {
-  if (byte >= '0' && byte <= '9') return byte - '0';
-  uint8_t lower = byte | 0x20;
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
+#include "base/text.h"
 
 static bool is_name_char(uint8_t byte) {
   return (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9') || byte == '_' || byte == '-';
@@ -24,8 +20,8 @@ static bool decode(struct base_span encoded, bool (*is_allowed)(uint8_t byte), s
     uint8_t byte = encoded.data[i];
     if (byte == '%') {
       if (encoded.bytes - i < 3) return false;
-      int high = hex_digit(encoded.data[i + 1]);
-      int low = hex_digit(encoded.data[i + 2]);
+      int high = base_hex_digit(encoded.data[i + 1]);
+      int low = base_hex_digit(encoded.data[i + 2]);
       if (high < 0 || low < 0) return false;
       byte = (uint8_t)(high << 4 | low);
       i += 2;

@@ -2,29 +2,15 @@
 
 #include "base/checked.h"
 #include "base/json.h"
+#include "base/utf8.h"
 #include "ingest/ingest.h"
 
 enum { MAX_SHOWN_MEMBER = 40 };
 
-// Bytes of the UTF-8 sequence that begins at `text`; 0 when it is malformed, overlong, a surrogate or past U+10FFFF.
-static size_t sequence_bytes(const uint8_t *text, size_t available) {
-  static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-  uint8_t first = text[0];
-  size_t bytes = first < 0x80 ? 1 : (first >> 5) == 6 ? 2 : (first >> 4) == 14 ? 3 : (first >> 3) == 30 ? 4 : 0;
-  if (bytes < 2 || bytes > available) return bytes > available ? 0 : bytes;
-  uint32_t code = first & (0x7fu >> bytes);
-  for (size_t i = 1; i < bytes; i++) {
-    if ((text[i] & 0xc0) != 0x80) return 0;
-    code = code << 6 | (text[i] & 0x3f);
-  }
-  if (code < smallest[bytes] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return 0;
-  return bytes;
-}
-
 // UTF-8 without control characters (C0, DEL and C1).
 static bool is_display_text(struct base_span text) {
   for (size_t at = 0; at < text.bytes;) {
-    size_t bytes = sequence_bytes(text.data + at, text.bytes - at);
+    size_t bytes = base_utf8_char_bytes(base_span_slice(text, at, text.bytes - at));
     if (bytes == 0) return false;
     if (text.data[at] < 0x20 || text.data[at] == 0x7f) return false;
     if (bytes == 2 && text.data[at] == 0xc2 && text.data[at + 1] < 0xa0) return false;

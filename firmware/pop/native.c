@@ -182,16 +182,10 @@ static enum base_result parse_filter(struct base_span value, struct options *out
   return BASE_OK;
 }
 
-static int hex_digit(uint8_t c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  c |= 0x20;  // lower case
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static enum base_result parse_bg(struct base_span value, struct options *out, struct base_fault *fault) {
   bool is_hex = value.bytes == 6;
   for (size_t i = 0; is_hex && i < value.bytes; i++) {
-    const int digit = hex_digit(value.data[i]);
+    const int digit = base_hex_digit(value.data[i]);
     is_hex = digit >= 0;
     if (is_hex) out->recipe.background[i / 2] = (uint8_t)(out->recipe.background[i / 2] << 4 | digit);
   }

@@ -1,5 +1,6 @@
 #include "arrival.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,24 @@
 #include "base/text.h"
 
 enum { MAX_HELD_BYTES = 256 << 20 };
+
+// Where a signal ends the program, nobody else would remove the file.
+static const char *volatile doomed;
+
+static void remove_and_end(int number) {
+  if (doomed != NULL) unlink(doomed);
+  raise(number);  // blocked until this returns; then with its default action
+}
+
+static void watch_signals(void) {
+  static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+  struct sigaction action = {.sa_handler = remove_and_end, .sa_flags = (int)SA_RESETHAND};
+  sigemptyset(&action.sa_mask);
+  for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++) {
+    struct sigaction old;
+    if (sigaction(numbers[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) sigaction(numbers[i], &action, NULL);
+  }
+}
 
 static bool is_stdout(const struct arrival *arrival) { return strcmp(arrival->path, "-") == 0; }
 
@@ -26,11 +45,13 @@ enum base_result arrival_begin(struct arrival *arrival, const char *path, struct
     arrival->temporary[0] = '\0';
     return BASE_FAIL(fault, BASE_BAD_INPUT, "output", "the path is too long");
   }
+  watch_signals();
   arrival->fd = mkstemp(arrival->temporary);
   if (arrival->fd < 0) {
     arrival->temporary[0] = '\0';
     return BASE_FAIL_ERRNO(fault, "output", "cannot make a file beside '%.200s'", path);
   }
+  doomed = arrival->temporary;
   return BASE_OK;
 }
 
@@ -76,6 +97,7 @@ enum base_result arrival_keep(struct arrival *arrival, struct base_span repr_dig
   umask(mask);
   if (fchmod(arrival->fd, 0666 & ~mask) != 0 || rename(arrival->temporary, arrival->path) != 0)
     return BASE_FAIL_ERRNO(fault, "output", "cannot put the file in its place");
+  doomed = NULL;
   arrival->temporary[0] = '\0';
   return BASE_OK;
 }
@@ -83,5 +105,6 @@ enum base_result arrival_keep(struct arrival *arrival, struct base_span repr_dig
 void arrival_end(struct arrival *arrival) {
   base_fd_close(&arrival->fd);
   if (arrival->temporary[0] != '\0') unlink(arrival->temporary);
+  doomed = NULL;
   base_buffer_finish(&arrival->held);
 }

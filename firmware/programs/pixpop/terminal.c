@@ -6,18 +6,34 @@
 #include <string.h>
 #include <time.h>
 
+// Bytes of the UTF-8 character at `c`; 0 when it is none.
+static size_t character_bytes(const unsigned char *c) {
+  const size_t bytes = *c < 0x80 ? 1 : *c < 0xc2 ? 0 : *c < 0xe0 ? 2 : *c < 0xf0 ? 3 : *c < 0xf5 ? 4 : 0;
+  for (size_t i = 1; i < bytes; i++) {
+    if ((c[i] & 0xc0) != 0x80) return 0;  // also the end of the text
+  }
+  return bytes;
+}
+
+// C0, DEL and C1 controls, and those that turn the order of what follows: a name must not disguise itself.
+static bool is_harmful(const unsigned char *c, size_t bytes) {
+  if (bytes == 1) return *c < ' ' || *c == 0x7f;
+  if (bytes == 2) return c[0] == 0xc2 && c[1] <= 0x9f;
+  return bytes == 3 && c[0] == 0xe2 &&
+         ((c[1] == 0x80 && c[2] >= 0xaa && c[2] <= 0xae) || (c[1] == 0x81 && c[2] >= 0xa6 && c[2] <= 0xa9));
+}
+
 const char *terminal_clean(const char *text, char *out, size_t capacity) {
   size_t used = 0;
   const unsigned char *c = (const unsigned char *)text;
-  for (; *c != '\0' && used + 1 < capacity; c++) {
-    // Also the C1 controls, U+0080..U+009F, which are C2 80..9F in UTF-8.
-    const bool is_c1 = c[0] == 0xc2 && c[1] >= 0x80 && c[1] <= 0x9f;
-    out[used++] = *c < ' ' || *c == 0x7f || is_c1 ? '?' : (char)*c;
-    if (is_c1) c++;
-  }
-  if (*c != '\0') {  // cut: not within a character
-    while (used > 0 && ((unsigned char)out[used - 1] & 0xc0) == 0x80) used--;
-    if (used > 0 && ((unsigned char)out[used - 1] & 0x80) != 0) used--;
+  while (*c != '\0') {
+    const size_t bytes = character_bytes(c);
+    const bool is_fine = bytes > 0 && !is_harmful(c, bytes);
+    const size_t shown = is_fine ? bytes : 1;
+    if (used + shown + 1 > capacity) break;
+    memcpy(out + used, is_fine ? (const void *)c : "?", shown);
+    used += shown;
+    c += bytes > 0 ? bytes : 1;
   }
   out[used] = '\0';
   return out;

@@ -18,6 +18,8 @@ enum {
 void base_hex_encode(struct base_span bytes, char *out, size_t capacity);
 void base_base64_encode(struct base_span bytes, char *out, size_t capacity);
 void base_base64url_encode(struct base_span bytes, char *out, size_t capacity);
+// The value of a hexadecimal digit of either case, or -1.
+int base_hex_digit(uint8_t character);
 // Decodes exactly `bytes` bytes; false on a foreign character, wrong length or non-zero trailing bits
 // (so every value has exactly one spelling; for hex that is lower case). After false, `out` holds nothing of use.
 bool base_base64url_decode(struct base_span text, uint8_t *out, size_t bytes) BASE_CHECKED;

@@ -1,8 +1,8 @@
 // The journey of a GET: URL -> recipe -> key -> RAM, disk or render -> reply.
 //
-// `delivery` and `console` call its handler. A RAM hit is answered inside handle(), except for ranges of large variants,
-// which take long to hash; everything else moves to the room's I/O pool and is answered from there. Identical requests
-// in flight are rendered once.
+// `delivery` and `console` call its handler. A RAM hit is answered inside handle(), except for ranges of large
+// variants, which take long to hash; everything else moves to the room's I/O pool and is answered from there. Identical
+// requests in flight are rendered once.
 #ifndef POP_POP_H
 #define POP_POP_H
 
