@@ -72,6 +72,9 @@ static enum base_result result_from_errno(int error) {
       return BASE_NO_SPACE;
     case ENOMEM:
       return BASE_NO_MEMORY;
+    case EMFILE:
+    case ENFILE:
+      return BASE_BUSY;
     case ENOENT:
       return BASE_NOT_FOUND;
     default:

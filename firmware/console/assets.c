@@ -47,12 +47,6 @@ void console_assets_destroy(struct console_assets **assets) {
   *assets = NULL;
 }
 
-static void digest_bytes(struct base_span bytes, uint8_t out[BASE_DIGEST_BYTES]) {
-  struct integrity_digest digest;
-  integrity_digest_of(bytes, &digest);
-  memcpy(out, digest.bytes, sizeof digest.bytes);
-}
-
 enum base_result console_assets_serve(const struct console_assets *assets, const struct http_request *request,
                                       int64_t now_s, struct http_reply *reply, struct base_fault *fault) {
   struct base_span path = base_span_is(request->path, "/") ? base_span_text("/index.html") : request->path;
@@ -66,7 +60,7 @@ enum base_result console_assets_serve(const struct console_assets *assets, const
       .media_type = found->file->media_type,
       .digest = found->digest.bytes,
       .last_modified_s = assets->modified_s,
-      .sha256 = digest_bytes,
+      .sha256 = integrity_digest_pieces,
   };
   http_representation_reply(request, &representation, now_s, reply);
   if (reply->status >= 400) return BASE_OK;  // a problem, which has its own Cache-Control

@@ -23,13 +23,8 @@ static void set_digest(struct http_reply *reply, const char *name, const uint8_t
 static void set_content_digest_of(struct http_reply *reply, const struct http_representation *representation,
                                   const struct base_span *pieces, size_t count) {
   uint8_t digest[BASE_DIGEST_BYTES];
-  if (representation->sha256_pieces) {
-    representation->sha256_pieces(pieces, count, digest);
-  } else if (representation->sha256 && count == 1) {
-    representation->sha256(pieces[0], digest);
-  } else {
-    return;
-  }
+  if (!representation->sha256) return;
+  representation->sha256(pieces, count, digest);
   set_digest(reply, "Content-Digest", digest);
 }
 

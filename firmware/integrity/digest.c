@@ -42,6 +42,15 @@ static void hash_padded_key(struct integrity_hash *hash, const uint8_t key[HMAC_
   explicit_bzero(block, sizeof block);
 }
 
+void integrity_digest_pieces(const struct base_span *pieces, size_t count, uint8_t out[BASE_DIGEST_BYTES]) {
+  struct integrity_hash hash;
+  struct integrity_digest digest;
+  integrity_hash_init(&hash);
+  for (size_t i = 0; i < count; i++) integrity_hash_update(&hash, pieces[i]);
+  integrity_hash_finish(&hash, &digest);
+  memcpy(out, digest.bytes, sizeof digest.bytes);
+}
+
 // RFC 2104: H(key ^ opad || H(key ^ ipad || message)), the key hashed first when it is longer than a block.
 void integrity_hmac(struct base_span key, struct base_span message, struct integrity_digest *out) {
   uint8_t block[HMAC_BLOCK_BYTES] = {0};

@@ -36,22 +36,13 @@ uint64_t pop_variant_bytes(const struct pop_variant *variant) {
   return sizeof *variant + variant->text.capacity + variant->blob->bytes;
 }
 
-static void digest_pieces(const struct base_span *pieces, size_t count, uint8_t out[BASE_DIGEST_BYTES]) {
-  struct integrity_hash hash;
-  struct integrity_digest digest;
-  integrity_hash_init(&hash);
-  for (size_t i = 0; i < count; i++) integrity_hash_update(&hash, pieces[i]);
-  integrity_hash_finish(&hash, &digest);
-  memcpy(out, digest.bytes, sizeof digest.bytes);
-}
-
 static struct http_representation representation_of(const struct pop_variant *variant) {
   return (struct http_representation){
       .blob = variant->blob,
       .media_type = variant->media_type,
       .digest = variant->digest.bytes,
       .last_modified_s = variant->original->created_s,
-      .sha256_pieces = digest_pieces,
+      .sha256 = integrity_digest_pieces,
   };
 }
 

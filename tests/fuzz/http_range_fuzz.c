@@ -54,7 +54,7 @@ static void check_reply(const struct http_request *request) {
                                                      .media_type = "image/webp",
                                                      .digest = digest,
                                                      .last_modified_s = MODIFIED_S,
-                                                     .sha256_pieces = fake_sha256};
+                                                     .sha256 = fake_sha256};
   struct http_reply reply;
   http_representation_reply(request, &representation, NOW_S, &reply);
 

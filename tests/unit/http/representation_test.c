@@ -60,7 +60,7 @@ static void reply_to(struct fixture *fixture, const char *method, const char *fi
                                                      .media_type = "image/webp",
                                                      .digest = fixture->digest,
                                                      .last_modified_s = MODIFIED_S,
-                                                     .sha256_pieces = test_digest_pieces};
+                                                     .sha256 = test_digest_pieces};
   http_representation_reply(&request, &representation, NOW_S, &fixture->reply);
 }
 

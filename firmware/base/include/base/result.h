@@ -70,7 +70,7 @@ void base_fault_clear(struct base_fault *fault);
   base_fault_record((fault), (result), __FILE__, __LINE__, (subject), __VA_ARGS__)
 
 // Same with errno's text appended and the result chosen from errno: ENOSPC and EDQUOT -> BASE_NO_SPACE,
-// ENOMEM -> BASE_NO_MEMORY, ENOENT -> BASE_NOT_FOUND, everything else BASE_IO.
+// ENOMEM -> BASE_NO_MEMORY, EMFILE and ENFILE -> BASE_BUSY, ENOENT -> BASE_NOT_FOUND, everything else BASE_IO.
 enum base_result base_fault_record_errno(struct base_fault *fault, const char *file, int line, const char *subject,
                                          const char *format, ...) BASE_PRINTF(5, 6);
 #define BASE_FAIL_ERRNO(fault, subject, ...) \

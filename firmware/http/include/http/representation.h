@@ -12,10 +12,9 @@ struct http_representation {
   const char *media_type;
   const uint8_t *digest;    // BASE_DIGEST_BYTES: SHA-256 of the blob; gives ETag, Repr-Digest, Content-Digest
   int64_t last_modified_s;  // Unix seconds; negative when unknown
-  // For the Content-Digest of 206 replies, since this room knows no cryptography: the digest of pieces as if they were
-  // one, or of one span, which several ranges are not. Both NULL leave the field out.
-  void (*sha256_pieces)(const struct base_span *pieces, size_t count, uint8_t out[BASE_DIGEST_BYTES]);
-  void (*sha256)(struct base_span bytes, uint8_t out[BASE_DIGEST_BYTES]);
+  // For the Content-Digest of 206 replies, since this room knows no cryptography: SHA-256 of the pieces as if they were
+  // one. NULL leaves the field out.
+  void (*sha256)(const struct base_span *pieces, size_t count, uint8_t out[BASE_DIGEST_BYTES]);
 };
 
 // Initialises `reply` and sets status, validators, digests (RFC 9530), Accept-Ranges, Content-Range, Content-Type and

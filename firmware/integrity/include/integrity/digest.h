@@ -19,6 +19,8 @@ void integrity_hash_update(struct integrity_hash *hash, struct base_span bytes);
 void integrity_hash_finish(struct integrity_hash *hash, struct integrity_digest *out);
 // In one go.
 void integrity_digest_of(struct base_span bytes, struct integrity_digest *out);
+// Of `count` pieces as if they were one; raw bytes, so that rooms which know no cryptography can be handed it.
+void integrity_digest_pieces(const struct base_span *pieces, size_t count, uint8_t out[BASE_DIGEST_BYTES]);
 void integrity_hmac(struct base_span key, struct base_span message, struct integrity_digest *out);
 
 bool integrity_digest_equal(const struct integrity_digest *a, const struct integrity_digest *b);
