@@ -40,20 +40,26 @@ function readOptions() {
   }
 }
 
+// The first SIGINT or SIGTERM. Listened to from the start, so that no signal leaves a box behind.
+const interruption = new Promise((done) => { process.once('SIGINT', done); process.once('SIGTERM', done); });
+
 // Starts pixpopd and resolves with what it prints when it is ready.
 function startBox(bin, data, consolePort, deliveryPort) {
   const box = spawn(join(bin, 'pixpopd'), [
     '--data', data, '--set', 'log.level=warn', '--set', `console.listen=127.0.0.1:${consolePort}`, '--set', `delivery.listen=127.0.0.1:${deliveryPort}`,
   ], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = new Promise((done) => { box.once('exit', (code, signal) => done(code ?? signal)); });
+  interruption.then(() => box.kill('SIGTERM'));
   return new Promise((done, fail) => {
     let text = '';
     const field = (name) => text.match(new RegExp(`^  ${name} +(.*)$`, 'm'))?.[1];
-    box.once('exit', (code) => fail(new Error(`pixpopd ended with status ${code} before it was ready`)));
+    ended.then((status) => fail(new Error(`pixpopd ended with status ${status} before it was ready`)));
     box.stdout.on('data', (chunk) => {
       text += chunk;
       if (!/ is ready\n/.test(text) || !field('fingerprint')) return;
       setTimeout(() => done({
         process: box,
+        ended,
         console: field('console').replace(/\/$/, ''),
         delivery: field('delivery').replace(/\/i\/$/, ''),
         device: field('device'),
@@ -135,35 +141,36 @@ async function main() {
   const data = resolve(options.data ?? (isTemporary ? mkdtempSync(join(tmpdir(), 'pixpop-run-')) : 'build/run'));
   mkdirSync(data, { recursive: true });
   const tokenPath = join(data, 'token.demo');
-  const box = await startBox(options.bin, data, options.console ?? (options.once ? 0 : 8443), options.delivery ?? (options.once ? 0 : 8080));
+  const cleanUp = () => { if (isTemporary) rmSync(data, { recursive: true, force: true }); };
+  const box = await startBox(options.bin, data, options.console ?? (options.once ? 0 : 8443), options.delivery ?? (options.once ? 0 : 8080))
+    .catch((error) => { cleanUp(); throw error; });
   // The box shows its token once; a demonstration that is started again keeps it beside the data.
   if (box.token) writeFileSync(tokenPath, box.token, { mode: 0o600 });
   else if (existsSync(tokenPath)) box.token = readFileSync(tokenPath, 'utf8');
 
-  const stopBox = () => new Promise((done) => {
-    box.process.removeAllListeners('exit');
-    box.process.once('exit', (code) => done(code));
-    box.process.kill('SIGTERM');
-  });
+  const stopBox = () => { box.process.kill('SIGTERM'); return box.ended; };
   let status = 1;
   try {
     if (!box.token) throw new Error(`the token of ${data} is not known here; remove the folder to begin anew`);
     console.log(`pixpop runs on ${box.device}`);
-    const outcome = await demonstrate(options, box);
+    const outcome = await Promise.race([
+      demonstrate(options, box),
+      interruption.then((signal) => { throw new Error(`stopped by ${signal} before the end`); }),
+    ]);
     status = outcome.wrong === 0 && outcome.variants >= 20 ? 0 : 1;
     if (!options.once) {
       console.log(`\nOpen     ${box.console}/   (self-signed certificate, SHA-256 ${box.fingerprint})`);
       console.log(`Token    ${box.token}`);
       console.log(`Picture  ${box.delivery}/i/${outcome.ids[0]}?w=800\n\nCtrl-C stops the box.`);
-      await new Promise((done) => { process.once('SIGINT', done); process.once('SIGTERM', done); });
-      status = 0;
+      const asked = await Promise.race([interruption, box.ended.then(() => null)]);
+      status = asked ? 0 : 1;
     }
   } catch (error) {
     console.error(`run: ${error.message}`);
   }
   const boxStatus = await stopBox();
   if (boxStatus !== 0) { console.error(`run: pixpopd ended with status ${boxStatus}`); status = 1; }
-  if (isTemporary) rmSync(data, { recursive: true, force: true });
+  cleanUp();
   process.exit(status);
 }
 

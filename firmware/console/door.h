@@ -1,8 +1,8 @@
 // The door of the console: how many connections one client may hold. CivetWeb gives each a thread, so without a limit
 // one client could take them all before it has shown anything.
 //
-// CivetWeb's source is compiled with these in place of accept(2), close(2) and poll(2) (civet_hooks.h). They have no room
-// for a parameter of ours, so there is one door in the process, as there is one console.
+// CivetWeb's source is compiled with these in place of accept(2), close(2) and poll(2) (civet_hooks.h). They have no
+// room for a parameter of ours, so there is one door in the process, as there is one console.
 #ifndef CONSOLE_DOOR_H
 #define CONSOLE_DOOR_H
 

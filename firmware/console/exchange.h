@@ -19,7 +19,8 @@ struct console_wire {
   // CONSOLE_WIRE_BROKEN when the client is gone or breaks the rules.
   int (*read)(void *self, void *out, size_t bytes);
   bool (*write)(void *self, struct base_span bytes);
-  // All reads from now on, however much comes with each, end after `ms` together; 0 lifts that. NULL: reads are endless.
+  // All reads from now on, however much comes with each, end after `ms` together; 0 lifts that. NULL: reads are
+  // endless.
   void (*limit_reads)(void *self, uint32_t ms);
   void *self;
 };

@@ -126,7 +126,15 @@ void pop_forget(struct pop *pop, const char *tenant, const struct integrity_dige
   (void)cache_lru_remove_if(pop->variants, is_variant_of, &target);
 }
 
-void pop_get_ram_stats(struct pop *pop, struct cache_stats *out) { cache_lru_get_stats(pop->variants, out); }
+// The container counts look-ups, of which a request may make two or none; people want to know of requests.
+void pop_get_ram_stats(struct pop *pop, struct cache_stats *out) {
+  cache_lru_get_stats(pop->variants, out);
+  out->hits = (uint64_t)base_metric_get(pop->outcomes[POP_OUTCOME_RAM]);
+  out->misses = 0;
+  for (size_t i = 0; i < POP_OUTCOME_COUNT; i++) {
+    if (i != POP_OUTCOME_RAM && i != POP_OUTCOME_ERROR) out->misses += (uint64_t)base_metric_get(pop->outcomes[i]);
+  }
+}
 
 enum base_result pop_reconfigure(struct pop *pop, const struct pop_tenant *tenants, size_t tenant_count,
                                  uint64_t ram_budget_bytes, struct base_fault *fault) {

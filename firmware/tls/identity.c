@@ -218,6 +218,30 @@ enum base_result tls_identity_ensure(const char *pem_path, const char *const *na
   return result;
 }
 
+enum base_result tls_identity_publish(const char *pem_path, const char *certificate_path, struct base_fault *fault) {
+  static const char begin[] = "-----BEGIN CERTIFICATE-----";
+  struct base_buffer pem, published;
+  base_buffer_init(&published, MAX_PEM_BYTES);
+  enum base_result result = base_file_read(pem_path, MAX_PEM_BYTES, &pem, fault);
+  if (result != BASE_OK) goto out;
+  const uint8_t *certificate = pem.data ? memmem(pem.data, pem.bytes, begin, sizeof begin - 1) : NULL;
+  if (!certificate) {
+    result = BASE_FAIL(fault, BASE_CORRUPT, pem_path, "the TLS identity holds no certificate");
+    goto out;
+  }
+  struct base_span content = base_span_of(certificate, (size_t)(pem.data + pem.bytes - certificate));
+  if (base_file_read(certificate_path, MAX_PEM_BYTES, &published, NULL) == BASE_OK &&
+      base_span_equal(base_buffer_span(&published), content)) {
+    goto out;
+  }
+  result = base_file_replace_durably(certificate_path, content, 0644, fault);
+out:
+  if (pem.data) explicit_bzero(pem.data, pem.bytes);
+  base_buffer_finish(&pem);
+  base_buffer_finish(&published);
+  return result;
+}
+
 enum base_result tls_identity_fingerprint(const char *pem_path, char out[TLS_FINGERPRINT_CHARS + 1],
                                           struct base_fault *fault) {
   mbedtls_x509_crt certificate;

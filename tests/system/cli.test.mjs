@@ -1,11 +1,13 @@
 // The pixpop command line against a real box over TLS.
 import assert from 'node:assert/strict';
-import { execFile, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, existsSync } from 'node:fs';
+import { execFile, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import http from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { bin, idOf, photos, readPhoto, sha256, startBox } from './box.mjs';
+import { bin, idOf, photos, readPhoto, sha256, sleep, startBox } from './box.mjs';
 
 describe('pixpop', () => {
   let box, folder;
@@ -59,6 +61,36 @@ describe('pixpop', () => {
     assert.equal(missing.status, 1);
     assert.match(missing.stderr, /not found/i);
     assert.ok(!existsSync(join(folder, 'b')));
+  });
+
+  it('leaves_nothing_behind_when_a_download_is_interrupted', async () => {
+    const server = http.createServer((_, reply) => { reply.writeHead(200, { 'content-length': 100 }); reply.write('abc'); });
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const child = spawn(join(bin, 'pixpop'), ['--delivery', `http://127.0.0.1:${server.address().port}`, 'get', 'A'.repeat(43), '-o', join(folder, 'cut')], { stdio: 'ignore' });
+    const [, reply] = await once(server, 'request');
+    while (!readdirSync(folder).some((name) => name.startsWith('cut.'))) await sleep(20);
+    child.kill('SIGINT');
+    const [, signal] = await once(child, 'exit');
+    assert.equal(signal, 'SIGINT');
+    assert.deepEqual(readdirSync(folder).filter((name) => name.startsWith('cut')), []);
+    reply.destroy();
+    server.close();
+  });
+
+  it('shows_names_without_what_could_steer_the_terminal', async () => {
+    for (const bytes of ['\x1b[31m', '\x9b31m', '\xe2\x80\xae', '\xc2\x9b', '\xff']) {
+      const path = Buffer.concat([Buffer.from(`${folder}/`), Buffer.from(`${bytes}name.jpg`, 'latin1')]);
+      copyFileSync(photos(1)[0], path);
+      const script = `exec "$1" put "$2"/*name.jpg`;
+      const outcome = await new Promise((done) => {
+        execFile('/bin/sh', ['-c', script, 'sh', join(bin, 'pixpop'), folder], {
+          encoding: 'latin1', env: { ...process.env, PIXPOP_CONSOLE: box.console, PIXPOP_TOKEN: box.token, PIXPOP_FINGERPRINT: box.fingerprint },
+        }, (error, stdout, stderr) => done(stdout + stderr));
+      });
+      assert.match(outcome, /\?(\[?31m)?name\.jpg/);
+      assert.ok(!outcome.includes(bytes), bytes);
+      rmSync(path);
+    }
   });
 
   it('prints_urls_lists_and_status', async () => {

@@ -97,6 +97,7 @@ describe('the console API', () => {
     assert.match(json.version, /^\d+\.\d+\.\d+$/);
     assert.ok(json.store.originals >= 5);
     assert.match(json.device, /\w/);
+    assert.ok(json.ram.misses >= 1, JSON.stringify(json.ram));
     const text = (await box.api('/metrics')).body.toString();
     assert.match(text, /^# TYPE pixpop_\w+ counter$/m);
     assert.ok(text.split('\n').filter((line) => line && !line.startsWith('#')).every((line) => /^[a-z_]+(\{[^}]*\})? -?[\d.e+]+(inf)?$/i.test(line)));
@@ -152,6 +153,12 @@ describe('the console over TLS', () => {
     assert.equal(seen, fingerprint);
     await box.restart();
     assert.equal(box.fingerprint, fingerprint);
+  });
+
+  it('publishes_its_certificate_without_the_key', async () => {
+    const path = join(box.data, 'console.crt');
+    assert.doesNotMatch(readFileSync(path, 'utf8'), /PRIVATE/);
+    assert.equal(execFileSync('curl', ['-sS', '--cacert', path, `${box.console}/healthz`], { encoding: 'utf8' }), 'ok\n');
   });
 
   it('uploads_over_tls', async () => assert.equal(await box.put(readPhoto()), idOf(readPhoto())));

@@ -88,4 +88,4 @@ static int run(const struct options *options) {
   return status;
 }
 
-const struct command command_get = {"get", "fetch a variant and check its digest", page, 1, SIZE_MAX, run};
+const struct command command_get = {"get", "fetch a variant and check its digest", page, "ID", 1, SIZE_MAX, run};

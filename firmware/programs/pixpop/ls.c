@@ -136,4 +136,4 @@ static int run(const struct options *options) {
   return status;
 }
 
-const struct command command_ls = {"ls", "list originals", page, 0, 0, run};
+const struct command command_ls = {"ls", "list originals", page, NULL, 0, 0, run};

@@ -61,7 +61,7 @@ static int run(const struct options *options) {
   const struct command *command = find(options->command);
   if (command == NULL) return complain_usage(NULL, "there is no command '%s'", options->command);
   if (options->wants_help) return fputs(command->page, stdout), EXIT_FINE;
-  if (options->word_count < command->min_words) return complain_usage(command->name, "something is missing");
+  if (options->word_count < command->min_words) return complain_usage(command->name, "%s is missing", command->operand);
   if (options->word_count > command->max_words)
     return complain_usage(command->name, "'%s' is too much", options->words[command->max_words]);
   return command->run(options);

@@ -157,4 +157,5 @@ static int run(const struct options *options) {
   return status;
 }
 
-const struct command command_put = {"put", "upload pictures; prints the id and URL of each", page, 1, SIZE_MAX, run};
+const struct command command_put = {"put", "upload pictures; prints the id and URL of each", page, "FILE", 1, SIZE_MAX,
+                                    run};

@@ -60,4 +60,4 @@ static int run(const struct options *options) {
   return EXIT_FINE;
 }
 
-const struct command command_reindex = {"reindex", "rebuild the index of a stopped box", page, 0, 0, run};
+const struct command command_reindex = {"reindex", "rebuild the index of a stopped box", page, NULL, 0, 0, run};

@@ -45,4 +45,4 @@ static int run(const struct options *options) {
   return status;
 }
 
-const struct command command_rm = {"rm", "remove originals and their variants", page, 1, SIZE_MAX, run};
+const struct command command_rm = {"rm", "remove originals and their variants", page, "ID", 1, SIZE_MAX, run};

@@ -69,4 +69,4 @@ static int run(const struct options *options) {
   return status;
 }
 
-const struct command command_status = {"status", "show how the box is doing", page, 0, 0, run};
+const struct command command_status = {"status", "show how the box is doing", page, NULL, 0, 0, run};

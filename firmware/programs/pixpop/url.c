@@ -40,4 +40,4 @@ static int run(const struct options *options) {
   return status;
 }
 
-const struct command command_url = {"url", "print the URL of a variant, offline", page, 1, SIZE_MAX, run};
+const struct command command_url = {"url", "print the URL of a variant, offline", page, "ID", 1, SIZE_MAX, run};

@@ -50,6 +50,7 @@ static enum base_result prepare_folders(struct box *box, struct base_fault *faul
   const char *data = box->settings.data_folder;
   enum base_result result = set_path(box->store_path, data, "store", fault);
   if (result == BASE_OK) result = set_path(box->pem_path, data, "console.pem", fault);
+  if (result == BASE_OK) result = set_path(box->certificate_path, data, "console.crt", fault);
   if (result == BASE_OK) result = set_path(box->token_path, data, "token.sha256", fault);
   if (result == BASE_OK) result = set_path(box->cache_path, data, "gpu-cache", fault);
   if (result == BASE_OK) result = find_decoder(box, fault);
@@ -206,6 +207,7 @@ static enum base_result build_console(struct box *box, struct base_fault *fault)
     bool is_new;
     const char *names[] = {address};
     result = tls_identity_ensure(box->pem_path, names, 1, base_clock_system(), &is_new, fault);
+    if (result == BASE_OK) result = tls_identity_publish(box->pem_path, box->certificate_path, fault);
     if (result != BASE_OK) return result;
   }
   struct console_config config = {.address = address,
@@ -245,7 +247,8 @@ static void announce(struct box *box) {
     printf("  fingerprint  %s\n", fingerprint);
   if (box->new_token != NULL) {
     printf("  token        %s\n", box->new_token);
-    printf("The token is shown this once: only its hash is kept. Delete %s for a new one.\n", box->token_path);
+    printf("The token is shown this once: only its hash is kept. Delete %s and start again for a new one.\n",
+           box->token_path);
     explicit_bzero(box->new_token, strlen(box->new_token));
     free(box->new_token);
     box->new_token = NULL;

@@ -15,7 +15,7 @@
 struct script {
   const char *text;
   size_t piece;
-  int ending;  // what read returns after the text
+  int ending;                        // what read returns after the text
   uint32_t limit_ms, most_limit_ms;  // on reads: now, and the largest so far
   char written[128];
 };

@@ -239,9 +239,12 @@ static void gives_up_on_a_chunked_upload_that_falls_silent(void **state) {
 
 static void refuses_chunks_that_break_the_rules(void **state) {
   (void)state;
-  static const char *const bodies[] = {"zz\r\nGOOD\r\n0\r\n\r\n",          "4\r\nGOOD and more\r\n0\r\n\r\n",
-                                       "4\r\nGOOD\r\n-1\r\n",             "4\r\nGOOD\r\n7fffffffffffffff\r\nx",
-                                       "4\r\nGOOD\r\n8000000000000000\r\n", "ffffffffffffffffffff\r\nGOOD"};
+  static const char *const bodies[] = {"zz\r\nGOOD\r\n0\r\n\r\n",
+                                       "4\r\nGOOD and more\r\n0\r\n\r\n",
+                                       "4\r\nGOOD\r\n-1\r\n",
+                                       "4\r\nGOOD\r\n7fffffffffffffff\r\nx",
+                                       "4\r\nGOOD\r\n8000000000000000\r\n",
+                                       "ffffffffffffffffffff\r\nGOOD"};
   for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
     int fd = begin_upload("Transfer-Encoding: chunked\r\n", bodies[i]);
     shutdown(fd, SHUT_WR);
