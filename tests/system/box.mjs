@@ -19,7 +19,7 @@ const isSanitized = /\b(asan|tsan)$/.test(build);
 // Vulkan's validation layer is on in every test; what it says fails the test in finish().
 export const baseSettings = ['render.validation=on', ...(isSanitized ? ['decoder.memory=0'] : [])];
 // Faults inside drivers that are not ours; see the files.
-const suppressions = {
+export const suppressions = {
   LSAN_OPTIONS: `suppressions=${join(root, 'tests/lsan.supp')}:print_suppressions=0`,
   TSAN_OPTIONS: `suppressions=${join(root, 'tests/tsan.supp')}`,
 };

@@ -5,10 +5,10 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { baseSettings, bin, idOf, readPhoto, sha256, sleep, startBox } from './box.mjs';
+import { baseSettings, bin, idOf, readPhoto, sha256, sleep, startBox, suppressions } from './box.mjs';
 
 const pixpopd = join(bin, 'pixpopd');
-const run = (args, env = {}) => spawnSync(pixpopd, args, { encoding: 'utf8', timeout: 60000, env: { ...process.env, ...env } });
+const run = (args, env = {}) => spawnSync(pixpopd, args, { encoding: 'utf8', timeout: 60000, env: { ...process.env, ...suppressions, ...env } });
 
 describe('the command line', () => {
   let folder;
