@@ -50,11 +50,8 @@ static void check_reply(const struct http_request *request) {
   memset(content, 'x', sizeof content);
   struct base_blob *blob = base_blob_copy(base_span_of(content, sizeof content));
   if (!blob) return;
-  const struct http_representation representation = {.blob = blob,
-                                                     .media_type = "image/webp",
-                                                     .digest = digest,
-                                                     .last_modified_s = MODIFIED_S,
-                                                     .sha256 = fake_sha256};
+  const struct http_representation representation = {
+      .blob = blob, .media_type = "image/webp", .digest = digest, .last_modified_s = MODIFIED_S, .sha256 = fake_sha256};
   struct http_reply reply;
   http_representation_reply(request, &representation, NOW_S, &reply);
 

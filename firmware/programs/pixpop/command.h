@@ -9,7 +9,7 @@
 struct command {
   const char *name;
   const char *summary;
-  const char *page;  // what `pixpop NAME --help` prints
+  const char *page;     // what `pixpop NAME --help` prints
   const char *operand;  // what min_words counts: "ID"; NULL when there are none
   size_t min_words, max_words;
   // An exit status; failures have been said on stderr.

@@ -18,7 +18,8 @@ enum { BOX_MAX_PATH = 512, BOX_MAX_ROUTES = 3 };
 struct box {
   struct settings settings;  // as running
   char delivery_url[SETTINGS_MAX_TEXT];
-  char store_path[BOX_MAX_PATH], pem_path[BOX_MAX_PATH], certificate_path[BOX_MAX_PATH], token_path[BOX_MAX_PATH], cache_path[BOX_MAX_PATH];
+  char store_path[BOX_MAX_PATH], pem_path[BOX_MAX_PATH], certificate_path[BOX_MAX_PATH], token_path[BOX_MAX_PATH],
+      cache_path[BOX_MAX_PATH];
   char decoder_path[BOX_MAX_PATH];
   char device_text[600];
   struct http_route routes[BOX_MAX_ROUTES];

@@ -10,33 +10,33 @@
 
 enum base_result {
   BASE_OK = 0,
-  BASE_BAD_INPUT,        // breaks a rule of the interface: syntax, unknown option, out of range
-  BASE_UNAUTHORIZED,     // no or wrong credentials
-  BASE_FORBIDDEN,        // known, but not allowed
-  BASE_NOT_FOUND,        //
-  BASE_METHOD,           // method not allowed on this resource
-  BASE_CONFLICT,         // state does not allow it now
-  BASE_GONE,             // was here, is not any more
-  BASE_LENGTH_REQUIRED,  // a body without a usable length
-  BASE_PRECONDITION,     // If-Match and friends failed
-  BASE_TOO_LARGE,        // the request is larger than a named limit
-  BASE_UNSUPPORTED,      // media type or file format we do not read
-  BASE_RANGE,            // range cannot be satisfied
-  BASE_UNPROCESSABLE,    // well-formed, but the content can not be used: damaged picture, result over a limit
-  BASE_HEADERS_TOO_LARGE,// request line or header section over a named limit
-  BASE_NOT_IMPLEMENTED,  // a method or transfer coding we do not know
-  BASE_VERSION,          // HTTP version we do not speak
-  BASE_RATE,             // this client asks or guesses too often
-  BASE_BUSY,             // a bounded queue is full: try again later
-  BASE_TIMEOUT,          // a deadline passed
-  BASE_SLOW_CLIENT,      // the client did not send its request in time
-  BASE_CANCELLED,        // the client went away
-  BASE_NO_SPACE,         // disk or quota full
+  BASE_BAD_INPUT,          // breaks a rule of the interface: syntax, unknown option, out of range
+  BASE_UNAUTHORIZED,       // no or wrong credentials
+  BASE_FORBIDDEN,          // known, but not allowed
+  BASE_NOT_FOUND,          //
+  BASE_METHOD,             // method not allowed on this resource
+  BASE_CONFLICT,           // state does not allow it now
+  BASE_GONE,               // was here, is not any more
+  BASE_LENGTH_REQUIRED,    // a body without a usable length
+  BASE_PRECONDITION,       // If-Match and friends failed
+  BASE_TOO_LARGE,          // the request is larger than a named limit
+  BASE_UNSUPPORTED,        // media type or file format we do not read
+  BASE_RANGE,              // range cannot be satisfied
+  BASE_UNPROCESSABLE,      // well-formed, but the content can not be used: damaged picture, result over a limit
+  BASE_HEADERS_TOO_LARGE,  // request line or header section over a named limit
+  BASE_NOT_IMPLEMENTED,    // a method or transfer coding we do not know
+  BASE_VERSION,            // HTTP version we do not speak
+  BASE_RATE,               // this client asks or guesses too often
+  BASE_BUSY,               // a bounded queue is full: try again later
+  BASE_TIMEOUT,            // a deadline passed
+  BASE_SLOW_CLIENT,        // the client did not send its request in time
+  BASE_CANCELLED,          // the client went away
+  BASE_NO_SPACE,           // disk or quota full
   BASE_NO_MEMORY,
-  BASE_IO,               // the operating system failed us
-  BASE_CORRUPT,          // stored data fails its own checks
-  BASE_DEVICE,           // the GPU failed or is absent
-  BASE_INTERNAL,         // our own bug that was caught
+  BASE_IO,        // the operating system failed us
+  BASE_CORRUPT,   // stored data fails its own checks
+  BASE_DEVICE,    // the GPU failed or is absent
+  BASE_INTERNAL,  // our own bug that was caught
   BASE_RESULT_COUNT
 };
 
@@ -77,8 +77,8 @@ enum base_result base_fault_record_errno(struct base_fault *fault, const char *f
   base_fault_record_errno((fault), __FILE__, __LINE__, (subject), __VA_ARGS__)
 
 // For our own bugs; stays on in release builds. Prints the place and aborts.
-#define BASE_ASSERT(condition) \
-  do { \
+#define BASE_ASSERT(condition)                                            \
+  do {                                                                    \
     if (!(condition)) base_assert_failed(#condition, __FILE__, __LINE__); \
   } while (0)
 _Noreturn void base_assert_failed(const char *condition, const char *file, int line);

@@ -16,8 +16,8 @@ enum base_result tls_identity_ensure(const char *pem_path, const char *const *na
                                      struct base_fault *fault) BASE_CHECKED;
 // Writes the certificate of the identity alone, without its key, into `certificate_path` (mode 0644), for those who are
 // to trust it. Does nothing when the file holds it already.
-enum base_result tls_identity_publish(const char *pem_path, const char *certificate_path, struct base_fault *fault)
-    BASE_CHECKED;
+enum base_result tls_identity_publish(const char *pem_path, const char *certificate_path,
+                                      struct base_fault *fault) BASE_CHECKED;
 // SHA-256 of the DER certificate in the file.
 enum base_result tls_identity_fingerprint(const char *pem_path, char out[TLS_FINGERPRINT_CHARS + 1],
                                           struct base_fault *fault) BASE_CHECKED;
