@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { median, report, request, startBox } from './lib.mjs';
 
-const photo = '/usr/share/backgrounds/greentock_by_Peter_Nerlich.jpg';
+const photo = '/usr/share/backgrounds/aitzgorri_by_Aitzol_Berasategi.jpg';
 const sizesKb = [4, 30, 200];
 const connectionCounts = [32, 256];
 const rounds = 5;

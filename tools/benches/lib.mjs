@@ -30,7 +30,7 @@ export function report(rows, path) {
 // A box on loopback with a temporary data folder.
 export function startBox(bin, settings = []) {
   const data = mkdtempSync(join(tmpdir(), 'pixpop-bench-'));
-  const args = ['--data', data, '--set', 'console.listen=127.0.0.1:0', '--set', 'console.tls=off', '--set', 'delivery.listen=127.0.0.1:0'];
+  const args = ['--data', data, '--set', 'log.level=warn', '--set', 'console.listen=127.0.0.1:0', '--set', 'console.tls=off', '--set', 'delivery.listen=127.0.0.1:0'];
   for (const setting of settings) args.push('--set', setting);
   const child = spawn(join(bin, 'pixpopd'), args, { stdio: ['ignore', 'pipe', 'inherit'] });
   return new Promise((done, fail) => {
