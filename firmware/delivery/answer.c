@@ -1,12 +1,11 @@
 #include "answer.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "http/problem.h"
 
 // Everything in a head besides the handler's fields: status line, Date, Content-Length, Connection, X-Request-Id.
-enum { DELIVERY_OWN_FIELDS_BYTES = 256, DELIVERY_PROBLEM_BYTES = 256 };
+enum { DELIVERY_OWN_FIELDS_BYTES = 256 };
 
 static char *put(char *at, const void *bytes, size_t count) {
   memcpy(at, bytes, count);
@@ -124,34 +123,13 @@ enum answer delivery_answer_start(struct connection *connection) {
 
 enum answer delivery_answer_continue(struct connection *connection) { return flush(connection); }
 
-// False when memory is short: the connection is closed then.
-static bool make_problem(struct connection *connection, const struct base_fault *fault) {
+enum answer delivery_answer_problem(struct connection *connection, const struct base_fault *fault) {
   if (!connection->exchange) connection->exchange = delivery_exchange_create(connection->loop, connection);
   if (!connection->exchange) {
     delivery_connection_close(connection);
-    return false;
+    return ANSWER_CLOSED;
   }
   http_problem_reply(&connection->exchange->reply, fault, connection->exchange->id);
   connection->exchange->is_answered = true;
-  return true;
-}
-
-enum answer delivery_answer_problem(struct connection *connection, const struct base_fault *fault) {
-  return make_problem(connection, fault) ? delivery_answer_start(connection) : ANSWER_CLOSED;
-}
-
-enum answer delivery_answer_slow_head(struct connection *connection) {
-  // A time-out is ours (504) everywhere else, so the table of results has no 408.
-  struct base_fault fault = {.result = BASE_TIMEOUT};
-  if (!make_problem(connection, &fault)) return ANSWER_CLOSED;
-  struct http_reply *reply = &connection->exchange->reply;
-  reply->status = 408;
-  http_reply_drop_body(reply);
-  char body[DELIVERY_PROBLEM_BYTES];
-  (void)snprintf(body, sizeof body,
-                 "{\"type\":\"urn:pixpop:problem:timeout\",\"title\":\"Request timeout\",\"status\":408,"
-                 "\"detail\":\"The request head did not arrive in time\",\"request_id\":\"%s\"}",
-                 connection->exchange->id);
-  http_reply_add_text(reply, base_span_text(body));
   return delivery_answer_start(connection);
 }

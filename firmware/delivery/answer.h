@@ -16,7 +16,5 @@ enum answer delivery_answer_start(struct connection *connection) BASE_CHECKED;
 enum answer delivery_answer_continue(struct connection *connection) BASE_CHECKED;
 // Fills connection->exchange's reply with the problem and sends it; makes an exchange when there is none.
 enum answer delivery_answer_problem(struct connection *connection, const struct base_fault *fault);
-// Sends 408 (RFC 9110 15.5.9): the request head did not arrive in time.
-enum answer delivery_answer_slow_head(struct connection *connection);
 
 #endif

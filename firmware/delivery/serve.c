@@ -216,12 +216,18 @@ static void give_up_on_handler(struct connection *connection) {
   (void)delivery_answer_problem(connection, &fault);
 }
 
+static void refuse_slow_head(struct connection *connection) {
+  struct base_fault fault = {0};
+  (void)BASE_FAIL(&fault, BASE_SLOW_CLIENT, "", "The request head did not arrive in time");
+  connection->has_unread = true;
+  (void)delivery_answer_problem(connection, &fault);
+}
+
 void delivery_serve_timeout(struct connection *connection) {
   connection->loop->counts.timeouts[connection->state]++;
   switch ((enum delivery_state)connection->state) {
     case DELIVERY_HEAD:
-      connection->has_unread = true;
-      (void)delivery_answer_slow_head(connection);
+      refuse_slow_head(connection);
       break;
     case DELIVERY_REPLY:
       give_up_on_handler(connection);

@@ -243,3 +243,16 @@ void fixture_flip_bit(const char *path, long at) {
 int64_t fixture_counter(struct fixture *fixture, const char *name, const char *labels) {
   return base_metric_get(base_metrics_counter(fixture->metrics, name, labels, ""));
 }
+
+int fixture_setup(void **state) {
+  static struct fixture fixture;
+  fixture_init(&fixture);
+  fixture_open(&fixture);
+  *state = &fixture;
+  return 0;
+}
+
+int fixture_teardown(void **state) {
+  fixture_finish(*state);
+  return 0;
+}

@@ -19,6 +19,9 @@ void fixture_init(struct fixture *fixture);
 // Closes the store, and removes the folder with everything in it.
 void fixture_finish(struct fixture *fixture);
 void fixture_open(struct fixture *fixture);
+// cmocka set-up and tear-down of a test: *state becomes an open fixture.
+int fixture_setup(void **state);
+int fixture_teardown(void **state);
 void fixture_close(struct fixture *fixture);
 void fixture_reopen(struct fixture *fixture);
 // Ends like kill -9: nothing is flushed, and the next open finds an unclean end.

@@ -13,19 +13,6 @@
 
 #include "fixture.h"
 
-static int setup(void **state) {
-  static struct fixture fixture;
-  fixture_init(&fixture);
-  fixture_open(&fixture);
-  *state = &fixture;
-  return 0;
-}
-
-static int teardown(void **state) {
-  fixture_finish(*state);
-  return 0;
-}
-
 static void is_found_with_all_it_said_when_committed(void **state) {
   struct fixture *fixture = *state;
   struct store_original put, found;
@@ -306,19 +293,20 @@ static void refuses_when_it_is_open_already(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(is_found_with_all_it_said_when_committed, setup, teardown),
-      cmocka_unit_test_setup_teardown(is_kept_when_it_is_empty, setup, teardown),
-      cmocka_unit_test_setup_teardown(keeps_the_first_name_when_uploaded_again, setup, teardown),
-      cmocka_unit_test_setup_teardown(shares_bytes_but_not_records_when_tenants_differ, setup, teardown),
-      cmocka_unit_test_setup_teardown(refuses_when_the_tenant_is_not_a_name, setup, teardown),
-      cmocka_unit_test_setup_teardown(leaves_nothing_when_a_text_has_control_bytes, setup, teardown),
-      cmocka_unit_test_setup_teardown(leaves_nothing_when_aborted, setup, teardown),
-      cmocka_unit_test_setup_teardown(lists_newest_first_when_paged, setup, teardown),
-      cmocka_unit_test_setup_teardown(refuses_when_too_little_would_stay_free, setup, teardown),
-      cmocka_unit_test_setup_teardown(counts_other_uploads_when_reserving, setup, teardown),
-      cmocka_unit_test_setup_teardown(loses_nothing_when_the_disk_is_full, setup, teardown),
-      cmocka_unit_test_setup_teardown(deletes_and_closes_when_no_byte_is_free, setup, teardown),
-      cmocka_unit_test_setup_teardown(refuses_when_it_is_open_already, setup, teardown),
+      cmocka_unit_test_setup_teardown(is_found_with_all_it_said_when_committed, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(is_kept_when_it_is_empty, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(keeps_the_first_name_when_uploaded_again, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(shares_bytes_but_not_records_when_tenants_differ, fixture_setup,
+                                      fixture_teardown),
+      cmocka_unit_test_setup_teardown(refuses_when_the_tenant_is_not_a_name, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(leaves_nothing_when_a_text_has_control_bytes, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(leaves_nothing_when_aborted, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(lists_newest_first_when_paged, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(refuses_when_too_little_would_stay_free, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(counts_other_uploads_when_reserving, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(loses_nothing_when_the_disk_is_full, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(deletes_and_closes_when_no_byte_is_free, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(refuses_when_it_is_open_already, fixture_setup, fixture_teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

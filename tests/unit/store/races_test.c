@@ -13,19 +13,6 @@
 
 enum { THREADS = 4, BYTES = 4000, STEPS = 60, RACE_ORIGINALS = 3, RACE_VARIANTS = 24 };
 
-static int setup(void **state) {
-  static struct fixture fixture;
-  fixture_init(&fixture);
-  fixture_open(&fixture);
-  *state = &fixture;
-  return 0;
-}
-
-static int teardown(void **state) {
-  fixture_finish(*state);
-  return 0;
-}
-
 struct worker {
   struct store *store;
   unsigned number;
@@ -129,8 +116,10 @@ static void leaves_nothing_behind_when_deletions_race_with_puts(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(is_new_once_a_tenant_when_uploaded_at_the_same_time, setup, teardown),
-      cmocka_unit_test_setup_teardown(leaves_nothing_behind_when_deletions_race_with_puts, setup, teardown),
+      cmocka_unit_test_setup_teardown(is_new_once_a_tenant_when_uploaded_at_the_same_time, fixture_setup,
+                                      fixture_teardown),
+      cmocka_unit_test_setup_teardown(leaves_nothing_behind_when_deletions_race_with_puts, fixture_setup,
+                                      fixture_teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

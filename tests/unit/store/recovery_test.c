@@ -15,19 +15,6 @@
 
 enum { ORIGINALS = 12, VARIANTS = 40, BYTES = 3000 };
 
-static int setup(void **state) {
-  static struct fixture fixture;
-  fixture_init(&fixture);
-  fixture_open(&fixture);
-  *state = &fixture;
-  return 0;
-}
-
-static int teardown(void **state) {
-  fixture_finish(*state);
-  return 0;
-}
-
 static void fill(struct fixture *fixture) {
   for (unsigned seed = 0; seed < ORIGINALS; seed++) {
     const struct store_original original = fixture_put(fixture, seed % 3 ? "default" : "other", seed, BYTES);
@@ -321,15 +308,18 @@ static void opens_when_something_in_tmp_can_not_be_removed(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(finds_everything_when_reopened, setup, teardown),
-      cmocka_unit_test_setup_teardown(reindex_tells_the_same_when_the_index_is_deleted, setup, teardown),
-      cmocka_unit_test_setup_teardown(rebuilds_when_the_index_is_missing_or_bad, setup, teardown),
-      cmocka_unit_test_setup_teardown(repairs_what_a_crash_leaves_when_opened, setup, teardown),
-      cmocka_unit_test_setup_teardown(keeps_and_counts_records_when_they_are_not_readable, setup, teardown),
-      cmocka_unit_test_setup_teardown(forgets_a_deletion_never_when_reopened, setup, teardown),
-      cmocka_unit_test_setup_teardown(keeps_what_is_uploaded_again_when_its_record_was_gone, setup, teardown),
-      cmocka_unit_test_setup_teardown(heals_damaged_bytes_when_uploaded_again, setup, teardown),
-      cmocka_unit_test_setup_teardown(opens_when_something_in_tmp_can_not_be_removed, setup, teardown),
+      cmocka_unit_test_setup_teardown(finds_everything_when_reopened, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(reindex_tells_the_same_when_the_index_is_deleted, fixture_setup,
+                                      fixture_teardown),
+      cmocka_unit_test_setup_teardown(rebuilds_when_the_index_is_missing_or_bad, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(repairs_what_a_crash_leaves_when_opened, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(keeps_and_counts_records_when_they_are_not_readable, fixture_setup,
+                                      fixture_teardown),
+      cmocka_unit_test_setup_teardown(forgets_a_deletion_never_when_reopened, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(keeps_what_is_uploaded_again_when_its_record_was_gone, fixture_setup,
+                                      fixture_teardown),
+      cmocka_unit_test_setup_teardown(heals_damaged_bytes_when_uploaded_again, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(opens_when_something_in_tmp_can_not_be_removed, fixture_setup, fixture_teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

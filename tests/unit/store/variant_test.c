@@ -12,19 +12,6 @@
 
 enum { BYTES = 20000 };
 
-static int setup(void **state) {
-  static struct fixture fixture;
-  fixture_init(&fixture);
-  fixture_open(&fixture);
-  *state = &fixture;
-  return 0;
-}
-
-static int teardown(void **state) {
-  fixture_finish(*state);
-  return 0;
-}
-
 static void comes_back_with_all_it_said_when_put(void **state) {
   struct fixture *fixture = *state;
   const struct store_original original = fixture_put(fixture, "default", 1, 100);
@@ -230,18 +217,19 @@ static void is_not_kept_when_too_little_would_stay_free(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(comes_back_with_all_it_said_when_put, setup, teardown),
-      cmocka_unit_test_setup_teardown(is_a_miss_when_never_put, setup, teardown),
-      cmocka_unit_test_setup_teardown(is_the_new_one_when_put_again, setup, teardown),
-      cmocka_unit_test_setup_teardown(is_a_miss_and_dropped_when_any_part_is_damaged, setup, teardown),
-      cmocka_unit_test_setup_teardown(is_a_miss_when_torn_or_gone, setup, teardown),
-      cmocka_unit_test_setup_teardown(is_a_miss_when_the_file_is_another_variants, setup, teardown),
-      cmocka_unit_test_setup_teardown(removes_the_coldest_files_when_over_the_budget, setup, teardown),
-      cmocka_unit_test_setup_teardown(keeps_its_order_when_reopened_with_a_smaller_budget, setup, teardown),
-      cmocka_unit_test_setup_teardown(is_refused_when_it_alone_exceeds_the_budget, setup, teardown),
-      cmocka_unit_test_setup_teardown(is_not_kept_when_its_original_is_not_there, setup, teardown),
-      cmocka_unit_test_setup_teardown(goes_with_its_own_original_when_that_is_deleted, setup, teardown),
-      cmocka_unit_test_setup_teardown(is_not_kept_when_too_little_would_stay_free, setup, teardown),
+      cmocka_unit_test_setup_teardown(comes_back_with_all_it_said_when_put, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(is_a_miss_when_never_put, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(is_the_new_one_when_put_again, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(is_a_miss_and_dropped_when_any_part_is_damaged, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(is_a_miss_when_torn_or_gone, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(is_a_miss_when_the_file_is_another_variants, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(removes_the_coldest_files_when_over_the_budget, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(keeps_its_order_when_reopened_with_a_smaller_budget, fixture_setup,
+                                      fixture_teardown),
+      cmocka_unit_test_setup_teardown(is_refused_when_it_alone_exceeds_the_budget, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(is_not_kept_when_its_original_is_not_there, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(goes_with_its_own_original_when_that_is_deleted, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(is_not_kept_when_too_little_would_stay_free, fixture_setup, fixture_teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
