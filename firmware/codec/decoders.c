@@ -35,3 +35,10 @@ enum base_result codec_inspect(struct base_span file, const struct image_limits 
   if (result == BASE_OK) *decoder = found;
   return result;
 }
+
+enum base_result codec_plan_rgba(struct base_span file, const struct image_header *header, struct codec_picture *out,
+                                 struct base_fault *fault) {
+  (void)file, (void)header, (void)fault;
+  *out = (struct codec_picture){.format = IMAGE_RGBA8};
+  return BASE_OK;
+}

@@ -13,6 +13,10 @@ extern const struct codec_decoder codec_psd_decoder;
 extern const struct codec_decoder codec_pnm_decoder;
 extern const struct codec_decoder codec_tga_decoder;
 
+// The plan of decoders that only deliver RGBA8.
+enum base_result codec_plan_rgba(struct base_span file, const struct image_header *header, struct codec_picture *out,
+                                 struct base_fault *fault);
+
 // 16 bits to 8, rounded to nearest.
 static inline uint8_t codec_narrow(uint16_t value) { return (uint8_t)((value * 255u + 32767u) / 65535u); }
 

@@ -22,3 +22,8 @@ enum base_result codec_check_side(const struct codec_encoder *encoder, const str
   return BASE_FAIL(fault, BASE_UNPROCESSABLE, "size", "%s holds at most %u pixels a side", encoder->name,
                    encoder->max_side);
 }
+
+bool codec_is_420(const struct image *image, enum image_range range) {
+  const struct image_yuv *yuv = &image->yuv;
+  return image->format == IMAGE_YUV && yuv->range == range && yuv->chroma_x == 2 && yuv->chroma_y == 2 && !yuv->is_grey;
+}

@@ -16,4 +16,7 @@ enum base_result codec_check_quality(const struct codec_encode_options *options,
 enum base_result codec_check_side(const struct codec_encoder *encoder, const struct image *image,
                                   struct base_fault *fault) BASE_CHECKED;
 
+// Planes with chroma in blocks of 2 x 2.
+bool codec_is_420(const struct image *image, enum image_range range);
+
 #endif

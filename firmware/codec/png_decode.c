@@ -196,11 +196,10 @@ static enum base_result decode_scanlines(struct reader *reader, struct image *ou
   return error ? damaged(fault, error) : BASE_OK;
 }
 
-static enum base_result png_decode(struct base_span file, const struct image_header *header, unsigned shrink,
-                                   struct image *out, struct base_fault *fault) {
+static enum base_result png_decode(struct base_span file, const struct image_header *header, struct image *out,
+                                   struct base_fault *fault) {
   struct reader reader;
   (void)header;
-  BASE_ASSERT(shrink == 1);
   enum base_result result = reader_open(&reader, file, out, fault);
   if (result == BASE_OK) result = decode_scanlines(&reader, out, fault);
   reader_close(&reader);
@@ -211,5 +210,6 @@ const struct codec_decoder codec_png_decoder = {
     .format = IMAGE_FILE_PNG,
     .matches = codec_png_has_signature,
     .inspect = png_inspect,
+    .plan = codec_plan_rgba,
     .decode = png_decode,
 };

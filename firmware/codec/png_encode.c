@@ -60,6 +60,7 @@ static int write_rows(spng_ctx *context, const struct image *image, uint8_t *rgb
 
 static enum base_result png_encode(const struct image *image, const struct codec_encode_options *options,
                                    struct base_buffer *out, struct base_fault *fault) {
+  BASE_ASSERT(image->format == IMAGE_RGBA8);
   if (options->effort < 0 || options->effort > CODEC_MAX_EFFORT) {
     return BASE_FAIL(fault, BASE_BAD_INPUT, "effort", "effort must be 0..%d", CODEC_MAX_EFFORT);
   }

@@ -95,11 +95,10 @@ static enum base_result pnm_inspect(struct base_span file, struct image_header *
   return BASE_OK;
 }
 
-static enum base_result pnm_decode(struct base_span file, const struct image_header *header, unsigned shrink,
-                                   struct image *out, struct base_fault *fault) {
+static enum base_result pnm_decode(struct base_span file, const struct image_header *header, struct image *out,
+                                   struct base_fault *fault) {
   struct reader reader;
   (void)header;
-  BASE_ASSERT(shrink == 1);
   enum base_result result = read_header(file, &reader, fault);
   if (result != BASE_OK) return result;
   size_t row_bytes = (size_t)reader.width * reader.channels * reader.sample_bytes;
@@ -117,5 +116,6 @@ const struct codec_decoder codec_pnm_decoder = {
     .format = IMAGE_FILE_PNM,
     .matches = pnm_matches,
     .inspect = pnm_inspect,
+    .plan = codec_plan_rgba,
     .decode = pnm_decode,
 };

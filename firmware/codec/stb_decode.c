@@ -137,9 +137,9 @@ static enum base_result damaged(struct base_fault *fault, enum image_file_format
   return BASE_FAIL(fault, BASE_UNPROCESSABLE, name, "the %s is damaged: %s", name, text);
 }
 
-static enum base_result stb_decode(struct base_span file, const struct image_header *header, unsigned shrink,
-                                   struct image *out, struct base_fault *fault) {
-  BASE_ASSERT(shrink == 1 && header->width == out->width && header->height == out->height);
+static enum base_result stb_decode(struct base_span file, const struct image_header *header, struct image *out,
+                                   struct base_fault *fault) {
+  BASE_ASSERT(header->width == out->width && header->height == out->height);
   int width = 0, height = 0;
   bool is_wide = header->bits == 16;
   uint64_t pixel_count = (uint64_t)out->width * out->height;
@@ -165,11 +165,23 @@ static enum base_result stb_decode(struct base_span file, const struct image_hea
   return result;
 }
 
-const struct codec_decoder codec_gif_decoder = {
-    .format = IMAGE_FILE_GIF, .matches = codec_gif_matches, .inspect = codec_gif_inspect, .decode = stb_decode};
-const struct codec_decoder codec_bmp_decoder = {
-    .format = IMAGE_FILE_BMP, .matches = codec_bmp_matches, .inspect = codec_bmp_inspect, .decode = stb_decode};
-const struct codec_decoder codec_psd_decoder = {
-    .format = IMAGE_FILE_PSD, .matches = codec_psd_matches, .inspect = codec_psd_inspect, .decode = stb_decode};
-const struct codec_decoder codec_tga_decoder = {
-    .format = IMAGE_FILE_TGA, .matches = codec_tga_matches, .inspect = codec_tga_inspect, .decode = stb_decode};
+const struct codec_decoder codec_gif_decoder = {.format = IMAGE_FILE_GIF,
+                                                .matches = codec_gif_matches,
+                                                .inspect = codec_gif_inspect,
+                                                .plan = codec_plan_rgba,
+                                                .decode = stb_decode};
+const struct codec_decoder codec_bmp_decoder = {.format = IMAGE_FILE_BMP,
+                                                .matches = codec_bmp_matches,
+                                                .inspect = codec_bmp_inspect,
+                                                .plan = codec_plan_rgba,
+                                                .decode = stb_decode};
+const struct codec_decoder codec_psd_decoder = {.format = IMAGE_FILE_PSD,
+                                                .matches = codec_psd_matches,
+                                                .inspect = codec_psd_inspect,
+                                                .plan = codec_plan_rgba,
+                                                .decode = stb_decode};
+const struct codec_decoder codec_tga_decoder = {.format = IMAGE_FILE_TGA,
+                                                .matches = codec_tga_matches,
+                                                .inspect = codec_tga_inspect,
+                                                .plan = codec_plan_rgba,
+                                                .decode = stb_decode};

@@ -118,11 +118,10 @@ static enum base_result webp_inspect(struct base_span file, struct image_header 
   return result;
 }
 
-static enum base_result webp_decode(struct base_span file, const struct image_header *header, unsigned shrink,
-                                    struct image *out, struct base_fault *fault) {
+static enum base_result webp_decode(struct base_span file, const struct image_header *header, struct image *out,
+                                    struct base_fault *fault) {
   struct reader reader;
   (void)header;
-  BASE_ASSERT(shrink == 1);
   enum base_result result = reader_open(&reader, file, fault);
   if (result == BASE_OK && (reader.width != out->width || reader.height != out->height)) {
     result = damaged(fault, "it has another size than its header said");
@@ -138,5 +137,6 @@ const struct codec_decoder codec_webp_decoder = {
     .format = IMAGE_FILE_WEBP,
     .matches = webp_matches,
     .inspect = webp_inspect,
+    .plan = codec_plan_rgba,
     .decode = webp_decode,
 };

@@ -61,6 +61,19 @@ static enum base_result import_pixels(const struct image *image, WebPPicture *pi
   return BASE_FAIL(fault, BASE_NO_MEMORY, "webp", "no memory to encode %u x %u as WebP", image->width, image->height);
 }
 
+// Hands over the planes where they lie: libwebp frees only memory of its own.
+static void borrow_planes(const struct image *image, WebPPicture *picture) {
+  const struct image_plane *planes = image->planes;
+  picture->colorspace = image->has_alpha ? WEBP_YUV420A : WEBP_YUV420;
+  picture->y = planes[IMAGE_PLANE_Y].samples;
+  picture->u = planes[IMAGE_PLANE_U].samples;
+  picture->v = planes[IMAGE_PLANE_V].samples;
+  picture->a = planes[IMAGE_PLANE_A].samples;
+  picture->y_stride = (int)planes[IMAGE_PLANE_Y].stride_bytes;
+  picture->uv_stride = (int)planes[IMAGE_PLANE_U].stride_bytes;
+  picture->a_stride = (int)planes[IMAGE_PLANE_A].stride_bytes;
+}
+
 static enum base_result encode_picture(WebPConfig *config, WebPPicture *picture, struct base_buffer *out,
                                        struct base_fault *fault) {
   struct sink sink = {.out = out, .result = BASE_OK};
@@ -80,6 +93,10 @@ static enum base_result webp_encode(const struct image *image, const struct code
                                     struct base_buffer *out, struct base_fault *fault) {
   WebPConfig config;
   WebPPicture picture;
+  if (image->format == IMAGE_YUV) {
+    BASE_ASSERT(codec_is_420(image, IMAGE_RANGE_LIMITED) && !options->lossless && !options->sharp_yuv);
+    BASE_ASSERT(!image->has_alpha || atomic_load_explicit(&image->refs, memory_order_acquire) == 1);
+  }
   enum base_result result = codec_check_side(&codec_webp_encoder, image, fault);
   if (result == BASE_OK && !options->lossless) result = codec_check_quality(options, fault);
   if (result == BASE_OK) result = configure(options, &config, fault);
@@ -91,7 +108,11 @@ static enum base_result webp_encode(const struct image *image, const struct code
   picture.height = (int)image->height;
   // Lossless and sharp YUV start from RGB; plain lossy is converted while it is imported, which halves the memory.
   picture.use_argb = options->lossless || options->sharp_yuv;
-  result = import_pixels(image, &picture, fault);
+  if (image->format == IMAGE_YUV) {
+    borrow_planes(image, &picture);
+  } else {
+    result = import_pixels(image, &picture, fault);
+  }
   if (result == BASE_OK) result = encode_picture(&config, &picture, out, fault);
   WebPPictureFree(&picture);
   return result;

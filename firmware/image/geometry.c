@@ -169,8 +169,8 @@ enum base_result image_layout_plan(const struct image_wish *wish, uint32_t store
       .canvas_width = (uint32_t)fitted.canvas.width,
       .canvas_height = (uint32_t)fitted.canvas.height,
   };
-  out->x = (out->canvas_width - out->width) / 2;
-  out->y = (out->canvas_height - out->height) / 2;
+  out->x = (out->canvas_width - out->width) / 4 * 2;
+  out->y = (out->canvas_height - out->height) / 4 * 2;
   return BASE_OK;
 }
 

@@ -4,8 +4,16 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "image/convert.h"
 
 enum { BYTES_A_PIXEL = 4 };
+
+// Whole pages, so that a device can import them. *bytes is rounded up. NULL also when that overflows.
+static uint8_t *allocate_pages(size_t *bytes) {
+  if (*bytes > SIZE_MAX - IMAGE_PAGE_BYTES) return NULL;
+  *bytes = base_round_up(*bytes, IMAGE_PAGE_BYTES);
+  return aligned_alloc(IMAGE_PAGE_BYTES, *bytes);
+}
 
 static struct image *image_wrap(uint8_t *pixels, size_t bytes, uint32_t width, uint32_t height, uint32_t stride_bytes,
                                 bool has_alpha) {
@@ -28,7 +36,7 @@ enum base_result image_create(uint32_t width, uint32_t height, bool has_alpha, s
   if (width == 0 || height == 0) return BASE_TOO_LARGE;
   if (!base_mul_size(width, BYTES_A_PIXEL, &stride_bytes) || stride_bytes > UINT32_MAX) return BASE_TOO_LARGE;
   if (!base_mul_size(stride_bytes, height, &bytes)) return BASE_TOO_LARGE;
-  uint8_t *pixels = malloc(bytes);
+  uint8_t *pixels = allocate_pages(&bytes);
   if (!pixels) return BASE_NO_MEMORY;
   *out = image_wrap(pixels, bytes, width, height, (uint32_t)stride_bytes, has_alpha);
   if (*out) return BASE_OK;
@@ -72,9 +80,23 @@ static void assert_unshared(struct image *image) {
   BASE_ASSERT(atomic_load_explicit(&image->refs, memory_order_acquire) == 1);
 }
 
+static void fill_planes(struct image *image, const uint8_t rgba[4]) {
+  uint8_t sample[IMAGE_MAX_PLANES];
+  image_convert_colour(rgba, image->yuv.range, sample);
+  sample[IMAGE_PLANE_A] = rgba[3];
+  for (unsigned i = 0; i < IMAGE_MAX_PLANES; i++) {
+    const struct image_plane *plane = &image->planes[i];
+    for (uint32_t y = 0; y < plane->height; y++) memset(image_plane_row(plane, y), sample[i], plane->width);
+  }
+}
+
 void image_fill(struct image *image, const uint8_t rgba[4]) {
   assert_unshared(image);
   BASE_ASSERT(image->has_alpha || rgba[3] == 255);
+  if (image->format == IMAGE_YUV) {
+    fill_planes(image, rgba);
+    return;
+  }
   uint8_t *first = image_row(image, 0);
   for (uint32_t x = 0; x < image->width; x++) memcpy(first + (size_t)x * BYTES_A_PIXEL, rgba, BYTES_A_PIXEL);
   for (uint32_t y = 1; y < image->height; y++) {
@@ -97,6 +119,7 @@ static void flatten_row(uint8_t *row, uint32_t width, const uint8_t rgb[3]) {
 
 void image_flatten(struct image *image, const uint8_t rgb[3]) {
   assert_unshared(image);
+  BASE_ASSERT(image->format == IMAGE_RGBA8);
   if (!image->has_alpha) return;
   for (uint32_t y = 0; y < image->height; y++) flatten_row(image_row(image, y), image->width, rgb);
   image->has_alpha = false;

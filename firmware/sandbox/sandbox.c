@@ -135,6 +135,27 @@ enum base_result sandbox_inspect(struct sandbox *sandbox, int fd, struct image_h
   return result;
 }
 
+// Of RGBA8 in whole pages; BASE_TOO_LARGE.
+static enum base_result rgba_bytes(const struct image_header *header, size_t *out) {
+  size_t stride_bytes;
+  if (!base_mul_size(header->width, 4, &stride_bytes) || stride_bytes > UINT32_MAX ||
+      !base_mul_size(stride_bytes, header->height, out) || *out > SIZE_MAX - IMAGE_PAGE_BYTES) {
+    return BASE_TOO_LARGE;
+  }
+  *out = base_round_up(*out, IMAGE_PAGE_BYTES);
+  return BASE_OK;
+}
+
+// Enough for every kind of picture that the decoder may make of this header; what it does not touch costs nothing.
+static enum base_result most_bytes(const struct image_header *header, size_t *out) {
+  const struct image_yuv largest = {.width = header->width, .height = header->height, .chroma_x = 1, .chroma_y = 1};
+  size_t planes_bytes;
+  enum base_result result = image_yuv_bytes(&largest, &planes_bytes);
+  if (result == BASE_OK) result = rgba_bytes(header, out);
+  if (result == BASE_OK) *out = base_max_u64(*out, planes_bytes);
+  return result;
+}
+
 // Memory of exactly `bytes` that can neither grow nor shrink, so that neither side can be made to fault on it.
 static enum base_result create_pixels(size_t bytes, int *out, struct base_fault *fault) {
   *out = memfd_create("pixpop-pixels", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -149,45 +170,48 @@ static enum base_result create_pixels(size_t bytes, int *out, struct base_fault 
 
 static void unmap(void *pixels, size_t bytes) { munmap(pixels, bytes); }
 
-static enum base_result map_pixels(int fd, const struct sandbox_request *request, bool has_alpha, struct image **out,
-                                   struct base_fault *fault) {
-  size_t bytes = (size_t)request->stride_bytes * request->height;
-  void *pixels = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
+// The picture of `header` that the reply describes. The reply is sound by itself; here it meets what was asked for.
+static enum base_result map_picture(int fd, size_t memory_bytes, const struct image_header *header,
+                                    const struct sandbox_picture *picture, struct image **out,
+                                    struct base_fault *fault) {
+  const bool has_planes = picture->format == IMAGE_YUV;
+  const struct image_yuv yuv = {.width = header->width,
+                                .height = header->height,
+                                .range = (enum image_range)picture->range,
+                                .chroma_x = picture->chroma_x,
+                                .chroma_y = picture->chroma_y,
+                                .is_grey = picture->is_grey};
+  size_t bytes = 0;
+  enum base_result result = has_planes ? image_yuv_bytes(&yuv, &bytes) : rgba_bytes(header, &bytes);
+  if (result != BASE_OK || bytes > memory_bytes || (has_planes && header->has_alpha)) {
+    return BASE_FAIL(fault, BASE_UNPROCESSABLE, "size", "the file has changed since it was inspected");
+  }
+  void *pixels = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (pixels == MAP_FAILED) return BASE_FAIL_ERRNO(fault, "pixels", "%zu bytes of pixels can not be mapped", bytes);
-  enum base_result result =
-      image_adopt(pixels, bytes, request->width, request->height, request->stride_bytes, has_alpha, unmap, out);
+  result = has_planes ? image_adopt_yuv(pixels, bytes, &yuv, unmap, out)
+                      : image_adopt(pixels, bytes, header->width, header->height, header->width * 4, header->has_alpha,
+                                    unmap, out);
   if (result == BASE_OK) return BASE_OK;
   munmap(pixels, bytes);
   return BASE_FAIL(fault, result, "pixels", "no memory for a picture");
 }
 
-static bool is_shrink(const struct image_header *header, unsigned shrink) {
-  return shrink == 1 || (header->can_shrink && (shrink == 2 || shrink == 4 || shrink == 8));
-}
-
-enum base_result sandbox_decode(struct sandbox *sandbox, int fd, const struct image_header *header, unsigned shrink,
-                                struct image **out, struct base_fault *fault) {
+enum base_result sandbox_decode(struct sandbox *sandbox, int fd, const struct image_header *header, struct image **out,
+                                struct base_fault *fault) {
   *out = NULL;
-  BASE_ASSERT(is_shrink(header, shrink));
   enum base_result result = image_header_check(header, &sandbox->config.limits, fault);
   if (result != BASE_OK) return result;
-  size_t stride_bytes, bytes;
+  size_t bytes;
   struct sandbox_reply reply;
-  struct sandbox_request request = {.operation = SANDBOX_DECODE,
-                                    .shrink = shrink,
-                                    .width = image_shrunk_side(header->width, shrink),
-                                    .height = image_shrunk_side(header->height, shrink)};
-  if (!base_mul_size(request.width, 4, &stride_bytes) || stride_bytes > UINT32_MAX ||
-      !base_mul_size(stride_bytes, request.height, &bytes)) {
+  struct sandbox_request request = {.operation = SANDBOX_DECODE, .width = header->width, .height = header->height};
+  if (most_bytes(header, &bytes) != BASE_OK) {
     return BASE_FAIL(fault, BASE_UNPROCESSABLE, "max_pixels", "the picture is too large for this machine");
   }
-  request.stride_bytes = (uint32_t)stride_bytes;
-
   int opened = -1, descriptors[SANDBOX_MAX_DESCRIPTORS] = {-1, -1};
   result = make_read_only(fd, &opened, &descriptors[0], fault);
   if (result == BASE_OK) result = create_pixels(bytes, &descriptors[1], fault);
   if (result == BASE_OK) result = ask(sandbox, &request, descriptors, SANDBOX_MAX_DESCRIPTORS, &reply, fault);
-  if (result == BASE_OK) result = map_pixels(descriptors[1], &request, header->has_alpha, out, fault);
+  if (result == BASE_OK) result = map_picture(descriptors[1], bytes, header, &reply.picture, out, fault);
   base_fd_close(&descriptors[1]);
   base_fd_close(&opened);
   return result;

@@ -46,9 +46,10 @@ enum base_result sandbox_inspect(struct sandbox *sandbox, int fd, struct image_h
   return BASE_OK;
 }
 
-enum base_result sandbox_decode(struct sandbox *sandbox, int fd, const struct image_header *header, unsigned shrink,
-                                struct image **out, struct base_fault *fault) {
+enum base_result sandbox_decode(struct sandbox *sandbox, int fd, const struct image_header *header, struct image **out,
+                                struct base_fault *fault) {
   (void)sandbox;
+  *out = NULL;
   if (begins_with(fd, "TORN")) return BASE_FAIL(fault, BASE_UNPROCESSABLE, "", "the picture is damaged");
-  return image_create(image_shrunk_side(header->width, shrink), image_shrunk_side(header->height, shrink), false, out);
+  return image_create(header->width, header->height, false, out);
 }

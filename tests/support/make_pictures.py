@@ -190,7 +190,7 @@ def narrow(value):
 
 def jpegs():
     rgb, grey = pil_rgb(), pil_rgb().convert('L')
-    for name, options in (('rgb.jpg', {'subsampling': 0}), ('rgb420.jpg', {'subsampling': 2}),
+    for name, options in (('rgb.jpg', {'subsampling': 0}), ('rgb420.jpg', {'subsampling': 2}), ('rgb422.jpg', {'subsampling': 1}),
                           ('progressive.jpg', {'progressive': True})):
         data = saved(rgb, 'JPEG', quality=92, **options)
         add(name, data, rgba_of(data), 1, 'jpeg')

@@ -79,53 +79,55 @@ static enum base_result map_file(int fd, const struct image_limits *limits, stru
 
 static void unmap(void *data, size_t bytes) { munmap(data, bytes); }
 
-// The request's sizes, held against the descriptor that came with them and against the picture.
-static enum base_result check_sizes(const struct message *message, const struct image_header *header, size_t *out_bytes,
-                                    struct base_fault *fault) {
-  const struct sandbox_request *request = &message->request;
-  unsigned shrink = request->shrink;
+// How much of the pixel memory the picture takes, held against the descriptor that came for it.
+static enum base_result check_memory(const struct codec_picture *picture, const struct image_header *header, int pixels,
+                                     size_t *out_bytes, struct base_fault *fault) {
   struct stat status;
-  size_t row_bytes;
-  if (shrink != 1 && !(header->can_shrink && (shrink == 2 || shrink == 4 || shrink == 8))) {
-    return BASE_FAIL(fault, BASE_INTERNAL, "shrink", "this picture can not be shrunk by %u", shrink);
-  }
-  if (request->width != image_shrunk_side(header->width, shrink) ||
-      request->height != image_shrunk_side(header->height, shrink)) {
-    return BASE_FAIL(fault, BASE_UNPROCESSABLE, "size", "the file has changed since it was inspected");
-  }
-  if (!base_mul_size(request->width, 4, &row_bytes) || request->stride_bytes < row_bytes ||
-      !base_mul_size(request->stride_bytes, request->height, out_bytes)) {
-    return BASE_FAIL(fault, BASE_INTERNAL, "stride", "the rows do not fit their picture");
-  }
-  if (fstat(message->descriptors[PIXELS_DESCRIPTOR], &status) != 0 || status.st_size < 0 ||
-      (uint64_t)status.st_size < *out_bytes) {
-    return BASE_FAIL(fault, BASE_INTERNAL, "pixels", "the pixel memory is too small");
-  }
-  return BASE_OK;
+  bool fits = picture->format == IMAGE_YUV ? image_yuv_bytes(&picture->yuv, out_bytes) == BASE_OK
+                                           : base_mul3_size(header->width, header->height, 4, out_bytes);
+  fits = fits && fstat(pixels, &status) == 0 && status.st_size >= 0 && (uint64_t)status.st_size >= *out_bytes;
+  return fits ? BASE_OK : BASE_FAIL(fault, BASE_INTERNAL, "pixels", "the pixel memory is too small");
+}
+
+static enum base_result map_picture(const struct codec_picture *picture, const struct image_header *header, int fd,
+                                    struct image **out, struct base_fault *fault) {
+  size_t bytes = 0;
+  enum base_result result = check_memory(picture, header, fd, &bytes, fault);
+  if (result != BASE_OK) return result;
+  void *pixels = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (pixels == MAP_FAILED) return BASE_FAIL_ERRNO(fault, "pixels", "%zu bytes of pixels can not be mapped", bytes);
+  result = picture->format == IMAGE_YUV ? image_adopt_yuv(pixels, bytes, &picture->yuv, unmap, out)
+                                        : image_adopt(pixels, bytes, header->width, header->height, header->width * 4,
+                                                      header->has_alpha, unmap, out);
+  if (result == BASE_OK) return BASE_OK;
+  munmap(pixels, bytes);
+  return BASE_FAIL(fault, result, "pixels", "no memory for a picture");
 }
 
 static enum base_result decode(const struct message *message, struct base_span file,
                                const struct codec_decoder *decoder, const struct image_header *header,
-                               struct base_fault *fault) {
+                               struct sandbox_picture *out, struct base_fault *fault) {
   const struct sandbox_request *request = &message->request;
+  struct codec_picture picture = {0};
   struct image *image = NULL;
-  size_t bytes = 0;
-  enum base_result result = check_sizes(message, header, &bytes, fault);
-  if (result != BASE_OK) return result;
-  void *pixels = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, message->descriptors[PIXELS_DESCRIPTOR], 0);
-  if (pixels == MAP_FAILED) return BASE_FAIL_ERRNO(fault, "pixels", "%zu bytes of pixels can not be mapped", bytes);
-  result = image_adopt(pixels, bytes, request->width, request->height, request->stride_bytes, header->has_alpha, unmap,
-                       &image);
-  if (result != BASE_OK) {
-    munmap(pixels, bytes);
-    return BASE_FAIL(fault, result, "pixels", "no memory for a picture");
+  if (request->width != header->width || request->height != header->height) {
+    return BASE_FAIL(fault, BASE_UNPROCESSABLE, "size", "the file has changed since it was inspected");
   }
-  result = decoder->decode(file, header, request->shrink, image, fault);
+  enum base_result result = decoder->plan(file, header, &picture, fault);
+  if (result == BASE_OK) {
+    result = map_picture(&picture, header, message->descriptors[PIXELS_DESCRIPTOR], &image, fault);
+  }
+  if (result == BASE_OK) result = decoder->decode(file, header, image, fault);
   image_unref(&image);
+  *out = (struct sandbox_picture){.format = (uint8_t)picture.format,
+                                  .range = (uint8_t)picture.yuv.range,
+                                  .chroma_x = picture.yuv.chroma_x,
+                                  .chroma_y = picture.yuv.chroma_y,
+                                  .is_grey = picture.yuv.is_grey};
   return result;
 }
 
-static enum base_result answer(const struct message *message, struct image_header *header, struct base_fault *fault) {
+static enum base_result answer(const struct message *message, struct sandbox_reply *reply, struct base_fault *fault) {
   const struct sandbox_request *request = &message->request;
   const struct codec_decoder *decoder;
   struct base_span file;
@@ -138,8 +140,8 @@ static enum base_result answer(const struct message *message, struct image_heade
   }
   enum base_result result = map_file(message->descriptors[FILE_DESCRIPTOR], &request->limits, &file, fault);
   if (result != BASE_OK) return result;
-  result = codec_inspect(file, &request->limits, &decoder, header, fault);
-  if (result == BASE_OK && is_decode) result = decode(message, file, decoder, header, fault);
+  result = codec_inspect(file, &request->limits, &decoder, &reply->header, fault);
+  if (result == BASE_OK && is_decode) result = decode(message, file, decoder, &reply->header, &reply->picture, fault);
   munmap((void *)(uintptr_t)file.data, file.bytes);
   return result;
 }
@@ -165,7 +167,7 @@ bool serve(int socket) {
   while ((received = receive(socket, &message)) > 0) {
     struct base_fault fault = {0};
     reply_init(&reply, (enum sandbox_operation)message.request.operation);
-    reply.result = answer(&message, &reply.header, &fault);
+    reply.result = answer(&message, &reply, &fault);
     snprintf(reply.subject, sizeof reply.subject, "%s", fault.subject);
     snprintf(reply.text, sizeof reply.text, "%s", fault.text);
     message_finish(&message);

@@ -7,23 +7,18 @@
 #include <cmocka.h>
 
 #include "pictures.h"
+#include "reading.h"
 
 static const struct image_limits limits = IMAGE_LIMITS_INITIALIZER;
 
 // Inspects and, when that is fine, decodes. The bytes are copied to a block of exactly their size, so that the address
 // sanitizer sees any step past the end.
 static enum base_result read_exactly(struct base_span file, struct base_fault *fault) {
-  const struct codec_decoder *decoder;
   struct image_header header;
   struct image *image = NULL;
   uint8_t *copy = malloc(file.bytes ? file.bytes : 1);
   if (file.bytes) memcpy(copy, file.data, file.bytes);
-  struct base_span exact = base_span_of(copy, file.bytes);
-  enum base_result result = codec_inspect(exact, &limits, &decoder, &header, fault);
-  if (result == BASE_OK) {
-    assert_int_equal(image_create(header.width, header.height, header.has_alpha, &image), BASE_OK);
-    result = decoder->decode(exact, &header, 1, image, fault);
-  }
+  enum base_result result = read_picture(base_span_of(copy, file.bytes), &limits, &header, &image, fault);
   image_unref(&image);
   free(copy);
   return result;

@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include "pictures.h"
+#include "image/convert.h"
+#include "reading.h"
 
 static const struct image_limits limits = IMAGE_LIMITS_INITIALIZER;
 static const struct codec_encode_options plain = {.quality = 80, .effort = 4};
@@ -40,14 +42,22 @@ static struct base_buffer encode(enum codec_output output, const struct image *i
   return out;
 }
 
+// As RGBA8, whatever the decoder makes of it.
 static struct image *decode(struct base_span file, struct image_header *header) {
-  const struct codec_decoder *decoder;
-  struct image *image;
+  struct image *image, *pixels;
   struct base_fault fault = {0};
-  if (codec_inspect(file, &limits, &decoder, header, &fault) != BASE_OK) fail_msg("%s", fault.text);
-  assert_int_equal(image_create(header->width, header->height, header->has_alpha, &image), BASE_OK);
-  if (decoder->decode(file, header, 1, image, &fault) != BASE_OK) fail_msg("%s", fault.text);
-  return image;
+  if (read_picture(file, &limits, header, &image, &fault) != BASE_OK) fail_msg("%s", fault.text);
+  if (image->format == IMAGE_RGBA8) return image;
+  assert_int_equal(image_create(image->width, image->height, image->has_alpha, &pixels), BASE_OK);
+  for (uint32_t y = 0; y < image->height; y++) {
+    for (uint32_t x = 0; x < image->width; x++) {
+      double exact[4];
+      picture_pixel(image, x, y, exact);
+      for (size_t c = 0; c < 4; c++) image_row(pixels, y)[(size_t)x * 4 + c] = (uint8_t)(exact[c] + 0.5);
+    }
+  }
+  image_unref(&image);
+  return pixels;
 }
 
 static double mean_error(const struct image *a, const struct image *b) {
@@ -115,13 +125,153 @@ static void lossless_outputs_come_back_exactly_at_every_effort(void **state) {
   }
 }
 
+// The planes of a picture of ours; odd sizes leave chroma blocks half full.
+static struct image *make_planes(const struct image *pixels, enum image_range range) {
+  const struct image_yuv yuv = {.width = pixels->width,
+                                .height = pixels->height,
+                                .range = range,
+                                .chroma_x = 2,
+                                .chroma_y = 2,
+                                .has_alpha = pixels->has_alpha};
+  struct image *planes;
+  assert_int_equal(image_create_yuv(&yuv, &planes), BASE_OK);
+  memset(planes->pixels, 0x77, planes->bytes);
+  image_convert_to_yuv(pixels, 0, 0, pixels->width, pixels->height, planes);
+  return planes;
+}
+
+static struct image *make_pixels(uint32_t width, uint32_t height) {
+  struct image *image;
+  assert_int_equal(image_create(width, height, false, &image), BASE_OK);
+  for (uint32_t y = 0; y < height; y++) {
+    for (uint32_t x = 0; x < width * 4; x++) {
+      image_row(image, y)[x] = x % 4 == 3 ? 255 : (uint8_t)(40 + 2 * (x / 4) + 3 * y + 20 * (x % 4));
+    }
+  }
+  return image;
+}
+
+static void webp_of_planes_is_as_good_as_webp_of_pixels(void **state) {
+  (void)state;
+  struct codec_encode_options fine = plain;
+  fine.quality = 95;
+  for (int has_alpha = 0; has_alpha <= 1; has_alpha++) {
+    struct image_header header;
+    struct image *pixels = make_image(has_alpha), *planes = make_planes(pixels, IMAGE_RANGE_LIMITED);
+    struct base_buffer file = encode(CODEC_WEBP, planes, &fine), other = encode(CODEC_WEBP, pixels, &fine);
+    struct image *back = decode(base_buffer_span(&file), &header);
+    struct image *other_back = decode(base_buffer_span(&other), &header);
+    assert_int_equal(header.has_alpha, has_alpha);
+    assert_true(mean_error(pixels, back) < mean_error(pixels, other_back) * 1.1 + 0.2);
+    assert_true(file.bytes < other.bytes * 11 / 10);
+    for (uint32_t y = 0; y < HEIGHT && has_alpha; y++) {
+      for (uint32_t x = 3; x < WIDTH * 4; x += 4) assert_int_equal(image_row(back, y)[x], image_row(pixels, y)[x]);
+    }
+    image_unref(&pixels);
+    image_unref(&planes);
+    image_unref(&back);
+    image_unref(&other_back);
+    base_buffer_finish(&file);
+    base_buffer_finish(&other);
+  }
+}
+
+static void webp_flattens_only_what_is_not_seen(void **state) {
+  (void)state;
+  struct image_header header;
+  struct image *pixels = make_image(true);
+  for (uint32_t y = 0; y < HEIGHT; y++) {
+    for (uint32_t x = 0; x < WIDTH; x++) image_row(pixels, y)[x * 4 + 3] = x < 32 ? 0 : 255;
+  }
+  struct image *planes = make_planes(pixels, IMAGE_RANGE_LIMITED);
+  struct base_buffer file = encode(CODEC_WEBP, planes, &plain);
+  struct image *back = decode(base_buffer_span(&file), &header);
+  double sum = 0;
+  for (uint32_t y = 0; y < HEIGHT; y++) {
+    for (uint32_t x = 0; x < WIDTH; x++) {
+      const uint8_t *a = image_row(pixels, y) + (size_t)x * 4, *b = image_row(back, y) + (size_t)x * 4;
+      assert_int_equal(a[3], b[3]);
+      for (int c = 0; c < 3 && x >= 32; c++) sum += abs(a[c] - b[c]);
+    }
+  }
+  assert_true(sum / ((WIDTH - 32) * HEIGHT * 3) < 10);
+  image_unref(&pixels);
+  image_unref(&planes);
+  image_unref(&back);
+  base_buffer_finish(&file);
+}
+
+static void shared_planes_without_alpha_stay_as_they_are(void **state) {
+  (void)state;
+  struct image *pixels = make_image(false);
+  for (int output = CODEC_WEBP; output <= CODEC_JPEG; output++) {
+    struct image *planes = make_planes(pixels, output == CODEC_WEBP ? IMAGE_RANGE_LIMITED : IMAGE_RANGE_FULL);
+    struct image *other = image_ref(planes);
+    uint8_t *before = malloc(planes->bytes);
+    memcpy(before, planes->pixels, planes->bytes);
+    struct base_buffer file = encode((enum codec_output)output, planes, &plain);
+    assert_memory_equal(before, planes->pixels, planes->bytes);
+    free(before);
+    image_unref(&other);
+    image_unref(&planes);
+    base_buffer_finish(&file);
+  }
+  image_unref(&pixels);
+}
+
+static void assert_planes_near(const struct image *a, const struct image *b, int tolerance) {
+  assert_int_equal(b->format, IMAGE_YUV);
+  for (unsigned i = 0; i < IMAGE_MAX_PLANES; i++) {
+    assert_int_equal(a->planes[i].width, b->planes[i].width);
+    assert_int_equal(a->planes[i].height, b->planes[i].height);
+    for (uint32_t y = 0; y < a->planes[i].height; y++) {
+      for (uint32_t x = 0; x < a->planes[i].width; x++) {
+        int difference = image_plane_row(&a->planes[i], y)[x] - image_plane_row(&b->planes[i], y)[x];
+        if (abs(difference) > tolerance) {
+          fail_msg("%u x %u: plane %u at %u,%u is off by %d", a->width, a->height, i, x, y, difference);
+        }
+      }
+    }
+  }
+}
+
+// The filling of blocks shows here: an edge of it would ring in the last samples.
+static void jpeg_of_planes_comes_back_as_the_same_planes_at_every_small_size(void **state) {
+  (void)state;
+  const struct codec_encode_options best = {.quality = 100, .effort = 4};
+  for (uint32_t width = 1; width <= 36; width += 1 + width / 12) {
+    for (uint32_t height = 1; height <= 36; height += 1 + height / 12) {
+      struct image_header header;
+      struct image *back, *pixels = make_pixels(width, height), *planes = make_planes(pixels, IMAGE_RANGE_FULL);
+      struct base_buffer file = encode(CODEC_JPEG, planes, &best);
+      assert_int_equal(read_picture(base_buffer_span(&file), &limits, &header, &back, NULL), BASE_OK);
+      assert_int_equal(back->yuv.chroma_x, 2);
+      assert_int_equal(back->yuv.chroma_y, 2);
+      assert_planes_near(planes, back, 2);
+      image_unref(&pixels);
+      image_unref(&planes);
+      image_unref(&back);
+      base_buffer_finish(&file);
+    }
+  }
+}
+
+static void jpeg_of_planes_is_as_small_as_jpeg_of_pixels(void **state) {
+  (void)state;
+  struct image *pixels = make_image(false), *planes = make_planes(pixels, IMAGE_RANGE_FULL);
+  struct base_buffer file = encode(CODEC_JPEG, planes, &plain), other = encode(CODEC_JPEG, pixels, &plain);
+  assert_true(file.bytes < other.bytes * 11 / 10);
+  image_unref(&pixels);
+  image_unref(&planes);
+  base_buffer_finish(&file);
+  base_buffer_finish(&other);
+}
+
 static bool holds(const struct base_buffer *file, const char *mark, size_t bytes) {
   return memmem(file->data, file->bytes, mark, bytes) != NULL;
 }
 
-static void jpeg_is_progressive_subsampled_and_without_metadata(void **state) {
-  (void)state;
-  struct image *image = make_image(false);
+static void assert_jpeg_is_progressive_420(const struct image *image) {
   struct base_buffer file = encode(CODEC_JPEG, image, &plain);
   // SOF2 with three components, the first sampled 2 x 2.
   const uint8_t *frame = memmem(file.data, file.bytes, "\xFF\xC2", 2);
@@ -132,7 +282,15 @@ static void jpeg_is_progressive_subsampled_and_without_metadata(void **state) {
   assert_false(holds(&file, "Exif", 4));
   assert_false(holds(&file, "ICC_PROFILE", 11));
   base_buffer_finish(&file);
-  image_unref(&image);
+}
+
+static void jpeg_is_progressive_subsampled_and_without_metadata(void **state) {
+  (void)state;
+  struct image *pixels = make_image(false), *planes = make_planes(pixels, IMAGE_RANGE_FULL);
+  assert_jpeg_is_progressive_420(pixels);
+  assert_jpeg_is_progressive_420(planes);
+  image_unref(&pixels);
+  image_unref(&planes);
 }
 
 static void jpeg_survives_growing_over_many_chunks(void **state) {
@@ -217,6 +375,11 @@ int main(void) {
       cmocka_unit_test(lossy_pictures_come_back_nearly_the_same_and_smaller_when_quality_falls),
       cmocka_unit_test(webp_keeps_alpha_when_lossy_or_sharp),
       cmocka_unit_test(lossless_outputs_come_back_exactly_at_every_effort),
+      cmocka_unit_test(webp_of_planes_is_as_good_as_webp_of_pixels),
+      cmocka_unit_test(webp_flattens_only_what_is_not_seen),
+      cmocka_unit_test(shared_planes_without_alpha_stay_as_they_are),
+      cmocka_unit_test(jpeg_of_planes_comes_back_as_the_same_planes_at_every_small_size),
+      cmocka_unit_test(jpeg_of_planes_is_as_small_as_jpeg_of_pixels),
       cmocka_unit_test(jpeg_is_progressive_subsampled_and_without_metadata),
       cmocka_unit_test(jpeg_survives_growing_over_many_chunks),
       cmocka_unit_test(encoding_appends_and_leaves_the_buffer_alone_when_it_fails),

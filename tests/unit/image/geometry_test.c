@@ -92,7 +92,7 @@ static void cover_fills_the_box_and_crops_at_the_focus(void **state) {
   assert_size(&wish, 30, 20, 100, 100);
 }
 
-static void contain_pads_to_the_box_centred(void **state) {
+static void contain_pads_to_the_box_centred_on_even_corners(void **state) {
   (void)state;
   struct image_wish wish = wish_of(IMAGE_FIT_CONTAIN, 100, 101);
   struct image_layout layout = plan(&wish, 300, 200, IMAGE_UPRIGHT);
@@ -101,8 +101,14 @@ static void contain_pads_to_the_box_centred(void **state) {
   assert_int_equal(layout.canvas_width, 100);
   assert_int_equal(layout.canvas_height, 101);
   assert_int_equal(layout.x, 0);
-  assert_int_equal(layout.y, 17);
+  assert_int_equal(layout.y, 16);
   assert_rect(&layout.source, 0, 0, 300, 200);
+  wish = wish_of(IMAGE_FIT_CONTAIN, 103, 100);
+  layout = plan(&wish, 200, 300, IMAGE_UPRIGHT);
+  assert_int_equal(layout.width, 67);
+  assert_int_equal(layout.x, 18);
+  assert_int_equal(layout.y, 0);
+  wish = wish_of(IMAGE_FIT_CONTAIN, 100, 101);
   assert_size(&wish, 3, 2, 100, 67);
 }
 
@@ -303,7 +309,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(inside_fits_the_box_and_never_upscales),
       cmocka_unit_test(cover_fills_the_box_and_crops_at_the_focus),
-      cmocka_unit_test(contain_pads_to_the_box_centred),
+      cmocka_unit_test(contain_pads_to_the_box_centred_on_even_corners),
       cmocka_unit_test(fill_is_the_exact_box_and_outside_the_smallest_that_covers_it),
       cmocka_unit_test(missing_side_follows_the_aspect_ratio_for_every_fit),
       cmocka_unit_test(dpr_multiplies_the_box_or_the_original),

@@ -57,6 +57,31 @@ static void act(char deed, unsigned operation) {
       reply.header.orientation = (enum image_orientation)77;
       say(&reply, sizeof reply);
       break;
+    // Pictures that are none, or that the memory does not hold.
+    case 'k':
+      reply.picture.format = 7;
+      say(&reply, sizeof reply);
+      break;
+    case '0':
+    case '3':
+    case '9':
+      reply.picture = (struct sandbox_picture){.format = IMAGE_YUV, .chroma_x = 2, .chroma_y = 2};
+      reply.picture.chroma_x = deed == '9' ? 255 : (uint8_t)(deed - '0');
+      say(&reply, sizeof reply);
+      break;
+    case 'r':
+      reply.picture = (struct sandbox_picture){.format = IMAGE_YUV, .range = 2, .chroma_x = 2, .chroma_y = 2};
+      say(&reply, sizeof reply);
+      break;
+    case 'g':
+      reply.picture = (struct sandbox_picture){.format = IMAGE_YUV, .chroma_x = 1, .chroma_y = 1, .is_grey = 1};
+      reply.header.has_alpha = true;
+      say(&reply, sizeof reply);
+      break;
+    case 'y':
+      reply.picture = (struct sandbox_picture){.format = IMAGE_YUV, .chroma_x = 1, .chroma_y = 1};
+      say(&reply, sizeof reply);
+      break;  // fine, unless the file has alpha
     case 'd':
       say(&reply, sizeof reply);
       _exit(0);

@@ -59,19 +59,26 @@ static enum base_result inspect(struct fixture *fixture, char deed, struct base_
   return result;
 }
 
-static enum base_result decode(struct fixture *fixture, char deed, struct base_fault *fault) {
+static enum base_result decode_as(struct fixture *fixture, char deed, bool has_alpha, struct image **out,
+                                  struct base_fault *fault) {
   struct image_header header = {.format = IMAGE_FILE_PNG,
                                 .width = 4,
                                 .height = 4,
                                 .orientation = IMAGE_UPRIGHT,
                                 .colour = IMAGE_COLOUR_RGB,
-                                .bits = 8};
-  struct image *image;
+                                .bits = 8,
+                                .has_alpha = has_alpha};
   int fd = file_with(deed);
-  enum base_result result = sandbox_decode(fixture->sandbox, fd, &header, 1, &image, fault);
-  assert_int_equal(image != NULL, result == BASE_OK);
-  image_unref(&image);
+  enum base_result result = sandbox_decode(fixture->sandbox, fd, &header, out, fault);
+  assert_int_equal(*out != NULL, result == BASE_OK);
   close(fd);
+  return result;
+}
+
+static enum base_result decode(struct fixture *fixture, char deed, struct base_fault *fault) {
+  struct image *image;
+  enum base_result result = decode_as(fixture, deed, false, &image, fault);
+  image_unref(&image);
   return result;
 }
 
@@ -125,6 +132,42 @@ static void header_over_the_limits_is_refused_whatever_the_worker_says(void **st
   struct base_fault fault = {0};
   assert_int_equal(inspect(&fixture, 'w', &fault), BASE_UNPROCESSABLE);
   assert_string_equal(fault.subject, "max_side");
+  fixture_finish(&fixture);
+}
+
+static void picture_that_makes_no_sense_costs_the_worker(void **state) {
+  (void)state;
+  struct fixture fixture = make_fixture(1, 10000, 10000);
+  static const char deeds[] = "k039rg";
+  for (size_t i = 0; deeds[i]; i++) {
+    struct base_fault fault = {0};
+    assert_int_equal(decode(&fixture, deeds[i], &fault), BASE_UNPROCESSABLE);
+    assert_string_equal(fault.subject, "decoder");
+    assert_int_equal(decode(&fixture, '.', NULL), BASE_OK);
+  }
+  assert_int_equal(count_of(&fixture, "crashes"), sizeof deeds - 1);
+  fixture_finish(&fixture);
+}
+
+// 4 x 4 pixels of three planes with rows of 64 bytes take more than RGBA8 would: the memory holds them all the same.
+static void planes_fit_where_they_take_more_than_pixels(void **state) {
+  (void)state;
+  struct fixture fixture = make_fixture(1, 10000, 10000);
+  struct image *image;
+  assert_int_equal(decode_as(&fixture, 'y', false, &image, NULL), BASE_OK);
+  assert_int_equal(image->format, IMAGE_YUV);
+  for (size_t i = 0; i < image->bytes; i++) image->pixels[i] = 1;
+  image_unref(&image);
+  fixture_finish(&fixture);
+}
+
+static void planes_of_a_file_with_alpha_are_refused(void **state) {
+  (void)state;
+  struct fixture fixture = make_fixture(1, 10000, 10000);
+  struct image *image;
+  struct base_fault fault = {0};
+  assert_int_equal(decode_as(&fixture, 'y', true, &image, &fault), BASE_UNPROCESSABLE);
+  assert_string_equal(fault.subject, "size");
   fixture_finish(&fixture);
 }
 
@@ -205,6 +248,9 @@ int main(void) {
       cmocka_unit_test(worker_that_hangs_is_killed_at_the_time_out),
       cmocka_unit_test(worker_that_died_while_idle_costs_nobody),
       cmocka_unit_test(header_over_the_limits_is_refused_whatever_the_worker_says),
+      cmocka_unit_test(picture_that_makes_no_sense_costs_the_worker),
+      cmocka_unit_test(planes_fit_where_they_take_more_than_pixels),
+      cmocka_unit_test(planes_of_a_file_with_alpha_are_refused),
       cmocka_unit_test(memory_shortage_in_a_worker_is_the_pictures_fault),
       cmocka_unit_test(callers_get_busy_when_no_worker_becomes_free_in_time),
       cmocka_unit_test(threads_that_crash_workers_do_not_disturb_the_others),

@@ -63,12 +63,59 @@ static void fields_out_of_range_are_refused(void **state) {
 static void bool_that_is_neither_0_nor_1_is_refused(void **state) {
   (void)state;
   static const size_t offsets[] = {offsetof(struct sandbox_reply, header.has_alpha),
-                                   offsetof(struct sandbox_reply, header.has_icc),
-                                   offsetof(struct sandbox_reply, header.can_shrink)};
+                                   offsetof(struct sandbox_reply, header.has_icc)};
   for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
     struct sandbox_reply reply = sound_reply();
     memset((char *)&reply + offsets[i], 2, 1);
     assert_false(sandbox_reply_is_sound(&reply, sizeof reply, SANDBOX_INSPECT));
+  }
+}
+
+static bool is_picture_sound(struct sandbox_picture picture, bool has_alpha) {
+  struct sandbox_reply reply = sound_reply();
+  reply.operation = SANDBOX_DECODE;
+  reply.header.has_alpha = has_alpha;
+  reply.picture = picture;
+  return sandbox_reply_is_sound(&reply, sizeof reply, SANDBOX_DECODE);
+}
+
+static void pictures_of_every_kind_are_accepted(void **state) {
+  (void)state;
+  assert_true(is_picture_sound((struct sandbox_picture){.format = IMAGE_RGBA8}, false));
+  assert_true(is_picture_sound((struct sandbox_picture){.format = IMAGE_RGBA8}, true));
+  for (unsigned across = 0; across <= 255; across++) {
+    for (unsigned down = 0; down <= 255; down++) {
+      struct sandbox_picture picture = {.format = IMAGE_YUV, .chroma_x = (uint8_t)across, .chroma_y = (uint8_t)down};
+      bool is_block = (across == 1 || across == 2 || across == 4) && (down == 1 || down == 2);
+      assert_int_equal(is_picture_sound(picture, false), is_block);
+      picture.range = IMAGE_RANGE_LIMITED;
+      assert_int_equal(is_picture_sound(picture, false), is_block);
+      picture.is_grey = 1;
+      assert_int_equal(is_picture_sound(picture, false), across == 1 && down == 1);
+    }
+  }
+}
+
+static void pictures_that_make_no_sense_are_refused(void **state) {
+  (void)state;
+  const struct sandbox_picture planes = {.format = IMAGE_YUV, .chroma_x = 2, .chroma_y = 2};
+  assert_true(is_picture_sound(planes, false));
+  assert_false(is_picture_sound(planes, true));
+  for (unsigned value = 0; value <= 255; value++) {
+    struct sandbox_picture picture = planes;
+    picture.format = (uint8_t)value;
+    assert_int_equal(is_picture_sound(picture, false), value == IMAGE_YUV);
+    picture = planes;
+    picture.range = (uint8_t)value;
+    assert_int_equal(is_picture_sound(picture, false), value == IMAGE_RANGE_FULL || value == IMAGE_RANGE_LIMITED);
+    picture = (struct sandbox_picture){.format = IMAGE_YUV, .chroma_x = 1, .chroma_y = 1, .is_grey = (uint8_t)value};
+    assert_int_equal(is_picture_sound(picture, false), value <= 1);
+  }
+  // RGBA8 with what only planes have.
+  for (size_t at = 1; at < sizeof planes; at++) {
+    struct sandbox_picture picture = {.format = IMAGE_RGBA8};
+    ((uint8_t *)&picture)[at] = 1;
+    assert_false(is_picture_sound(picture, false));
   }
 }
 
@@ -101,6 +148,8 @@ int main(void) {
       cmocka_unit_test(reply_of_another_length_or_kind_is_refused),
       cmocka_unit_test(fields_out_of_range_are_refused),
       cmocka_unit_test(bool_that_is_neither_0_nor_1_is_refused),
+      cmocka_unit_test(pictures_of_every_kind_are_accepted),
+      cmocka_unit_test(pictures_that_make_no_sense_are_refused),
       cmocka_unit_test(only_results_that_a_decoder_can_know_are_accepted),
       cmocka_unit_test(texts_are_terminated_and_made_printable),
   };

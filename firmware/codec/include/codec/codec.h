@@ -8,6 +8,12 @@
 #include "image/image.h"
 #include "image/limits.h"
 
+// What a decoder makes of a file: a picture of the header's size, in the kind that costs the least to get.
+struct codec_picture {
+  enum image_format format;
+  struct image_yuv yuv;  // IMAGE_YUV
+};
+
 // A decoder reads a whole file that lies in memory. Every pointer is borrowed.
 struct codec_decoder {
   enum image_file_format format;
@@ -16,11 +22,14 @@ struct codec_decoder {
   // Reads the header only: no pixel is decoded, nothing of the picture's size is allocated. Orientation and ICC
   // presence included. BASE_UNPROCESSABLE for a damaged header.
   enum base_result (*inspect)(struct base_span file, struct image_header *out, struct base_fault *fault);
-  // Decodes to sRGB RGBA8 of image_shrunk_side(width, shrink) x ... ; orientation is NOT applied. Converts ICC
-  // profiles, CMYK, grey, palettes and 16 bits. A file that ends early or is damaged is BASE_UNPROCESSABLE. The caller
-  // has created `out` with the right size; `shrink` is 1 unless header.can_shrink.
-  enum base_result (*decode)(struct base_span file, const struct image_header *header, unsigned shrink,
-                             struct image *out, struct base_fault *fault);
+  // Says what decode will deliver; `header` is what inspect said. A JPEG of Y, Cb and Cr whose colours need no
+  // conversion comes as the planes that are in it, in full range, everything else as RGBA8.
+  enum base_result (*plan)(struct base_span file, const struct image_header *header, struct codec_picture *out,
+                           struct base_fault *fault);
+  // Decodes to sRGB; orientation is NOT applied. Converts ICC profiles, CMYK, palettes and 16 bits. A file that ends
+  // early or is damaged is BASE_UNPROCESSABLE. The caller has created `out` as planned.
+  enum base_result (*decode)(struct base_span file, const struct image_header *header, struct image *out,
+                             struct base_fault *fault);
 };
 
 // The decoder whose `matches` says yes, or NULL.
@@ -48,8 +57,10 @@ struct codec_encoder {
   bool has_lossless;
   uint32_t max_side;
   // Appends the file to `out`, which is as before on failure; no metadata is written. BASE_TOO_LARGE and
-  // BASE_NO_MEMORY from the buffer, BASE_UNPROCESSABLE over max_side, BASE_BAD_INPUT for options out of range. `image`
-  // is RGBA8 sRGB; JPEG needs a flattened picture (asserted).
+  // BASE_NO_MEMORY from the buffer, BASE_UNPROCESSABLE over max_side, BASE_BAD_INPUT for options out of range.
+  // `image` is sRGB RGBA8 (flattened for JPEG) or, for lossy WebP without sharp_yuv, YUV 4:2:0 of limited range, for
+  // JPEG YUV 4:2:0 of full range without alpha (all asserted). Planes go to the library where they lie; those with
+  // alpha must be the caller's alone (asserted) and are spent: WebP flattens them in place where nothing is visible.
   enum base_result (*encode)(const struct image *image, const struct codec_encode_options *options,
                              struct base_buffer *out, struct base_fault *fault);
 };

@@ -55,7 +55,8 @@ struct image_layout {
   enum image_orientation orientation;    // stored -> result: EXIF and turn composed
   uint32_t width, height;                // of the resampled picture, after orientation
   uint32_t canvas_width, canvas_height;  // of the result; larger than width x height only for `contain`
-  uint32_t x, y;                         // of the resampled picture on the canvas
+  // Of the resampled picture on the canvas: in its middle, rounded down to even, where chroma blocks begin.
+  uint32_t x, y;
 };
 
 // inside: fits the box, never larger than the (cropped) original; cover: fills the box, cropping at the focus, exact
@@ -71,8 +72,8 @@ enum base_result image_layout_plan(const struct image_wish *wish, uint32_t store
                                    enum image_orientation exif, struct image_layout *out,
                                    struct base_fault *fault) BASE_CHECKED;
 
-// The largest shrink (1, 2, 4 or 8) at which a decoder may deliver the source so that it still has at least twice
-// the result's pixels along both axes (pure: the same original and recipe always give the same answer).
+// The largest shrink (1, 2, 4 or 8) of a level that still has at least twice the result's pixels along both axes, 1
+// meaning the full-size original (pure: the same original and recipe always give the same answer).
 unsigned image_layout_shrink(const struct image_layout *layout);
 
 #endif

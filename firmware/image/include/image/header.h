@@ -37,14 +37,13 @@ struct image_header {
   uint8_t bits;  // a channel
   bool has_alpha;
   bool has_icc;
-  bool can_shrink;  // the decoder can deliver 1/2, 1/4, 1/8
 };
 
 // BASE_UNPROCESSABLE naming the limit in the subject: "max_side", "max_pixels", or "min_side" for a side of zero.
 enum base_result image_header_check(const struct image_header *header, const struct image_limits *limits,
                                     struct base_fault *fault) BASE_CHECKED;
 
-// Side of a picture shrunk by 1, 2, 4 or 8: rounded up, as libjpeg does.
+// Side of a picture shrunk by 1, 2, 4 or 8: rounded up, as levels are.
 static inline uint32_t image_shrunk_side(uint32_t side, unsigned shrink) { return (side + shrink - 1) / shrink; }
 
 #endif

@@ -3,8 +3,9 @@
 // A decoder says SANDBOX_READY once it stands; then one request, one reply, in turn. Both sides are built together;
 // magic and version guard against a stray binary.
 // The file to read and the memory to fill come as descriptors beside the request (SCM_RIGHTS): [file] for INSPECT,
-// [file, pixels] for DECODE. The parent makes the pixel memfd from the validated reply to INSPECT and seals it against
-// growing and shrinking; the decoder never chooses a size.
+// [file, pixels] for DECODE. The parent makes the pixel memfd from the validated reply to INSPECT, large enough for
+// every kind of picture of that size, and seals it against growing and shrinking; the decoder chooses the kind, never a
+// size. RGBA8 comes in rows of width * 4 bytes, planes as image_create_yuv lays them out.
 //
 // Started as `decoder MEMORY_BYTES`: its address space limit, 0 for none.
 #ifndef SANDBOX_PROTOCOL_H
@@ -14,9 +15,10 @@
 
 #include "base/result.h"
 #include "image/header.h"
+#include "image/image.h"
 #include "image/limits.h"
 
-enum { SANDBOX_PROTOCOL_MAGIC = 0x70785042, SANDBOX_PROTOCOL_VERSION = 1, SANDBOX_SOCKET_FD = 3 };
+enum { SANDBOX_PROTOCOL_MAGIC = 0x70785042, SANDBOX_PROTOCOL_VERSION = 2, SANDBOX_SOCKET_FD = 3 };
 
 // READY is only ever a reply: the first one, unasked.
 enum sandbox_operation { SANDBOX_READY = 0, SANDBOX_INSPECT = 1, SANDBOX_DECODE = 2 };
@@ -27,10 +29,17 @@ struct sandbox_request {
   uint32_t magic;
   uint16_t version;
   uint16_t operation;
-  uint32_t shrink;         // DECODE: 1, 2, 4, 8
-  uint32_t width, height;  // DECODE: of the pixel memory, after shrinking
-  uint32_t stride_bytes;
+  uint32_t width, height;  // DECODE: what INSPECT said
   struct image_limits limits;
+};
+
+// The kind of the picture that DECODE has left in the pixel memory.
+struct sandbox_picture {
+  uint8_t format;  // enum image_format
+  // Of IMAGE_YUV, as in struct image_yuv; 0 for RGBA8.
+  uint8_t range;
+  uint8_t chroma_x, chroma_y;
+  uint8_t is_grey;
 };
 
 struct sandbox_reply {
@@ -39,6 +48,7 @@ struct sandbox_reply {
   uint16_t operation;
   uint32_t result;  // enum base_result
   struct image_header header;
+  struct sandbox_picture picture;  // DECODE
   char subject[BASE_FAULT_SUBJECT_BYTES];
   char text[BASE_FAULT_TEXT_BYTES];
 };

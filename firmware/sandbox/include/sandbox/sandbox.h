@@ -36,10 +36,10 @@ void sandbox_destroy(struct sandbox **sandbox);
 // Reads the header of the open file `fd` (borrowed, offset not used) and checks the limits.
 enum base_result sandbox_inspect(struct sandbox *sandbox, int fd, struct image_header *out,
                                  struct base_fault *fault) BASE_CHECKED;
-// Decodes at 1/shrink (more than 1 only when header->can_shrink); `header` is what inspect said. The image's pixels are
-// a sealed memfd's mapping, read-only, not oriented.
-// Ownership of *out goes to the caller.
-enum base_result sandbox_decode(struct sandbox *sandbox, int fd, const struct image_header *header, unsigned shrink,
-                                struct image **out, struct base_fault *fault) BASE_CHECKED;
+// Decodes at full size, not oriented; `header` is what inspect said. The decoder chooses the kind: planes of a JPEG
+// that needs no colour conversion (full range), RGBA8 otherwise. The memory is a sealed memfd's mapping, readable and
+// writable so that devices can import it. Ownership of *out goes to the caller; it is NULL on failure.
+enum base_result sandbox_decode(struct sandbox *sandbox, int fd, const struct image_header *header, struct image **out,
+                                struct base_fault *fault) BASE_CHECKED;
 
 #endif
