@@ -33,6 +33,12 @@ static void fill_info(struct gpu *gpu, const struct gpu_candidate *chosen) {
   info->max_texels = properties->limits.maxTexelBufferElements;
   info->max_shared_bytes = properties->limits.maxComputeSharedMemorySize;
   info->max_invocations = properties->limits.maxComputeWorkGroupInvocations;
+  int length = snprintf(info->identity, sizeof(info->identity), "%08x-%08x-%08x-", (unsigned)properties->vendorID,
+                        (unsigned)properties->deviceID, (unsigned)properties->driverVersion);
+  for (size_t i = 0; i < VK_UUID_SIZE; i++) {
+    length += snprintf(info->identity + length, sizeof(info->identity) - (size_t)length, "%02x",
+                       (unsigned)properties->pipelineCacheUUID[i]);
+  }
   memcpy(info->max_groups, properties->limits.maxComputeWorkGroupCount, sizeof(info->max_groups));
 }
 
@@ -62,6 +68,7 @@ static enum base_result create_device(struct gpu *gpu, struct base_fault *fault)
   vk->GetPhysicalDeviceFeatures(gpu->physical, &has);
   vk->GetPhysicalDeviceMemoryProperties(gpu->physical, &gpu->memory);
   gpu->info.has_int64 = has.shaderInt64 == VK_TRUE;
+  const char *import_extension = VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME;
   const float priority = 1.0f;
   const VkPhysicalDeviceFeatures wanted = {.shaderInt64 = has.shaderInt64};
   const VkDeviceCreateInfo info = {
@@ -71,6 +78,8 @@ static enum base_result create_device(struct gpu *gpu, struct base_fault *fault)
                                                       .queueFamilyIndex = gpu->family,
                                                       .queueCount = 1,
                                                       .pQueuePriorities = &priority},
+      .enabledExtensionCount = gpu_import_find(gpu) ? 1 : 0,
+      .ppEnabledExtensionNames = &import_extension,
       .pEnabledFeatures = &wanted,
   };
   VkResult result = vk->CreateDevice(gpu->physical, &info, NULL, &gpu->device);
@@ -85,7 +94,9 @@ static enum base_result create_device(struct gpu *gpu, struct base_fault *fault)
 }
 
 static void register_metrics(struct gpu *gpu, struct base_metrics *metrics) {
-  gpu->memory_metric = base_metrics_gauge(metrics, "pixpop_gpu_memory_bytes", "", "Device memory held in buffers");
+  gpu->memory_metric = base_metrics_gauge(metrics, "pixpop_gpu_memory_bytes", "", "Device memory held");
+  gpu->imported_metric = base_metrics_gauge(metrics, "pixpop_gpu_imported_bytes", "",
+                                            "Memory of the process that the device works on in place");
   gpu->failure_metric =
       base_metrics_counter(metrics, "pixpop_gpu_failures_total", "", "Submissions that failed or timed out");
   if (metrics) {
@@ -112,8 +123,10 @@ enum base_result gpu_create(const struct gpu_config *config, struct gpu **out, s
   pthread_mutex_init(&gpu->mutex, NULL);
   pthread_cond_init(&gpu->work, NULL);
   pthread_cond_init(&gpu->done, NULL);
+  gpu_slab_init(&gpu->slab);
   gpu->log = config->log;
   gpu->timeout_ms = config->timeout_ms > 0 ? config->timeout_ms : DEFAULT_TIMEOUT_MS;
+  gpu->lose_after = config->lose_after;
   gpu->validation.abort_on_message = config->abort_on_validation;
   gpu->validation.log = config->log;
   register_metrics(gpu, config->metrics);
@@ -133,16 +146,18 @@ void gpu_destroy(struct gpu **gpu_pointer) {
   if (!gpu) return;
   *gpu_pointer = NULL;
   gpu_queue_stop(gpu);
-  if (gpu->device && gpu->instance.vk.DestroyDevice) {
-    if (!gpu_recorder_settle(gpu, LAST_WAIT_MS)) {
-      // Freeing what a hung device still uses would corrupt memory; the process is about to end anyway.
-      base_log_write(gpu->log, BASE_LOG_ERROR, "gpu", NULL, "the device hangs; it is left to the driver");
-      return;
-    }
+  bool has_device = gpu->device && gpu->instance.vk.DestroyDevice;
+  if (has_device && !gpu_recorder_settle(gpu, LAST_WAIT_MS)) {
+    // Freeing what a hung device still uses would corrupt memory: device, memory and kernels stay as they are.
+    base_log_write(gpu->log, BASE_LOG_ERROR, "gpu", NULL, "the device hangs; it is left to the driver");
+    return;
+  }
+  if (has_device) {
     gpu_pipeline_cache_close(gpu);
     gpu_recorder_finish(gpu);
-    gpu->instance.vk.DestroyDevice(gpu->device, NULL);
   }
+  gpu_slab_finish(gpu);
+  if (has_device) gpu->instance.vk.DestroyDevice(gpu->device, NULL);
   gpu_instance_finish(&gpu->instance);
   pthread_cond_destroy(&gpu->done);
   pthread_cond_destroy(&gpu->work);
@@ -154,6 +169,10 @@ void gpu_destroy(struct gpu **gpu_pointer) {
 const struct gpu_info *gpu_get_info(const struct gpu *gpu) { return &gpu->info; }
 
 uint64_t gpu_validation_count(const struct gpu *gpu) { return atomic_load(&gpu->validation.messages); }
+
+void gpu_lose_after(struct gpu *gpu, uint32_t submissions) {
+  gpu->lose_after = submissions > 0 ? gpu->recorder.submissions + submissions : 0;
+}
 
 enum base_result gpu_list_devices(struct base_buffer *out, struct base_fault *fault) {
   struct gpu_instance instance;

@@ -74,20 +74,32 @@ enum base_result gpu_kernel_create(struct gpu *gpu, const struct gpu_kernel_conf
   VkResult result = create_layout(kernel);
   if (result == VK_SUCCESS) result = create_pipeline(kernel, config);
   if (result != VK_SUCCESS) {
-    gpu_kernel_destroy(&kernel);
+    gpu_kernel_release(kernel);
     return gpu_vulkan_fail(fault, result, config->name);
   }
   *out = kernel;
   return BASE_OK;
 }
 
-void gpu_kernel_destroy(struct gpu_kernel **kernel_pointer) {
-  struct gpu_kernel *kernel = *kernel_pointer;
-  if (!kernel) return;
-  *kernel_pointer = NULL;
+void gpu_kernel_release(struct gpu_kernel *kernel) {
   const struct gpu *gpu = kernel->gpu;
   if (kernel->pipeline) gpu->instance.vk.DestroyPipeline(gpu->device, kernel->pipeline, NULL);
   if (kernel->layout) gpu->instance.vk.DestroyPipelineLayout(gpu->device, kernel->layout, NULL);
   if (kernel->set_layout) gpu->instance.vk.DestroyDescriptorSetLayout(gpu->device, kernel->set_layout, NULL);
   free(kernel);
+}
+
+void gpu_kernel_destroy(struct gpu_kernel **kernel_pointer) {
+  struct gpu_kernel *kernel = *kernel_pointer;
+  if (!kernel) return;
+  *kernel_pointer = NULL;
+  struct gpu *gpu = kernel->gpu;
+  pthread_mutex_lock(&gpu->mutex);
+  bool is_hung = gpu->is_hung;
+  if (is_hung) {
+    kernel->next_deferred = gpu->deferred_kernels;
+    gpu->deferred_kernels = kernel;
+  }
+  pthread_mutex_unlock(&gpu->mutex);
+  if (!is_hung) gpu_kernel_release(kernel);
 }

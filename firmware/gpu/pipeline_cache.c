@@ -107,6 +107,11 @@ enum base_result gpu_save_kernels(struct gpu *gpu, struct base_fault *fault) {
   uint8_t *blob = malloc(bytes);
   if (!blob) goto out;
   got = gpu->instance.vk.GetPipelineCacheData(gpu->device, gpu->cache, &bytes, blob);
+  if (got == VK_INCOMPLETE) {
+    // A kernel was added in between: the next save has it.
+    result = BASE_OK;
+    goto out;
+  }
   if (got != VK_SUCCESS) {
     result = gpu_vulkan_fail(fault, got, "vkGetPipelineCacheData");
     goto out;
@@ -124,7 +129,9 @@ out:
 void gpu_pipeline_cache_close(struct gpu *gpu) {
   if (!gpu->cache) return;
   struct base_fault fault = {0};
-  if (gpu_save_kernels(gpu, &fault) != BASE_OK) base_log_fault(gpu->log, BASE_LOG_WARN, "gpu", NULL, &fault);
+  // A lost device is asked for nothing more.
+  enum base_result saved = gpu->is_lost ? BASE_OK : gpu_save_kernels(gpu, &fault);
+  if (saved != BASE_OK) base_log_fault(gpu->log, BASE_LOG_WARN, "gpu", NULL, &fault);
   gpu->instance.vk.DestroyPipelineCache(gpu->device, gpu->cache, NULL);
   gpu->cache = VK_NULL_HANDLE;
 }

@@ -1,6 +1,7 @@
 #include "device.h"
 
 static const uint64_t NS_PER_MS = 1000000;
+enum { KERNEL_ACCESS = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT };
 
 static VkResult create_command_buffer(struct gpu *gpu) {
   struct gpu_recorder *recorder = &gpu->recorder;
@@ -71,6 +72,7 @@ static enum base_result bind(struct gpu *gpu, const struct gpu_dispatch *dispatc
   return BASE_OK;
 }
 
+// What kernels recorded or submitted earlier wrote is there for `access` in `stage`; what they read may be overwritten.
 static void record_barrier(struct gpu *gpu, VkPipelineStageFlags stage, VkAccessFlags access) {
   const VkMemoryBarrier barrier = {
       .sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER, .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT, .dstAccessMask = access};
@@ -92,9 +94,7 @@ static enum base_result record_dispatch(struct gpu *gpu, const struct gpu_dispat
   if (result != VK_SUCCESS) return gpu_vulkan_fail(fault, result, "vkAllocateDescriptorSets");
   enum base_result bound = bind(gpu, dispatch, set, fault);
   if (bound != BASE_OK) return bound;
-  if (dispatch->after_barrier) {
-    record_barrier(gpu, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
-  }
+  if (dispatch->after_barrier) record_barrier(gpu, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, KERNEL_ACCESS);
   vk->CmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernel->pipeline);
   vk->CmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, kernel->layout, 0, 1, &set, 0, NULL);
   if (kernel->push_bytes > 0) {
@@ -113,6 +113,9 @@ static enum base_result record(struct gpu *gpu, const struct gpu_dispatch *dispa
                                           .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
   if (result == VK_SUCCESS) result = vk->BeginCommandBuffer(gpu->recorder.buffer, &begin);
   if (result != VK_SUCCESS) return gpu_vulkan_fail(fault, result, "vkBeginCommandBuffer");
+  // A fence makes earlier submissions' results available, but not visible to kernels. What the CPU wrote is, by
+  // submitting.
+  record_barrier(gpu, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, KERNEL_ACCESS);
   for (size_t i = 0; i < count; i++) {
     enum base_result recorded = record_dispatch(gpu, &dispatches[i], fault);
     if (recorded != BASE_OK) return recorded;
@@ -122,34 +125,49 @@ static enum base_result record(struct gpu *gpu, const struct gpu_dispatch *dispa
   return result == VK_SUCCESS ? BASE_OK : gpu_vulkan_fail(fault, result, "vkEndCommandBuffer");
 }
 
-// Non-coherent memory: what the CPU wrote goes out before the run, what the device wrote comes in after it.
+typedef PFN_vkFlushMappedMemoryRanges synchronise_function;
+
+// Calls Vulkan for every buffer that `is_wanted` and whose memory is not coherent.
 static VkResult synchronise(struct gpu *gpu, const struct gpu_dispatch *dispatches, size_t count,
-                            enum gpu_memory memory) {
+                            bool (*is_wanted)(const struct gpu_buffer *), synchronise_function function) {
   for (size_t i = 0; i < count; i++) {
     for (size_t b = 0; b < dispatches[i].kernel->binding_count; b++) {
       const struct gpu_buffer *buffer = dispatches[i].buffers[b];
-      if (buffer->memory != memory || buffer->is_coherent) continue;
+      if (buffer->is_coherent || !is_wanted(buffer)) continue;
       VkMappedMemoryRange range = gpu_buffer_range(buffer);
-      VkResult result = memory == GPU_MEMORY_UPLOAD
-                            ? gpu->instance.vk.FlushMappedMemoryRanges(gpu->device, 1, &range)
-                            : gpu->instance.vk.InvalidateMappedMemoryRanges(gpu->device, 1, &range);
+      VkResult result = function(gpu->device, 1, &range);
       if (result != VK_SUCCESS) return result;
     }
   }
   return VK_SUCCESS;
 }
 
-static void set_pending(struct gpu *gpu, bool is_pending) {
-  gpu->recorder.is_pending = is_pending;
+// From here on what the submission uses may be destroyed by those who have given up waiting for it.
+static void mark_hung(struct gpu *gpu) {
   pthread_mutex_lock(&gpu->mutex);
-  gpu->is_hung = is_pending;
-  struct gpu_buffer *deferred = is_pending ? NULL : gpu->deferred;
-  if (!is_pending) gpu->deferred = NULL;
+  gpu->is_hung = true;
   pthread_mutex_unlock(&gpu->mutex);
-  while (deferred) {
-    struct gpu_buffer *next = deferred->next_deferred;
-    gpu_buffer_release(deferred);
-    deferred = next;
+}
+
+// The submission is over: what was destroyed while the device hung is released.
+static void end_submission(struct gpu *gpu) {
+  gpu->recorder.is_pending = false;
+  pthread_mutex_lock(&gpu->mutex);
+  gpu->is_hung = false;
+  struct gpu_buffer *buffer = gpu->deferred_buffers;
+  struct gpu_kernel *kernel = gpu->deferred_kernels;
+  gpu->deferred_buffers = NULL;
+  gpu->deferred_kernels = NULL;
+  pthread_mutex_unlock(&gpu->mutex);
+  while (buffer) {
+    struct gpu_buffer *next = buffer->next_deferred;
+    gpu_buffer_release(buffer);
+    buffer = next;
+  }
+  while (kernel) {
+    struct gpu_kernel *next = kernel->next_deferred;
+    gpu_kernel_release(kernel);
+    kernel = next;
   }
 }
 
@@ -159,6 +177,21 @@ static enum base_result fail_device(struct gpu *gpu, VkResult result, const char
   return gpu_vulkan_fail(fault, result, what);
 }
 
+// Waits for the submission under way. It stays under way after a time-out and after failures that say nothing about it.
+static VkResult wait_for_device(struct gpu *gpu, uint32_t timeout_ms) {
+  const struct gpu_recorder *recorder = &gpu->recorder;
+  VkResult result = gpu->instance.vk.WaitForFences(gpu->device, 1, &recorder->fence, VK_TRUE, timeout_ms * NS_PER_MS);
+  bool is_injected = gpu->lose_after > 0 && recorder->submissions >= gpu->lose_after;
+  if (result == VK_SUCCESS && is_injected) result = VK_ERROR_DEVICE_LOST;
+  if (result == VK_ERROR_DEVICE_LOST) gpu->is_lost = true;
+  if (result == VK_SUCCESS || result == VK_ERROR_DEVICE_LOST) {
+    end_submission(gpu);
+  } else {
+    mark_hung(gpu);
+  }
+  return result;
+}
+
 static enum base_result submit_and_wait(struct gpu *gpu, struct base_fault *fault) {
   const struct gpu_vulkan *vk = &gpu->instance.vk;
   const VkSubmitInfo submit = {
@@ -166,39 +199,35 @@ static enum base_result submit_and_wait(struct gpu *gpu, struct base_fault *faul
   VkResult result = vk->ResetFences(gpu->device, 1, &gpu->recorder.fence);
   if (result == VK_SUCCESS) result = vk->QueueSubmit(gpu->queue, 1, &submit, gpu->recorder.fence);
   if (result != VK_SUCCESS) return fail_device(gpu, result, "vkQueueSubmit", fault);
-  set_pending(gpu, true);
-  result = vk->WaitForFences(gpu->device, 1, &gpu->recorder.fence, VK_TRUE, gpu->timeout_ms * NS_PER_MS);
-  if (result == VK_TIMEOUT) {
-    base_metric_add(gpu->failure_metric, 1);
-    return BASE_FAIL(fault, BASE_TIMEOUT, "device", "%s did not finish within %u ms", gpu->info.name,
-                     (unsigned)gpu->timeout_ms);
-  }
-  set_pending(gpu, false);
-  return result == VK_SUCCESS ? BASE_OK : fail_device(gpu, result, "vkWaitForFences", fault);
+  if (gpu->recorder.submissions < UINT32_MAX) gpu->recorder.submissions++;
+  gpu->recorder.is_pending = true;
+  result = wait_for_device(gpu, gpu->timeout_ms);
+  if (result == VK_SUCCESS) return BASE_OK;
+  if (result != VK_TIMEOUT) return fail_device(gpu, result, "vkWaitForFences", fault);
+  base_metric_add(gpu->failure_metric, 1);
+  return BASE_FAIL(fault, BASE_TIMEOUT, "device", "%s did not finish within %u ms", gpu->info.name,
+                   (unsigned)gpu->timeout_ms);
 }
 
 bool gpu_recorder_settle(struct gpu *gpu, uint32_t timeout_ms) {
   if (!gpu->recorder.is_pending) return true;
-  VkResult result =
-      gpu->instance.vk.WaitForFences(gpu->device, 1, &gpu->recorder.fence, VK_TRUE, timeout_ms * NS_PER_MS);
-  if (result == VK_TIMEOUT) return false;
-  if (result == VK_ERROR_DEVICE_LOST) gpu->is_lost = true;
-  set_pending(gpu, false);
-  return true;
+  VkResult result = wait_for_device(gpu, timeout_ms);
+  return result == VK_SUCCESS || result == VK_ERROR_DEVICE_LOST;
 }
 
 enum base_result gpu_recorder_run(struct gpu *gpu, const struct gpu_dispatch *dispatches, size_t count,
                                   struct base_fault *fault) {
+  const struct gpu_vulkan *vk = &gpu->instance.vk;
   if (!gpu_recorder_settle(gpu, gpu->timeout_ms)) {
     return BASE_FAIL(fault, BASE_TIMEOUT, "device", "%s still works on something that timed out", gpu->info.name);
   }
   if (gpu->is_lost) return BASE_FAIL(fault, BASE_DEVICE, "device", "%s was lost", gpu->info.name);
   enum base_result recorded = record(gpu, dispatches, count, fault);
   if (recorded != BASE_OK) return recorded;
-  VkResult result = synchronise(gpu, dispatches, count, GPU_MEMORY_UPLOAD);
+  VkResult result = synchronise(gpu, dispatches, count, gpu_buffer_is_written_by_host, vk->FlushMappedMemoryRanges);
   if (result != VK_SUCCESS) return fail_device(gpu, result, "vkFlushMappedMemoryRanges", fault);
   enum base_result ran = submit_and_wait(gpu, fault);
   if (ran != BASE_OK) return ran;
-  result = synchronise(gpu, dispatches, count, GPU_MEMORY_READBACK);
+  result = synchronise(gpu, dispatches, count, gpu_buffer_is_read_by_host, vk->InvalidateMappedMemoryRanges);
   return result == VK_SUCCESS ? BASE_OK : fail_device(gpu, result, "vkInvalidateMappedMemoryRanges", fault);
 }

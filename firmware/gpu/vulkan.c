@@ -86,6 +86,8 @@ enum base_result gpu_vulkan_load_device(struct gpu_vulkan *vk, VkDevice device, 
   if (!vk->name) return BASE_FAIL(fault, BASE_DEVICE, "vulkan", "the Vulkan driver has no vk" #name);
   GPU_DEVICE_FUNCTIONS(GPU_LOAD)
 #undef GPU_LOAD
+  vk->GetMemoryHostPointerPropertiesEXT =
+      (PFN_vkGetMemoryHostPointerPropertiesEXT)vk->GetDeviceProcAddr(device, "vkGetMemoryHostPointerPropertiesEXT");
   return BASE_OK;
 }
 
@@ -117,6 +119,8 @@ const char *gpu_vulkan_error(VkResult result) {
       return "VK_ERROR_TOO_MANY_OBJECTS";
     case VK_ERROR_OUT_OF_POOL_MEMORY:
       return "VK_ERROR_OUT_OF_POOL_MEMORY";
+    case VK_ERROR_INVALID_EXTERNAL_HANDLE:
+      return "VK_ERROR_INVALID_EXTERNAL_HANDLE";
     default:
       return "an unexpected Vulkan result";
   }

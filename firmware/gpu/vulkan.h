@@ -14,20 +14,21 @@
   X(EnumerateInstanceLayerProperties) \
   X(CreateInstance)
 
-#define GPU_INSTANCE_FUNCTIONS(X)           \
-  X(DestroyInstance)                        \
-  X(EnumeratePhysicalDevices)               \
-  X(GetPhysicalDeviceProperties2)           \
-  X(GetPhysicalDeviceFeatures)              \
-  X(GetPhysicalDeviceQueueFamilyProperties) \
-  X(GetPhysicalDeviceMemoryProperties)      \
-  X(CreateDevice)                           \
+#define GPU_INSTANCE_FUNCTIONS(X)              \
+  X(DestroyInstance)                           \
+  X(EnumeratePhysicalDevices)                  \
+  X(EnumerateDeviceExtensionProperties)        \
+  X(GetPhysicalDeviceExternalBufferProperties) \
+  X(GetPhysicalDeviceProperties2)              \
+  X(GetPhysicalDeviceFeatures)                 \
+  X(GetPhysicalDeviceQueueFamilyProperties)    \
+  X(GetPhysicalDeviceMemoryProperties)         \
+  X(CreateDevice)                              \
   X(GetDeviceProcAddr)
 
 #define GPU_DEVICE_FUNCTIONS(X)   \
   X(DestroyDevice)                \
   X(GetDeviceQueue)               \
-  X(DeviceWaitIdle)               \
   X(CreateBuffer)                 \
   X(DestroyBuffer)                \
   X(GetBufferMemoryRequirements)  \
@@ -80,6 +81,7 @@ struct gpu_vulkan {
   GPU_INSTANCE_FUNCTIONS(GPU_MEMBER)
   GPU_DEVICE_FUNCTIONS(GPU_MEMBER)
 #undef GPU_MEMBER
+  PFN_vkGetMemoryHostPointerPropertiesEXT GetMemoryHostPointerPropertiesEXT;  // NULL without the extension
 };
 
 // Opens libvulkan and finds the functions that need no instance. BASE_DEVICE when there is none.

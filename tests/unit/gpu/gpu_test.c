@@ -1,65 +1,18 @@
 #include "gpu/gpu.h"
 
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <cmocka.h>
+#include "gpu_rig.h"
 
-#include "gpu_test_scale_spirv.h"
-
-enum { WORDS = 1000, GROUPS = (WORDS + 63) / 64 };
-
-struct scale_push {
-  uint32_t count, factor;
-};
-
-static int setup(void **state) {
-  struct base_fault fault = {0};
-  struct gpu *gpu = NULL;
-  const struct gpu_config config = {.validation = true, .abort_on_validation = true};
-  if (gpu_create(&config, &gpu, &fault) != BASE_OK) fail_msg("%s", fault.text);
-  *state = gpu;
-  return 0;
-}
-
-static int teardown(void **state) {
-  struct gpu *gpu = *state;
-  assert_int_equal(gpu_validation_count(gpu), 0);
-  gpu_destroy(&gpu);
-  assert_null(gpu);
-  return 0;
-}
-
-static struct gpu_kernel *make_kernel(struct gpu *gpu, enum gpu_binding input, uint32_t added) {
-  const struct gpu_kernel_config config = {.name = "scale",
-                                           .spirv = gpu_test_scale_spirv,
-                                           .spirv_bytes = sizeof(gpu_test_scale_spirv),
-                                           .binding_count = 2,
-                                           .bindings = {input, GPU_BINDING_STORAGE},
-                                           .push_bytes = sizeof(struct scale_push),
-                                           .constant_count = 1,
-                                           .constants = {added}};
-  struct gpu_kernel *kernel = NULL;
-  assert_int_equal(gpu_kernel_create(gpu, &config, &kernel, NULL), BASE_OK);
-  return kernel;
-}
+enum { WORDS = 1000 };
 
 static struct gpu_buffer *make_buffer(struct gpu *gpu, enum gpu_memory memory) {
-  struct gpu_buffer *buffer = NULL;
-  assert_int_equal(gpu_buffer_create(gpu, WORDS * 4, memory, &buffer, NULL), BASE_OK);
-  assert_int_equal(gpu_buffer_bytes(buffer), WORDS * 4);
-  return buffer;
+  return gpu_rig_buffer(gpu, WORDS * 4, memory);
 }
 
 static struct gpu_dispatch scale(const struct gpu_kernel *kernel, struct gpu_buffer *from, struct gpu_buffer *to,
                                  uint32_t factor) {
-  const struct scale_push push = {WORDS, factor};
-  struct gpu_dispatch dispatch = {.kernel = kernel, .buffers = {from, to}, .groups = {GROUPS, 1, 1}};
-  memcpy(dispatch.push, &push, sizeof(push));
-  return dispatch;
+  return gpu_rig_scale(kernel, from, to, WORDS, factor);
 }
 
 struct chain {
@@ -94,7 +47,7 @@ static void *run_chain(void *argument) {
 }
 
 static void results_are_visible_when_dispatches_depend_on_each_other(void **state) {
-  struct chain chain = {.gpu = *state, .kernel = make_kernel(*state, GPU_BINDING_STORAGE, 7), .seed = 11};
+  struct chain chain = {.gpu = *state, .kernel = gpu_rig_kernel(*state, GPU_BINDING_STORAGE, 7), .seed = 11};
   run_chain(&chain);
   assert_true(chain.is_right);
   gpu_kernel_destroy(&chain.kernel);
@@ -102,7 +55,7 @@ static void results_are_visible_when_dispatches_depend_on_each_other(void **stat
 
 static void results_stay_apart_when_threads_run_at_once(void **state) {
   enum { THREADS = 4 };
-  struct gpu_kernel *kernel = make_kernel(*state, GPU_BINDING_STORAGE, 7);
+  struct gpu_kernel *kernel = gpu_rig_kernel(*state, GPU_BINDING_STORAGE, 7);
   pthread_t threads[THREADS];
   struct chain chains[THREADS];
   for (uint32_t i = 0; i < THREADS; i++) {
@@ -183,18 +136,60 @@ static void messages_are_counted_when_the_layer_complains(void **state) {
   (void)state;
 }
 
-static void memory_metric_returns_to_zero_when_buffers_go(void **state) {
-  struct base_metrics *metrics = base_metrics_create();
-  struct gpu *gpu = NULL;
-  assert_int_equal(gpu_create(&(struct gpu_config){.metrics = metrics}, &gpu, NULL), BASE_OK);
-  struct base_metric *gauge = base_metrics_gauge(metrics, "pixpop_gpu_memory_bytes", "", "");
-  struct gpu_buffer *buffer = make_buffer(gpu, GPU_MEMORY_DEVICE);
-  assert_true(base_metric_get(gauge) >= WORDS * 4);
-  gpu_buffer_destroy(&buffer);
-  assert_int_equal(base_metric_get(gauge), 0);
-  gpu_destroy(&gpu);
-  base_metrics_destroy(&metrics);
+// Reading what another dispatch of the same run writes, with nothing between them: the driver may run both at once.
+static void layer_complains_when_a_barrier_is_missing(void **state) {
   (void)state;
+  struct gpu *gpu = NULL;
+  assert_int_equal(gpu_create(&(struct gpu_config){.validation = true}, &gpu, NULL), BASE_OK);
+  struct gpu_kernel *kernel = gpu_rig_kernel(gpu, GPU_BINDING_STORAGE, 7);
+  struct gpu_buffer *from = make_buffer(gpu, GPU_MEMORY_UPLOAD), *to = make_buffer(gpu, GPU_MEMORY_READBACK);
+  struct gpu_buffer *middle = make_buffer(gpu, GPU_MEMORY_DEVICE);
+  memset(gpu_buffer_map(from), 0, WORDS * 4);
+  struct gpu_dispatch dispatches[2] = {scale(kernel, from, middle, 3), scale(kernel, middle, to, 2)};
+  dispatches[1].after_barrier = true;
+  assert_int_equal(gpu_run(gpu, dispatches, 2, NULL), BASE_OK);
+  assert_int_equal(gpu_validation_count(gpu), 0);
+  dispatches[1].after_barrier = false;
+  assert_int_equal(gpu_run(gpu, dispatches, 2, NULL), BASE_OK);
+  assert_true(gpu_validation_count(gpu) > 0);
+  gpu_buffer_destroy(&from);
+  gpu_buffer_destroy(&middle);
+  gpu_buffer_destroy(&to);
+  gpu_kernel_destroy(&kernel);
+  gpu_destroy(&gpu);
+}
+
+// To and fro between two buffers: reads after writes, writes after reads and writes after writes, in one run and in the
+// next one, under the layer's eyes.
+static void results_add_up_when_a_run_has_as_many_dispatches_as_it_may(void **state) {
+  struct gpu *gpu = *state;
+  struct gpu_kernel *kernel = gpu_rig_kernel(gpu, GPU_BINDING_STORAGE, 1);
+  struct gpu_buffer *buffers[2] = {make_buffer(gpu, GPU_MEMORY_UPLOAD), make_buffer(gpu, GPU_MEMORY_READBACK)};
+  struct gpu_dispatch *dispatches = calloc(GPU_MAX_DISPATCHES, sizeof(*dispatches));
+  uint32_t *words = gpu_buffer_map(buffers[0]);
+  for (uint32_t i = 0; i < WORDS; i++) words[i] = i;
+  for (size_t i = 0; i < GPU_MAX_DISPATCHES; i++) {
+    dispatches[i] = scale(kernel, buffers[i % 2], buffers[1 - i % 2], 1);
+    dispatches[i].after_barrier = i > 0;
+  }
+  assert_int_equal(gpu_run(gpu, dispatches, GPU_MAX_DISPATCHES, NULL), BASE_OK);
+  assert_int_equal(gpu_run(gpu, dispatches, GPU_MAX_DISPATCHES - 1, NULL), BASE_OK);
+  const uint32_t *results = gpu_buffer_map(buffers[1]);
+  for (uint32_t i = 0; i < WORDS; i++) assert_int_equal(results[i], i + 2 * GPU_MAX_DISPATCHES - 1);
+  free(dispatches);
+  gpu_buffer_destroy(&buffers[0]);
+  gpu_buffer_destroy(&buffers[1]);
+  gpu_kernel_destroy(&kernel);
+}
+
+static void identity_is_the_same_when_the_device_is(void **state) {
+  const char *identity = gpu_get_info(*state)->identity;
+  assert_int_equal(strlen(identity), 3 * 9 + 32);
+  assert_int_equal(strspn(identity, "0123456789abcdef-"), strlen(identity));
+  struct gpu *gpu = NULL;
+  assert_int_equal(gpu_create(&(struct gpu_config){0}, &gpu, NULL), BASE_OK);
+  assert_string_equal(gpu_get_info(gpu)->identity, identity);
+  gpu_destroy(&gpu);
 }
 
 int main(void) {
@@ -206,7 +201,9 @@ int main(void) {
       cmocka_unit_test(first_device_comes_when_index_0_or_its_name_is_asked_for),
       cmocka_unit_test(devices_are_listed_when_none_fits),
       cmocka_unit_test(messages_are_counted_when_the_layer_complains),
-      cmocka_unit_test(memory_metric_returns_to_zero_when_buffers_go),
+      cmocka_unit_test(layer_complains_when_a_barrier_is_missing),
+      cmocka_unit_test(results_add_up_when_a_run_has_as_many_dispatches_as_it_may),
+      cmocka_unit_test(identity_is_the_same_when_the_device_is),
   };
-  return cmocka_run_group_tests(tests, setup, teardown);
+  return cmocka_run_group_tests(tests, gpu_rig_setup, gpu_rig_teardown);
 }

@@ -1,15 +1,10 @@
 #include "pipeline_cache.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include <stddef.h>
 
 #include "base/file.h"
-#include "gpu/gpu.h"
-#include "gpu_test_scale_spirv.h"
+#include "device.h"
+#include "gpu_rig.h"
 #include "temp_folder.h"
 
 static const struct gpu_pipeline_identity IDENTITY = {.vendor = 0x10005, .device = 7, .uuid = {1, 2, 3}};
@@ -86,38 +81,75 @@ static void blob_is_refused_when_made_by_another_driver(void **state) {
   assert_false(gpu_pipeline_blob_fits(base_span_of(blob, sizeof(blob)), &other));
   blob[0] = 200;  // a header longer than the blob
   assert_false(gpu_pipeline_blob_fits(base_span_of(blob, sizeof(blob)), &IDENTITY));
+  make_blob(blob);
+  blob[4]++;  // another version of the header
+  assert_false(gpu_pipeline_blob_fits(base_span_of(blob, sizeof(blob)), &IDENTITY));
+  assert_false(gpu_pipeline_blob_fits(base_span_of(blob, sizeof(VkPipelineCacheHeaderVersionOne) - 1), &IDENTITY));
 }
 
-static void make_kernel_and_close(const char *folder) {
-  struct base_fault fault = {0};
-  struct gpu *gpu = NULL;
-  const struct gpu_config config = {.validation = true, .abort_on_validation = true, .cache_folder = folder};
-  if (gpu_create(&config, &gpu, &fault) != BASE_OK) fail_msg("%s", fault.text);
-  const struct gpu_kernel_config kernel_config = {.name = "scale",
-                                                  .spirv = gpu_test_scale_spirv,
-                                                  .spirv_bytes = sizeof(gpu_test_scale_spirv),
-                                                  .binding_count = 2,
-                                                  .push_bytes = 8};
-  struct gpu_kernel *kernel = NULL;
-  assert_int_equal(gpu_kernel_create(gpu, &kernel_config, &kernel, NULL), BASE_OK);
+// Bytes of the blob that the driver was handed at the start; 0: none.
+static size_t make_kernel_and_close(const char *folder) {
+  struct gpu *gpu = gpu_rig_create((struct gpu_config){.cache_folder = folder});
+  size_t taken = gpu->cache_saved_bytes;
+  struct gpu_kernel *kernel = gpu_rig_kernel(gpu, GPU_BINDING_STORAGE, 0);
   gpu_kernel_destroy(&kernel);
   gpu_destroy(&gpu);
+  return taken;
 }
 
-static void start_succeeds_when_file_is_new_known_or_damaged(void **state) {
+static void put_file(const char *path, struct base_span bytes) {
+  assert_int_equal(base_file_replace_durably(path, bytes, 0600, NULL), BASE_OK);
+}
+
+// A start with this file in place hands the driver nothing and leaves a good file behind.
+static void check_refused(const char *folder, const char *path, struct base_span bytes, size_t good_bytes) {
+  put_file(path, bytes);
+  assert_int_equal(make_kernel_and_close(folder), 0);
+  assert_int_equal(make_kernel_and_close(folder), good_bytes);
+}
+
+static void driver_gets_only_its_own_blob_when_files_are_damaged_cut_or_foreign(void **state) {
   (void)state;
   struct temp_folder folder;
   temp_folder_make(&folder);
   char path[128];
   temp_folder_path(&folder, "pipelines.bin", path, sizeof(path));
-  make_kernel_and_close(folder.path);
+  assert_int_equal(make_kernel_and_close(folder.path), 0);
   struct base_buffer file;
   assert_int_equal(base_file_read(path, 1 << 20, &file, NULL), BASE_OK);
   assert_true(file.bytes > FRAME_BYTES);
-  make_kernel_and_close(folder.path);
+  size_t good_bytes = file.bytes - FRAME_BYTES;
+  assert_int_equal(make_kernel_and_close(folder.path), good_bytes);
   file.data[file.bytes / 2] ^= 1;
-  assert_int_equal(base_file_replace_durably(path, base_buffer_span(&file), 0600, NULL), BASE_OK);
-  make_kernel_and_close(folder.path);
+  check_refused(folder.path, path, base_buffer_span(&file), good_bytes);
+  file.data[file.bytes / 2] ^= 1;
+  check_refused(folder.path, path, base_span_of(file.data, file.bytes - 1), good_bytes);
+  check_refused(folder.path, path, base_span_of(file.data, 0), good_bytes);
+  // Whole, but another device's.
+  file.data[FRAME_BYTES + offsetof(VkPipelineCacheHeaderVersionOne, deviceID)] ^= 1;
+  struct base_buffer foreign;
+  base_buffer_init(&foreign, 1 << 20);
+  const struct base_span blob = base_span_of(file.data + FRAME_BYTES, good_bytes);
+  assert_int_equal(gpu_pipeline_file_frame(blob, &foreign), BASE_OK);
+  check_refused(folder.path, path, base_buffer_span(&foreign), good_bytes);
+  base_buffer_finish(&foreign);
+  base_buffer_finish(&file);
+  temp_folder_remove(&folder);
+}
+
+static void file_stays_as_it_was_when_the_device_was_lost(void **state) {
+  (void)state;
+  struct temp_folder folder;
+  temp_folder_make(&folder);
+  char path[128];
+  temp_folder_path(&folder, "pipelines.bin", path, sizeof(path));
+  struct gpu *gpu = gpu_rig_create((struct gpu_config){.cache_folder = folder.path});
+  struct gpu_kernel *kernel = gpu_rig_kernel(gpu, GPU_BINDING_STORAGE, 0);
+  gpu_kernel_destroy(&kernel);
+  gpu->is_lost = true;
+  gpu_destroy(&gpu);
+  struct base_buffer file;
+  assert_int_equal(base_file_read(path, 1 << 20, &file, NULL), BASE_NOT_FOUND);
   base_buffer_finish(&file);
   temp_folder_remove(&folder);
 }
@@ -128,7 +160,8 @@ int main(void) {
       cmocka_unit_test(file_is_refused_when_any_bit_is_flipped),
       cmocka_unit_test(file_is_refused_when_cut_short_or_long),
       cmocka_unit_test(blob_is_refused_when_made_by_another_driver),
-      cmocka_unit_test(start_succeeds_when_file_is_new_known_or_damaged),
+      cmocka_unit_test(driver_gets_only_its_own_blob_when_files_are_damaged_cut_or_foreign),
+      cmocka_unit_test(file_stays_as_it_was_when_the_device_was_lost),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,8 +21,9 @@ static void run_is_refused_until_done_when_one_timed_out(void **state) {
                                                   .spirv_bytes = sizeof(gpu_test_spin_spirv),
                                                   .binding_count = 1,
                                                   .push_bytes = 4};
-  struct gpu_kernel *kernel = NULL;
+  struct gpu_kernel *kernel = NULL, *other_kernel = NULL;
   assert_int_equal(gpu_kernel_create(gpu, &kernel_config, &kernel, NULL), BASE_OK);
+  assert_int_equal(gpu_kernel_create(gpu, &kernel_config, &other_kernel, NULL), BASE_OK);
   struct gpu_buffer *buffer = NULL, *other = NULL;
   assert_int_equal(gpu_buffer_create(gpu, 64 * 4, GPU_MEMORY_READBACK, &buffer, NULL), BASE_OK);
   assert_int_equal(gpu_buffer_create(gpu, 64 * 4, GPU_MEMORY_READBACK, &other, NULL), BASE_OK);
@@ -31,9 +32,11 @@ static void run_is_refused_until_done_when_one_timed_out(void **state) {
   memcpy(dispatch.push, &turns, sizeof(turns));
   assert_int_equal(gpu_run(gpu, &dispatch, 1, &fault), BASE_TIMEOUT);
   assert_int_equal(fault.result, BASE_TIMEOUT);
-  // Still in use on the device: the room must keep it alive by itself.
+  // Still in use on the device: the room must keep both alive by itself.
   gpu_buffer_destroy(&buffer);
+  gpu_kernel_destroy(&kernel);
 
+  dispatch.kernel = other_kernel;
   dispatch.buffers[0] = other;
   dispatch.groups[0] = 1;
   memset(dispatch.push, 0, sizeof(dispatch.push));
@@ -47,7 +50,7 @@ static void run_is_refused_until_done_when_one_timed_out(void **state) {
   assert_true(refusals > 0);
   assert_int_equal(((uint32_t *)gpu_buffer_map(other))[5], 5);
   gpu_buffer_destroy(&other);
-  gpu_kernel_destroy(&kernel);
+  gpu_kernel_destroy(&other_kernel);
   gpu_destroy(&gpu);
 }
 

@@ -21,6 +21,9 @@ struct gpu_config {
   bool abort_on_validation;  // tests: a message aborts
   const char *cache_folder;  // pipeline cache file lives here; NULL: none
   uint32_t timeout_ms;       // for one submission; default 20,000
+  // Fault injection for tests: the n-th submission of this gpu reports the device as lost, and so does all that
+  // follows. 0: never.
+  uint32_t lose_after;
   struct base_log *log;
   struct base_metrics *metrics;
 };
@@ -28,6 +31,7 @@ struct gpu_config {
 struct gpu_info {
   char name[256];
   char driver[256];            // driver name and version
+  char identity[64];           // vendor, device, driver version and build in hex: what measured times hold for
   char reason[256];            // why this device was chosen, for people
   bool is_software;            // VK_PHYSICAL_DEVICE_TYPE_CPU
   bool is_discrete;            // memory of its own, behind a bus
@@ -37,6 +41,8 @@ struct gpu_info {
   uint32_t max_shared_bytes;   // maxComputeSharedMemorySize
   uint32_t max_invocations;    // maxComputeWorkGroupInvocations
   uint32_t max_groups[3];
+  // VK_EXT_external_memory_host: host memory becomes a buffer without a copy. 0: not on this device.
+  size_t import_alignment;  // of address and size
 };
 
 struct gpu;
@@ -53,6 +59,10 @@ const struct gpu_info *gpu_get_info(const struct gpu *gpu);
 enum base_result gpu_list_devices(struct base_buffer *out, struct base_fault *fault) BASE_CHECKED;
 // Validation messages seen so far.
 uint64_t gpu_validation_count(const struct gpu *gpu);
+// The config's lose_after from here on: the n-th submission from now is lost. No run may be under way.
+void gpu_lose_after(struct gpu *gpu, uint32_t submissions);
+// Device memory held: buffers, and what is kept warm for the next ones; imported memory is not counted.
+uint64_t gpu_memory_bytes(const struct gpu *gpu);
 
 enum gpu_memory {
   GPU_MEMORY_UPLOAD,    // the CPU writes it (mapped), kernels read it
@@ -64,12 +74,22 @@ enum gpu_memory {
 enum base_result gpu_buffer_create(struct gpu *gpu, size_t bytes, enum gpu_memory memory, struct gpu_buffer **out,
                                    struct base_fault *fault) BASE_CHECKED;
 void gpu_buffer_destroy(struct gpu_buffer **buffer);
-// CPU address of UPLOAD and READBACK buffers; NULL for DEVICE. Coherence is the room's business (flush before a
-// submission, invalidate after it).
+// Makes host memory a storage buffer that kernels read and write in place: no copy, no flush needed. Address and size
+// must be multiples of info.import_alignment, which must not be 0 (asserted); the memory stays the caller's, mapped
+// until the buffer is released (see below). BASE_UNSUPPORTED when the device will not take this memory (file mappings
+// on some): the caller copies instead. BASE_TOO_LARGE as above.
+enum base_result gpu_buffer_import(struct gpu *gpu, void *memory, size_t bytes, struct gpu_buffer **out,
+                                   struct base_fault *fault) BASE_CHECKED;
+// `release` is called once, by any thread, when the device uses the buffer no more: during gpu_buffer_destroy, or later
+// while a submission is under way, or never on a device that hangs for good. Owners of imported memory hold it that
+// long. It must not call this room.
+void gpu_buffer_on_release(struct gpu_buffer *buffer, void (*release)(void *user), void *user);
+// CPU address of UPLOAD, READBACK and imported buffers; NULL for DEVICE. Coherence is the room's business (flush before
+// a submission, invalidate after it).
 void *gpu_buffer_map(struct gpu_buffer *buffer);
 size_t gpu_buffer_bytes(const struct gpu_buffer *buffer);
 
-enum { GPU_MAX_BINDINGS = 8, GPU_MAX_CONSTANTS = 8, GPU_MAX_PUSH_BYTES = 128, GPU_MAX_DISPATCHES = 64 };
+enum { GPU_MAX_BINDINGS = 8, GPU_MAX_CONSTANTS = 8, GPU_MAX_PUSH_BYTES = 128, GPU_MAX_DISPATCHES = 256 };
 
 // How a kernel sees a binding.
 enum gpu_binding {
@@ -107,8 +127,9 @@ struct gpu_dispatch {
 };
 
 // Runs up to GPU_MAX_DISPATCHES in one submission and returns when the device is done; results in READBACK buffers are
-// visible. BASE_TIMEOUT after timeout_ms: the device still works on it, and later runs wait for that first (buffers may
-// be destroyed or reused meanwhile). BASE_DEVICE when the device is lost: destroy the gpu and create it again.
+// visible. BASE_TIMEOUT after timeout_ms: the device still works on it, and later runs wait for that first (buffers and
+// kernels may be destroyed or reused meanwhile). BASE_DEVICE when the device is lost: destroy the gpu and create it
+// again.
 enum base_result gpu_run(struct gpu *gpu, const struct gpu_dispatch *dispatches, size_t count,
                          struct base_fault *fault) BASE_CHECKED;
 
