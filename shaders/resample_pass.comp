@@ -1,4 +1,4 @@
-// One pass of the separable resampler: filters along one axis and leaves the other as it is.
+// One pass of the separable resampler on RGBA8: filters along one axis and leaves the other as it is.
 //
 // The first pass (FIRST) filters source columns along y: lanes are source columns, the input RGBA8 words. The second
 // filters along x: lanes are output rows, the input the first pass's result, which was stored transposed, so that both
@@ -13,9 +13,12 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "resample_push.h"
-#include "resample_pixel.glsl"
 
 layout(local_size_x_id = 0) in;
+layout(constant_id = 1) const bool IS_LINEAR = false;
+
+#include "resample_access.glsl"
+#include "resample_pixel.glsl"
 
 layout(push_constant) uniform Push { resample_pass_push push; };
 
@@ -27,12 +30,9 @@ PIXEL load(uint index) { return unpack_source(FETCH_WORD(source, index)); }
 #elif defined(ALPHA)
 TABLE(source, 0)
 PIXEL load(uint index) { return FETCH_TABLE(source, index); }
-#elif defined(STORAGE)
-layout(std430, binding = 0) readonly buffer source_buffer { uvec2 source[]; };
-PIXEL load(uint index) { return unpack_middle(source[index]); }
 #else
-layout(binding = 0) uniform usamplerBuffer source;
-PIXEL load(uint index) { return unpack_middle(texelFetch(source, int(index)).rg); }
+INPUT_PAIRS(source, 0)
+PIXEL load(uint index) { return unpack_middle(FETCH_PAIR(source, index)); }
 #endif
 
 #ifndef FIRST
@@ -43,17 +43,16 @@ layout(std430, binding = 1) writeonly buffer target_buffer { vec4 target[]; };
 void store(uint index, PIXEL pixel) { target[index] = pixel; }
 #else
 layout(std430, binding = 1) writeonly buffer target_buffer { uvec2 target[]; };
-void store(uint index, PIXEL pixel) {
-  target[index] = pack_middle(pixel);
-}
+void store(uint index, PIXEL pixel) { target[index] = pack_middle(pixel); }
 #endif
 
 void main() {
   uint lane = gl_GlobalInvocationID.x;
   if (lane >= push.lanes) return;
-  uint record = push.table_first + (push.block_first + gl_WorkGroupID.y) * (push.taps + 1u);
+  uint block = push.block_first + gl_WorkGroupID.y;
+  uint record = push.table_first + block * (push.taps + 1u);
   uint start = uint(FETCH_TABLE(table, record).x);
-  uint row = (start - push.in_start) * push.in_pitch;
+  uint row = push.in_base + (start - push.in_start) * push.in_pitch;
   PIXEL sums[RESAMPLE_BLOCK];
   for (uint r = 0u; r < RESAMPLE_BLOCK; r++) sums[r] = PIXEL(0.0);
   for (uint k = 0u; k < push.taps; k += 2u) {
@@ -68,6 +67,12 @@ void main() {
     for (uint r = 0u; r < RESAMPLE_BLOCK; r++) sums[r] += next_weights[r] * next_pixel;
     row = next_row + push.in_pitch;
   }
-  uint at = push.out_base + lane * push.out_lane + gl_WorkGroupID.y * RESAMPLE_BLOCK * push.out_step;
+  uint at = push.out_base + lane * push.out_lane + gl_WorkGroupID.y * push.out_block;
+#ifdef FIRST
   for (uint r = 0u; r < RESAMPLE_BLOCK; r++) store(at + r * push.out_step, sums[r]);
+#else
+  for (uint r = 0u; r < RESAMPLE_BLOCK; r++) {
+    if (block * RESAMPLE_BLOCK + r < push.outputs) store(at + r * push.out_step, sums[r]);
+  }
+#endif
 }

@@ -12,12 +12,15 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "resample_push.h"
-#include "resample_pixel.glsl"
 
 const uint BLOCKS = RESAMPLE_TILE_HEIGHT / RESAMPLE_BLOCK;
 
 layout(local_size_x = RESAMPLE_TILE_WIDTH, local_size_y = RESAMPLE_TILE_HEIGHT / RESAMPLE_BLOCK) in;
 layout(constant_id = 0) const uint ROWS = 32;  // source rows held in shared memory
+layout(constant_id = 1) const bool IS_LINEAR = false;
+
+#include "resample_access.glsl"
+#include "resample_pixel.glsl"
 
 layout(push_constant) uniform Push { resample_tile_push push; };
 
@@ -56,8 +59,8 @@ PIXEL filter_x(uint row, uint record) {
     vec4 weights = FETCH_TABLE(table, record + t);
     for (uint k = 0u; k < 4u; k++) {
       // The last texel may have weights of 0 for samples beyond the row.
-      uint column = min(left + (t - 1u) * 4u + k, push.in_pitch - 1u);
-      sum += weights[k] * unpack_source(FETCH_WORD(source, row * push.in_pitch + column));
+      uint column = min(left + (t - 1u) * 4u + k, push.in_columns - 1u);
+      sum += weights[k] * unpack_source(FETCH_WORD(source, push.in_base + row * push.in_pitch + column));
     }
   }
   return sum;
@@ -91,6 +94,8 @@ void main() {
     barrier();
   }
   if (x >= push.x_outputs || block >= push.y_blocks) return;
-  uint at = x * push.out_x + (block - push.block_first) * RESAMPLE_BLOCK * push.out_y;
-  for (uint r = 0u; r < RESAMPLE_BLOCK; r++) target[at + r * push.out_y] = pack_filtered(sums[r]);
+  uint at = push.out_base + x * push.out_x + (block - push.block_first) * RESAMPLE_BLOCK * push.out_y;
+  for (uint r = 0u; r < RESAMPLE_BLOCK; r++) {
+    if (block * RESAMPLE_BLOCK + r < push.y_outputs) target[at + r * push.out_y] = pack_filtered(sums[r]);
+  }
 }

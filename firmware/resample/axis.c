@@ -6,12 +6,10 @@
 #include "base/checked.h"
 #include "filter.h"
 
-// Where the filter lies for every output: centre = origin + (i + 0.5) * step.
-struct placement {
-  enum resample_filter filter;
-  double origin, step;
-  double widening;  // the filter is stretched by this on downscale
-  double support;
+// Which samples an output is made of, before mirroring; relative to nothing, so they may be negative.
+struct window {
+  double centre;
+  int64_t low, high;
 };
 
 // The source sample that stands for `position` outside 0 .. length-1: mirrored with the edge sample repeated.
@@ -22,40 +20,40 @@ static uint32_t mirror(int64_t position, uint32_t length) {
   return (uint32_t)(folded < length ? folded : period - 1 - folded);
 }
 
-// Samples whose centres lie within the support; relative to nothing, so they may be negative.
-static void window(const struct placement *placement, uint32_t output, double *out_centre, int64_t *out_low,
-                   int64_t *out_high) {
-  double centre = placement->origin + (output + 0.5) * placement->step;
-  *out_centre = centre;
-  *out_low = (int64_t)ceil(centre - placement->support - 0.5);
-  *out_high = (int64_t)floor(centre + placement->support - 0.5);
+// How much the filter is stretched on downscale.
+static double widening_of(const struct resample_span *span) { return fmax(fabs(span->step), 1.0); }
+
+static struct window window_of(const struct resample_span *span, uint32_t output) {
+  const double support = resample_filter_support(span->filter) * widening_of(span);
+  const double centre = span->begin + (output + 0.5) * span->step;
+  return (struct window){
+      .centre = centre, .low = (int64_t)ceil(centre - support - 0.5), .high = (int64_t)floor(centre + support - 0.5)};
 }
 
-// The smallest range of real samples that holds the folded window. The centre lies in the picture, so a window that
-// leaves it at one end covers that end's sample.
-static void fold_range(const struct resample_axis *axis, int64_t low, int64_t high, struct resample_taps *taps) {
-  int64_t begin = axis->first;
-  int64_t end = begin + axis->length - 1;
-  int64_t start = low < begin ? begin : low;
-  int64_t last = high > end ? end : high;
-  if (low < begin && 2 * begin - 1 - low > last) last = 2 * begin - 1 - low;
-  if (high > end && 2 * end + 1 - high < start) start = 2 * end + 1 - high;
+// The smallest range of real samples that holds the folded window; of a window beyond one end, all from that end on.
+static void fold_range(const struct resample_span *span, const struct window *window, struct resample_taps *taps) {
+  const int64_t begin = span->first;
+  const int64_t end = begin + span->length - 1;
+  int64_t start = window->low < begin ? begin : window->low;
+  int64_t last = window->high > end ? end : window->high;
+  if (window->low < begin && 2 * begin - 1 - window->low > last) last = 2 * begin - 1 - window->low;
+  if (window->high > end && 2 * end + 1 - window->high < start) start = 2 * end + 1 - window->high;
   if (start < begin) start = begin;
   if (last > end) last = end;
   taps->start = (uint32_t)start;
   taps->count = (uint32_t)(last - start + 1);
 }
 
-static void fill_weights(const struct resample_axis *axis, const struct placement *placement, uint32_t output,
-                         const struct resample_taps *taps) {
-  double centre;
-  int64_t low, high;
-  window(placement, output, &centre, &low, &high);
+static void fill_weights(const struct resample_axis *axis, uint32_t output) {
+  const struct resample_span *span = &axis->span;
+  const struct resample_taps *taps = &axis->taps[output];
+  const struct window window = window_of(span, output);
+  const double widening = widening_of(span);
   double *weights = axis->weights + taps->offset;
   double sum = 0.0;
-  for (int64_t i = low; i <= high; i++) {
-    double weight = resample_filter_at(placement->filter, ((double)i + 0.5 - centre) / placement->widening);
-    uint32_t sample = axis->first + mirror(i - axis->first, axis->length);
+  for (int64_t i = window.low; i <= window.high; i++) {
+    double weight = resample_filter_at(span->filter, ((double)i + 0.5 - window.centre) / widening);
+    uint32_t sample = span->first + mirror(i - span->first, span->length);
     BASE_ASSERT(sample >= taps->start && sample - taps->start < taps->count);
     weights[sample - taps->start] += weight;
     sum += weight;
@@ -63,50 +61,32 @@ static void fill_weights(const struct resample_axis *axis, const struct placemen
   for (uint32_t k = 0; k < taps->count; k++) weights[k] /= sum;
 }
 
-static enum base_result allocate(struct resample_axis *axis, const struct placement *placement, bool is_flipped,
-                                 struct base_fault *fault) {
-  axis->taps = calloc(axis->outputs, sizeof(*axis->taps));
+enum base_result resample_axis_init(struct resample_axis *axis, const struct resample_span *span,
+                                    struct base_fault *fault) {
+  BASE_ASSERT(span->outputs > 0 && span->length > 0);
+  *axis = (struct resample_axis){.span = *span};
+  if (span->length > RESAMPLE_MAX_SIDE) {
+    return BASE_FAIL(fault, BASE_TOO_LARGE, "source", "a source side of %u is over %d", (unsigned)span->length,
+                     RESAMPLE_MAX_SIDE);
+  }
+  axis->taps = calloc(span->outputs, sizeof(*axis->taps));
   if (!axis->taps) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for resampling weights");
-  size_t total = 0;
-  for (uint32_t i = 0; i < axis->outputs; i++) {
-    double centre;
-    int64_t low, high;
-    window(placement, is_flipped ? axis->outputs - 1 - i : i, &centre, &low, &high);
-    fold_range(axis, low, high, &axis->taps[i]);
-    axis->taps[i].offset = total;
-    if (!base_add_size(total, axis->taps[i].count, &total)) {
+  for (uint32_t i = 0; i < span->outputs; i++) {
+    const struct window window = window_of(span, i);
+    fold_range(span, &window, &axis->taps[i]);
+    axis->taps[i].offset = axis->weight_count;
+    if (!base_add_size(axis->weight_count, axis->taps[i].count, &axis->weight_count)) {
+      resample_axis_finish(axis);
       return BASE_FAIL(fault, BASE_TOO_LARGE, "", "too many resampling weights");
     }
   }
-  axis->weights = calloc(total, sizeof(*axis->weights));
-  return axis->weights ? BASE_OK : BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for resampling weights");
+  return BASE_OK;
 }
 
-enum base_result resample_axis_init(struct resample_axis *axis, enum resample_filter filter, double origin,
-                                    double extent, uint32_t outputs, bool is_flipped, struct base_fault *fault) {
-  BASE_ASSERT(origin >= 0.0 && extent > 0.0 && outputs > 0);
-  double step = extent / outputs;
-  double widening = step > 1.0 ? step : 1.0;
-  struct placement placement = {.filter = filter,
-                                .origin = origin,
-                                .step = step,
-                                .widening = widening,
-                                .support = resample_filter_support(filter) * widening};
-  double first = floor(origin);
-  *axis = (struct resample_axis){
-      .first = (uint32_t)first, .length = (uint32_t)(ceil(origin + extent) - first), .outputs = outputs};
-  if (axis->length > RESAMPLE_MAX_SIDE) {
-    return BASE_FAIL(fault, BASE_TOO_LARGE, "source", "a source side of %u is over %d", (unsigned)axis->length,
-                     RESAMPLE_MAX_SIDE);
-  }
-  enum base_result result = allocate(axis, &placement, is_flipped, fault);
-  if (result != BASE_OK) {
-    resample_axis_finish(axis);
-    return result;
-  }
-  for (uint32_t i = 0; i < outputs; i++) {
-    fill_weights(axis, &placement, is_flipped ? outputs - 1 - i : i, &axis->taps[i]);
-  }
+enum base_result resample_axis_weigh(struct resample_axis *axis, struct base_fault *fault) {
+  axis->weights = calloc(axis->weight_count, sizeof(*axis->weights));
+  if (!axis->weights) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for resampling weights");
+  for (uint32_t i = 0; i < axis->span.outputs; i++) fill_weights(axis, i);
   return BASE_OK;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "copy.h"
 
 enum { SMALLEST_BYTES = 4096, STEPS_A_DOUBLING = 4 };
 
@@ -24,6 +25,13 @@ size_t resample_pool_size(const struct resample_pool *pool, size_t bytes) {
   size_t size = base_round_up(bytes, power / STEPS_A_DOUBLING);
   uint64_t most = gpu_get_info(pool->gpu)->max_storage_bytes;
   return size <= most ? size : bytes;
+}
+
+uint64_t resample_pool_held(struct resample_pool *pool) {
+  pthread_mutex_lock(&pool->mutex);
+  const uint64_t bytes = pool->held_bytes;
+  pthread_mutex_unlock(&pool->mutex);
+  return bytes;
 }
 
 void resample_pool_reserve(struct resample_pool *pool, uint64_t bytes) {
@@ -67,18 +75,20 @@ static struct gpu_buffer *find_idle(struct resample_pool *pool, size_t size, enu
   return NULL;
 }
 
-enum base_result resample_pool_take(struct resample_pool *pool, size_t bytes, enum gpu_memory memory,
-                                    struct gpu_buffer **out, struct base_fault *fault) {
-  size_t size = resample_pool_size(pool, bytes);
-  enum base_result result = BASE_OK;
-  pthread_mutex_lock(&pool->mutex);
-  *out = find_idle(pool, size, memory);
-  if (*out) goto out;
-  while (pool->idle_count > 0 && pool->held_bytes + size > pool->budget_bytes) destroy_oldest(pool);
+// False: nothing is left to destroy.
+static bool destroy_something(struct resample_pool *pool) {
+  if (pool->idle_count == 0) return resample_copy_drop_oldest_locked(pool);
+  destroy_oldest(pool);
+  return true;
+}
+
+enum base_result resample_pool_make_locked(struct resample_pool *pool, size_t size, enum gpu_memory memory,
+                                           struct gpu_buffer **out, struct base_fault *fault) {
+  while (pool->held_bytes + size > pool->budget_bytes && destroy_something(pool)) continue;
   struct base_fault first = {0};
-  result = gpu_buffer_create(pool->gpu, size, memory, out, &first);
-  if (result == BASE_NO_MEMORY && pool->idle_count > 0) {
-    while (pool->idle_count > 0) destroy_oldest(pool);
+  enum base_result result = gpu_buffer_create(pool->gpu, size, memory, out, &first);
+  if (result == BASE_NO_MEMORY && destroy_something(pool)) {
+    while (destroy_something(pool)) continue;
     base_fault_clear(&first);
     result = gpu_buffer_create(pool->gpu, size, memory, out, &first);
   }
@@ -87,7 +97,16 @@ enum base_result resample_pool_take(struct resample_pool *pool, size_t bytes, en
   } else {
     base_fault_record(fault, result, first.file, first.line, first.subject, "%s", first.text);
   }
-out:
+  return result;
+}
+
+enum base_result resample_pool_take(struct resample_pool *pool, size_t bytes, enum gpu_memory memory,
+                                    struct gpu_buffer **out, struct base_fault *fault) {
+  size_t size = resample_pool_size(pool, bytes);
+  enum base_result result = BASE_OK;
+  pthread_mutex_lock(&pool->mutex);
+  *out = find_idle(pool, size, memory);
+  if (!*out) result = resample_pool_make_locked(pool, size, memory, out, fault);
   pthread_mutex_unlock(&pool->mutex);
   return result;
 }

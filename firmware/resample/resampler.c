@@ -1,194 +1,135 @@
-#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "work.h"
+#include "cpu.h"
+#include "front.h"
 
 static const uint64_t DEFAULT_BUDGET_BYTES = 256u << 20;
-static const double SNAP = 1e-6;            // rect edges this close to a pixel edge are on it
-static const double TILE_MOST_SCALE = 2.0;  // above, neighbouring tiles redo too much of the horizontal pass
-enum { WARM_SOURCE = 8, WARM_TARGET = 4 };
 
-static const struct resample_backend *const BACKENDS[] = {&resample_two_pass, &resample_tile};
-enum { BACKEND_COUNT = sizeof(BACKENDS) / sizeof(BACKENDS[0]) };
+static const char *const KERNEL_NAMES[RESAMPLE_KERNEL_COUNT] = {
+    [RESAMPLE_KERNEL_AUTO] = "auto",
+    [RESAMPLE_KERNEL_TWO_PASS] = "two-pass",
+    [RESAMPLE_KERNEL_TILE] = "tile",
+    [RESAMPLE_KERNEL_CPU] = "cpu",
+};
 
-const char *resample_kernel_name(enum resample_kernel kernel) {
-  for (size_t i = 0; i < BACKEND_COUNT; i++) {
-    if (BACKENDS[i]->kernel == kernel) return BACKENDS[i]->name;
-  }
-  return "auto";
+const char *resample_kernel_name(enum resample_kernel kernel) { return KERNEL_NAMES[kernel]; }
+
+// --- starting ---
+
+static void BASE_PRINTF(2, 3) give_reason(struct resampler *resampler, const char *format, ...) {
+  va_list values;
+  va_start(values, format);
+  vsnprintf(resampler->reason, sizeof(resampler->reason), format, values);
+  va_end(values);
 }
 
-static double snap(double edge) {
-  double nearest = round(edge);
-  return fabs(edge - nearest) < SNAP ? nearest : edge;
+// AUTO goes on with the CPU, unless somebody named a device that is not there.
+static enum base_result do_without(struct resampler *resampler, enum base_result result, struct base_fault *why,
+                                   struct base_fault *fault) {
+  const struct gpu_config *config = &resampler->recovery.gpu_config;
+  resample_recovery_close(&resampler->recovery);
+  if (resampler->mode == RESAMPLE_MODE_VULKAN || (config->device && result == BASE_DEVICE)) {
+    if (fault && fault->result == BASE_OK) *fault = *why;
+    return result;
+  }
+  give_reason(resampler, "no Vulkan device: %.120s", why->text);
+  return BASE_OK;
 }
 
-// Clips [origin, origin + extent] to [0, side]. False when nothing is left (or a number is none).
-static bool clip(double origin, double extent, uint32_t side, double *out_origin, double *out_extent) {
-  double begin = snap(fmax(origin, 0.0));
-  double end = snap(fmin(origin + extent, (double)side));
-  if (isnan(origin) || !(extent > 0.0) || !(end > begin)) return false;
-  *out_origin = begin;
-  *out_extent = end - begin;
-  return true;
+// "llvmpipe" of "llvmpipe (LLVM 15.0.6, 256 bits)".
+static int short_name_chars(const struct gpu_info *device) { return (int)strcspn(device->name, "("); }
+
+static void explain_times(struct resampler *resampler) {
+  const struct resample_calibration *calibration = &resampler->calibration;
+  const struct gpu_info *device = &resampler->recovery.info;
+  const uint64_t *times = calibration->cases[0].microseconds;
+  int chars = short_name_chars(device);
+  while (chars > 0 && device->name[chars - 1] == ' ') chars--;
+  size_t wins = 0;
+  for (size_t i = 0; i < resample_case_kind_count; i++) wins += calibration->cases[i].choice != RESAMPLE_KERNEL_CPU;
+  const uint64_t two_pass = times[RESAMPLE_KERNEL_TWO_PASS], tile = times[RESAMPLE_KERNEL_TILE];
+  const uint64_t device_time = tile > 0 && (two_pass == 0 || tile < two_pass) ? tile : two_pass;
+  if (!calibration->has_times) {
+    give_reason(resampler, "%.*s could not be measured", chars, device->name);
+  } else if (wins > 0) {
+    give_reason(resampler, "%.*s is faster than the CPU in %zu of %zu cases", chars, device->name, wins,
+                resample_case_kind_count);
+  } else {
+    give_reason(resampler, "%.*s is slower: %.1f ms against %.1f ms", chars, device->name, (double)device_time / 1000,
+                (double)times[RESAMPLE_KERNEL_CPU] / 1000);
+  }
 }
 
-static bool lies_within(uint32_t position, uint32_t length, uint32_t side) {
-  return position <= side && length <= side - position;
+// Measures in the machine. What fails here fails again in the first job, which has somebody to take care of it.
+static void measure(struct resampler *resampler, const char *folder) {
+  struct resample_recovery *recovery = &resampler->recovery;
+  struct base_fault fault = {0};
+  unsigned generation;
+  struct resample_vulkan *vulkan = resample_recovery_enter(recovery, &generation);
+  enum base_result result = resample_calibration_measure(&resampler->calibration, vulkan, &recovery->info, &fault);
+  resample_recovery_leave(recovery, result, &fault);
+  if (result == BASE_OK && folder) {
+    result = resample_calibration_save(&resampler->calibration, folder, &recovery->info, &fault);
+  }
+  if (result != BASE_OK) base_log_fault(recovery->log, BASE_LOG_WARN, "resample", NULL, &fault);
 }
 
-static enum base_result check(const struct resample_job *job, struct image_rect *out_rect, struct base_fault *fault) {
-  const struct image *source = job->source;
-  if (job->width == 0 || job->height == 0) {
-    return BASE_FAIL(fault, BASE_BAD_INPUT, "size", "a resampled picture has at least one pixel");
-  }
-  if (job->width > RESAMPLE_MAX_SIDE || job->height > RESAMPLE_MAX_SIDE) {
-    return BASE_FAIL(fault, BASE_TOO_LARGE, "size", "a resampled side is over %d", RESAMPLE_MAX_SIDE);
-  }
-  if (!lies_within(job->x, job->width, job->target->width) || !lies_within(job->y, job->height, job->target->height)) {
-    return BASE_FAIL(fault, BASE_BAD_INPUT, "target", "%u x %u at (%u, %u) does not fit a target of %u x %u",
-                     (unsigned)job->width, (unsigned)job->height, (unsigned)job->x, (unsigned)job->y,
-                     (unsigned)job->target->width, (unsigned)job->target->height);
-  }
-  if (source->has_alpha && !job->target->has_alpha) {
-    return BASE_FAIL(fault, BASE_BAD_INPUT, "target", "a source with alpha needs a target with alpha");
-  }
-  if (job->orientation < IMAGE_UPRIGHT || job->orientation > IMAGE_ROTATE_270) {
-    return BASE_FAIL(fault, BASE_BAD_INPUT, "orientation", "%d is not an orientation", (int)job->orientation);
-  }
-  if (!clip(job->rect.x, job->rect.width, source->width, &out_rect->x, &out_rect->width) ||
-      !clip(job->rect.y, job->rect.height, source->height, &out_rect->y, &out_rect->height)) {
-    return BASE_FAIL(fault, BASE_BAD_INPUT, "rect", "the source rectangle holds nothing of the picture");
+// Opens the device and finds out what it is good for.
+static enum base_result open_device(struct resampler *resampler, const char *folder, struct base_fault *fault) {
+  struct resample_recovery *recovery = &resampler->recovery;
+  struct base_fault why = {0};
+  enum base_result result = resample_recovery_open(recovery, &why);
+  if (result != BASE_OK) return do_without(resampler, result, &why, fault);
+  const bool cpu_competes = resampler->mode == RESAMPLE_MODE_AUTO && recovery->info.is_software;
+  resample_calibration_init(&resampler->calibration, cpu_competes, &recovery->info);
+  const bool is_remembered = folder && resample_calibration_load(&resampler->calibration, folder, &recovery->info);
+  const bool is_needed = !is_remembered || !resample_calibration_is_cpu_only(&resampler->calibration);
+  if (is_needed) result = resample_recovery_build(recovery, &why);
+  if (result != BASE_OK) return do_without(resampler, result, &why, fault);
+  if (!is_remembered) measure(resampler, folder);
+  if (cpu_competes) {
+    explain_times(resampler);
+    if (resample_calibration_is_cpu_only(&resampler->calibration)) resample_recovery_close(recovery);
+  } else {
+    give_reason(resampler, resampler->mode == RESAMPLE_MODE_AUTO ? "a hardware GPU" : "as configured");
   }
   return BASE_OK;
 }
 
-// Whether the results run against the source along an axis (EXIF orientations, as the picture must be turned).
-static bool flips_x(enum image_orientation orientation) {
-  return orientation == IMAGE_FLIP_H || orientation == IMAGE_ROTATE_180 || orientation == IMAGE_TRANSVERSE ||
-         orientation == IMAGE_ROTATE_270;
-}
-
-static bool flips_y(enum image_orientation orientation) {
-  return orientation == IMAGE_ROTATE_180 || orientation == IMAGE_FLIP_V || orientation == IMAGE_ROTATE_90 ||
-         orientation == IMAGE_TRANSVERSE;
-}
-
-static void finish_work(struct resample_work *work) {
-  resample_blocks_finish(&work->x_blocks);
-  resample_blocks_finish(&work->y_blocks);
-  resample_axis_finish(&work->x);
-  resample_axis_finish(&work->y);
-}
-
-// Checks the job and makes its weights. Finish the work also after a failure.
-static enum base_result prepare_work(struct resample_work *work, const struct resample_job *job,
-                                     struct base_fault *fault) {
-  *work = (struct resample_work){.job = job, .has_alpha = job->source->has_alpha};
-  struct image_rect rect = {0};
-  enum base_result result = check(job, &rect, fault);
-  if (result != BASE_OK) return result;
-  work->swaps = job->orientation >= IMAGE_TRANSPOSE;
-  uint32_t x_outputs = work->swaps ? job->height : job->width;
-  uint32_t y_outputs = work->swaps ? job->width : job->height;
-  result = resample_axis_init(&work->x, job->filter, rect.x, rect.width, x_outputs, flips_x(job->orientation), fault);
-  if (result != BASE_OK) return result;
-  result = resample_axis_init(&work->y, job->filter, rect.y, rect.height, y_outputs, flips_y(job->orientation), fault);
-  if (result != BASE_OK) return result;
-  result = resample_blocks_init(&work->x_blocks, &work->x, fault);
-  if (result != BASE_OK) return result;
-  return resample_blocks_init(&work->y_blocks, &work->y, fault);
-}
-
-static const struct resample_backend *choose(const struct resampler *resampler, const struct resample_work *work) {
-  enum resample_kernel wish = work->job->kernel;
-  if (wish == RESAMPLE_KERNEL_AUTO) {
-    double x_scale = work->x.length / (double)work->x.outputs;
-    double y_scale = work->y.length / (double)work->y.outputs;
-    bool is_software = gpu_get_info(resampler->gpu)->is_software;
-    bool wants_tile = !is_software && fmax(x_scale, y_scale) <= TILE_MOST_SCALE;
-    wish = wants_tile ? RESAMPLE_KERNEL_TILE : RESAMPLE_KERNEL_TWO_PASS;
+static void register_metrics(struct resampler *resampler, struct base_metrics *metrics) {
+  for (int kernel = RESAMPLE_KERNEL_TWO_PASS; kernel < RESAMPLE_KERNEL_COUNT; kernel++) {
+    char labels[32];
+    snprintf(labels, sizeof(labels), "kernel=\"%s\"", KERNEL_NAMES[kernel]);
+    resampler->jobs[kernel] =
+        base_metrics_counter(metrics, "pixpop_resample_jobs_total", labels, "Pictures resampled, by kernel");
   }
-  if (wish == RESAMPLE_KERNEL_TILE && resample_tile.fits(resampler, work)) return &resample_tile;
-  return &resample_two_pass;
 }
 
-enum resample_kernel resample_choice(const struct resampler *resampler, const struct resample_job *job) {
-  struct resample_work work;
-  enum resample_kernel kernel = RESAMPLE_KERNEL_TWO_PASS;
-  if (prepare_work(&work, job, NULL) == BASE_OK) kernel = choose(resampler, &work)->kernel;
-  finish_work(&work);
-  return kernel;
-}
-
-enum base_result resample_run(struct resampler *resampler, const struct resample_job *jobs, size_t count,
-                              struct base_fault *fault) {
-  struct resample_work *works = calloc(count > 0 ? count : 1, sizeof(*works));
-  if (!works) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for resampling");
-  enum base_result result = BASE_OK;
-  for (size_t i = 0; i < count && result == BASE_OK; i++) {
-    result = prepare_work(&works[i], &jobs[i], fault);
-    if (result == BASE_OK && !choose(resampler, &works[i])->fits(resampler, &works[i])) {
-      result = BASE_FAIL(fault, BASE_TOO_LARGE, "budget", "the GPU's memory budget is too small for this picture");
-    }
-  }
-  for (size_t i = 0; i < count && result == BASE_OK; i++) {
-    result = choose(resampler, &works[i])->run(resampler, &works[i], fault);
-  }
-  for (size_t i = 0; i < count; i++) finish_work(&works[i]);
-  free(works);
-  return result;
-}
-
-// Drivers compile a kernel when it first runs: that shall not be a visitor's request.
-static enum base_result warm_up(struct resampler *resampler, struct base_fault *fault) {
-  uint8_t from[WARM_SOURCE * WARM_SOURCE * 4] = {0};
-  uint8_t to[WARM_TARGET * WARM_TARGET * 4];
-  for (unsigned i = 0; i < 2 * BACKEND_COUNT; i++) {
-    bool has_alpha = i % 2 != 0;
-    struct image source = {.width = WARM_SOURCE,
-                           .height = WARM_SOURCE,
-                           .stride_bytes = WARM_SOURCE * 4,
-                           .has_alpha = has_alpha,
-                           .pixels = from,
-                           .bytes = sizeof(from)};
-    struct image target = {.width = WARM_TARGET,
-                           .height = WARM_TARGET,
-                           .stride_bytes = WARM_TARGET * 4,
-                           .has_alpha = has_alpha,
-                           .pixels = to,
-                           .bytes = sizeof(to)};
-    const struct resample_job job = {.source = &source,
-                                     .rect = {0, 0, WARM_SOURCE, WARM_SOURCE},
-                                     .orientation = IMAGE_UPRIGHT,
-                                     .width = WARM_TARGET,
-                                     .height = WARM_TARGET,
-                                     .target = &target,
-                                     .kernel = BACKENDS[i / 2]->kernel};
-    enum base_result result = resample_run(resampler, &job, 1, fault);
-    if (result != BASE_OK) return result;
-  }
-  return BASE_OK;
-}
-
-enum base_result resample_create(struct gpu *gpu, uint64_t budget_bytes, struct resampler **out,
+enum base_result resample_create(const struct resample_config *config, struct resampler **out,
                                  struct base_fault *fault) {
+  struct resample_config filled = *config;
   *out = NULL;
   struct resampler *resampler = calloc(1, sizeof(*resampler));
   if (!resampler) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the resampler");
-  resampler->gpu = gpu;
-  resample_pool_init(&resampler->pool, gpu, budget_bytes > 0 ? budget_bytes : DEFAULT_BUDGET_BYTES);
-  enum base_result result = BASE_OK;
-  for (size_t i = 0; i < BACKEND_COUNT && result == BASE_OK; i++) result = BACKENDS[i]->create(resampler, fault);
-  if (result == BASE_OK) result = warm_up(resampler, fault);
+  resampler->mode = config->mode;
+  if (filled.budget_bytes == 0) filled.budget_bytes = DEFAULT_BUDGET_BYTES;
+  register_metrics(resampler, config->metrics);
+  give_reason(resampler, "as configured");
+  enum base_result result = resample_recovery_init(&resampler->recovery, &filled, fault);
+  if (result == BASE_OK && config->mode != RESAMPLE_MODE_CPU) {
+    result = open_device(resampler, config->calibration_folder, fault);
+  }
+  const bool has_device = resampler->recovery.state != RESAMPLE_DEVICE_NONE;
+  if (result == BASE_OK) result = resample_recovery_start(&resampler->recovery, fault);
   if (result != BASE_OK) {
     resample_destroy(&resampler);
     return result;
   }
-  struct base_fault ignored = {0};
-  // Without the file the next start only takes longer.
-  if (gpu_save_kernels(gpu, &ignored) != BASE_OK) base_fault_clear(&ignored);
+  base_log_write(config->log, BASE_LOG_INFO, "resample", NULL, "resampling on %s (%s)",
+                 has_device ? resampler->recovery.info.name : "the CPU", resampler->reason);
   *out = resampler;
   return BASE_OK;
 }
@@ -197,7 +138,119 @@ void resample_destroy(struct resampler **resampler_pointer) {
   struct resampler *resampler = *resampler_pointer;
   if (!resampler) return;
   *resampler_pointer = NULL;
-  for (size_t i = BACKEND_COUNT; i-- > 0;) BACKENDS[i]->destroy(resampler);
-  resample_pool_finish(&resampler->pool);
+  resample_recovery_finish(&resampler->recovery);
   free(resampler);
+}
+
+// --- running ---
+
+// The kernel for a work on a machine (NULL: there is none). With a wish for Vulkan that no kernel can fulfil it stays
+// with two-pass, whose run says why.
+static enum resample_kernel choose(const struct resampler *resampler, const struct resample_vulkan *vulkan,
+                                   const struct resample_work *work, size_t count) {
+  enum resample_kernel wish = work->job->kernel;
+  const bool is_free = wish == RESAMPLE_KERNEL_AUTO;
+  if (!vulkan) return RESAMPLE_KERNEL_CPU;
+  if (is_free) wish = resample_calibration_choice(&resampler->calibration, work, count);
+  if (wish == RESAMPLE_KERNEL_CPU || resample_vulkan_fits(vulkan, wish, work)) return wish;
+  const bool may_use_cpu = is_free && resampler->mode == RESAMPLE_MODE_AUTO;
+  if (may_use_cpu && !resample_vulkan_fits(vulkan, RESAMPLE_KERNEL_TWO_PASS, work)) return RESAMPLE_KERNEL_CPU;
+  return RESAMPLE_KERNEL_TWO_PASS;
+}
+
+enum resample_kernel resample_choice(struct resampler *resampler, const struct resample_job *job) {
+  struct resample_work work;
+  unsigned generation;
+  if (resample_work_init(&work, job, NULL) != BASE_OK) return RESAMPLE_KERNEL_CPU;
+  struct resample_vulkan *vulkan = resample_recovery_enter(&resampler->recovery, &generation);
+  const enum resample_kernel kernel = choose(resampler, vulkan, &work, 1);
+  if (vulkan) resample_recovery_leave(&resampler->recovery, BASE_OK, NULL);
+  return kernel;
+}
+
+// One call's works with the kernel of each. Those of the device come first.
+struct load {
+  size_t count, device_count;
+  struct resample_work *works;
+  enum resample_kernel *kernels;
+};
+
+static void split(const struct resampler *resampler, const struct resample_vulkan *vulkan, struct load *load) {
+  load->device_count = 0;
+  for (size_t i = 0; i < load->count; i++) {
+    load->kernels[i] = choose(resampler, vulkan, &load->works[i], load->count);
+    if (load->kernels[i] == RESAMPLE_KERNEL_CPU) continue;
+    const struct resample_work work = load->works[i];
+    const enum resample_kernel kernel = load->kernels[i];
+    load->works[i] = load->works[load->device_count];
+    load->kernels[i] = load->kernels[load->device_count];
+    load->works[load->device_count] = work;
+    load->kernels[load->device_count++] = kernel;
+  }
+}
+
+// Runs the device's share; the rest is the CPU's. A device that is lost is waited for once, when it comes back at once.
+static enum base_result run_on_device(struct resampler *resampler, struct load *load, struct base_fault *fault) {
+  struct resample_recovery *recovery = &resampler->recovery;
+  for (int attempt = 0; attempt < 2; attempt++) {
+    unsigned generation;
+    struct base_fault why = {0};
+    struct resample_vulkan *vulkan = resample_recovery_enter(recovery, &generation);
+    split(resampler, vulkan, load);
+    if (!vulkan) return BASE_OK;
+    enum base_result result = BASE_OK;
+    if (load->device_count > 0) {
+      result = resample_vulkan_run(vulkan, load->works, load->kernels, load->device_count, &why);
+    }
+    resample_recovery_leave(recovery, result, &why);
+    if (result == BASE_OK) return BASE_OK;
+    const bool is_gone = result == BASE_DEVICE || result == BASE_TIMEOUT;
+    if (!is_gone && result != BASE_NO_MEMORY) {
+      if (fault && fault->result == BASE_OK) *fault = why;
+      return result;
+    }
+    if (!is_gone || !resample_recovery_await(recovery, generation)) break;
+  }
+  split(resampler, NULL, load);
+  return BASE_OK;
+}
+
+static enum base_result run_load(struct resampler *resampler, struct load *load, struct base_fault *fault) {
+  enum base_result result = run_on_device(resampler, load, fault);
+  for (size_t i = load->device_count; i < load->count && result == BASE_OK; i++) {
+    result = resample_cpu_run(&load->works[i], fault);
+  }
+  for (size_t i = 0; i < load->count && result == BASE_OK; i++) {
+    base_metric_add(resampler->jobs[load->kernels[i]], 1);
+  }
+  return result;
+}
+
+enum base_result resample_run(struct resampler *resampler, const struct resample_job *jobs, size_t count,
+                              struct base_fault *fault) {
+  if (count == 0) return BASE_OK;
+  struct load load = {
+      .count = count, .works = calloc(count, sizeof(*load.works)), .kernels = calloc(count, sizeof(*load.kernels))};
+  enum base_result result = BASE_OK;
+  if (!load.works || !load.kernels) result = BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for resampling");
+  for (size_t i = 0; i < count && result == BASE_OK; i++) result = resample_work_init(&load.works[i], &jobs[i], fault);
+  if (result == BASE_OK) result = run_load(resampler, &load, fault);
+  free(load.works);
+  free(load.kernels);
+  return result;
+}
+
+// --- what there is to see ---
+
+void resample_get_info(struct resampler *resampler, struct resample_info *out) {
+  const struct resample_calibration *calibration = &resampler->calibration;
+  *out = (struct resample_info){.mode = resampler->mode,
+                                .source_path = "host memory",
+                                .result_path = "host memory",
+                                .budget_bytes = resampler->recovery.budget_bytes,
+                                .is_calibration_remembered = calibration->is_remembered,
+                                .case_count = calibration->has_times ? resample_case_kind_count : 0};
+  memcpy(out->reason, resampler->reason, sizeof(out->reason));
+  memcpy(out->cases, calibration->cases, sizeof(out->cases));
+  resample_recovery_get_info(&resampler->recovery, out);
 }

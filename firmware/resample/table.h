@@ -22,6 +22,12 @@ enum base_result resample_blocks_init(struct resample_blocks *blocks, const stru
                                       struct base_fault *fault) BASE_CHECKED;
 void resample_blocks_finish(struct resample_blocks *blocks);
 size_t resample_blocks_texels(const struct resample_blocks *blocks);
+// Smallest range of source samples that holds the blocks [first, end).
+void resample_blocks_range(const struct resample_blocks *blocks, uint32_t first, uint32_t end, uint32_t *out_start,
+                           uint32_t *out_count);
+// Largest such range of any `group` neighbouring blocks, counted from the first.
+uint32_t resample_blocks_most(const struct resample_blocks *blocks, uint32_t group);
+// The axis must have its weights.
 void resample_blocks_pack(const struct resample_blocks *blocks, struct resample_texel *out);
 
 // One record an output: the start, then its weights four to a texel.

@@ -1,60 +1,46 @@
-// The resampler's inside: one prepared job, and the kernels that can run it.
+// The resampler's inside: one checked job, cut into parts that are filtered each for itself, and the two machines that
+// can run it.
 #ifndef RESAMPLE_WORK_H
 #define RESAMPLE_WORK_H
 
-#include "axis.h"
-#include "pool.h"
 #include "resample/resample.h"
-#include "table.h"
+#include "span.h"
 
-// One job with its weights. x and y are the SOURCE's axes; flips are in the order of the axes' outputs.
+// A plane of a YUV job, or all of an RGBA8 one.
+struct resample_part {
+  unsigned plane;             // enum image_plane_index, of source and target; 0 for RGBA8
+  struct resample_span x, y;  // along the SOURCE's axes; flips are in their signs
+  // In samples of the target's plane (after orientation).
+  uint32_t target_x, target_y, target_width, target_height;
+  float gain, bias;  // sample * gain + bias changes the range; 1 and 0 where it stays
+};
+
+// Made by resample_work_init; plain values, nothing to finish.
 struct resample_work {
   const struct resample_job *job;
-  bool has_alpha;
-  bool swaps;  // source columns become target rows
-  struct resample_axis x, y;
-  struct resample_blocks x_blocks, y_blocks;
+  const struct image *source;
+  struct image *target;
+  bool has_alpha;  // of the source
+  bool is_linear;
+  bool swaps;         // source columns become target rows
+  bool converts;      // RGBA8 -> YUV, after filtering
+  bool fills_chroma;  // from a grey source: the target's U and V become 128 over the job's rectangle
+  bool fills_alpha;   // from an opaque source: the target's A becomes 255 there (RGBA8 does that by itself)
+  size_t part_count;  // 1 for RGBA8 sources
+  struct resample_part parts[IMAGE_MAX_PLANES];
 };
 
-struct resampler {
-  struct gpu *gpu;
-  struct resample_pool pool;
-  uint32_t lanes;         // threads of a workgroup of the passes
-  uint32_t tile_rows[2];  // rows of the tile kernel's shared memory; index: has_alpha
-  struct gpu_kernel *first_pass[2];
-  struct gpu_kernel *second_pass[2];
-  struct gpu_kernel *tile[2];
+// Checks the job; the errors are those of resample_run.
+enum base_result resample_work_init(struct resample_work *work, const struct resample_job *job,
+                                    struct base_fault *fault) BASE_CHECKED;
+
+struct resample_copy;  // the device's
+
+struct resample_source {
+  atomic_uint refs;
+  struct resampler *resampler;
+  struct image *image;
+  struct resample_copy *copy;  // NULL: none; belongs to the device's lock
 };
-
-// One way to run a job. All are listed in resampler.c.
-struct resample_backend {
-  enum resample_kernel kernel;
-  const char *name;
-  enum base_result (*create)(struct resampler *resampler, struct base_fault *fault);
-  void (*destroy)(struct resampler *resampler);
-  // False: the job is too large for it within the budget or the device's limits.
-  bool (*fits)(const struct resampler *resampler, const struct resample_work *work);
-  enum base_result (*run)(struct resampler *resampler, const struct resample_work *work, struct base_fault *fault);
-};
-
-extern const struct resample_backend resample_two_pass;
-extern const struct resample_backend resample_tile;
-
-// Copies source pixels [left, left + columns) x [top, top + rows) tightly into a mapped buffer.
-void resample_upload(const struct image *source, uint32_t left, uint32_t top, uint32_t columns, uint32_t rows,
-                     struct gpu_buffer *buffer);
-// Copies the results of source-axis output rows [first, first + count) from a mapped buffer into the target: the buffer
-// holds target rows of `pitch` pixels, all of them (`swaps`: `count` pixels of each) or `count` of them.
-void resample_download(const struct resample_work *work, struct gpu_buffer *buffer, uint32_t pitch, uint32_t first,
-                       uint32_t count);
-// Smallest range of source rows that holds the blocks [first, end).
-void resample_block_rows(const struct resample_blocks *blocks, uint32_t first, uint32_t end, uint32_t *out_start,
-                         uint32_t *out_rows);
-// Largest such range of any `group` neighbouring blocks.
-uint32_t resample_most_rows(const struct resample_blocks *blocks, uint32_t group);
-// Largest buffer the device takes whose texels have `texel_bytes`.
-uint64_t resample_buffer_limit(const struct resampler *resampler, size_t texel_bytes);
-// True: texel buffers are too small on this device, kernels read storage buffers.
-bool resample_uses_storage(const struct gpu *gpu);
 
 #endif

@@ -14,11 +14,23 @@
 #include "filter.h"
 #include "table.h"
 
+static struct resample_axis make_span(const struct resample_span *span) {
+  struct resample_axis axis;
+  assert_int_equal(resample_axis_init(&axis, span, NULL), BASE_OK);
+  assert_int_equal(resample_axis_weigh(&axis, NULL), BASE_OK);
+  return axis;
+}
+
 static struct resample_axis make(enum resample_filter filter, double origin, double extent, uint32_t outputs,
                                  bool is_flipped) {
-  struct resample_axis axis;
-  assert_int_equal(resample_axis_init(&axis, filter, origin, extent, outputs, is_flipped, NULL), BASE_OK);
-  return axis;
+  const double step = extent / outputs;
+  const struct resample_span span = {.filter = filter,
+                                     .begin = is_flipped ? origin + extent : origin,
+                                     .step = is_flipped ? -step : step,
+                                     .outputs = outputs,
+                                     .first = (uint32_t)floor(origin),
+                                     .length = (uint32_t)(ceil(origin + extent) - floor(origin))};
+  return make_span(&span);
 }
 
 static double weight(const struct resample_axis *axis, uint32_t output, uint32_t sample) {
@@ -61,8 +73,8 @@ static void weights_are_one_sample_when_size_is_kept(void **state) {
 static void all_weight_is_on_the_sample_when_there_is_one(void **state) {
   (void)state;
   struct resample_axis axis = make(RESAMPLE_LANCZOS3, 4.25, 0.5, 7, false);
-  assert_int_equal(axis.first, 4);
-  assert_int_equal(axis.length, 1);
+  assert_int_equal(axis.span.first, 4);
+  assert_int_equal(axis.span.length, 1);
   for (uint32_t i = 0; i < 7; i++) assert_near(weight(&axis, i, 4), 1.0);
   resample_axis_finish(&axis);
 }
@@ -89,10 +101,10 @@ static void sums_are_one_and_taps_inside_when_axes_vary(void **state) {
   for (size_t i = 0; i < sizeof(AXES) / sizeof(AXES[0]) * 3; i++) {
     struct resample_axis axis =
         make((enum resample_filter)(i % 3), AXES[i / 3].origin, AXES[i / 3].extent, AXES[i / 3].outputs, i % 2 != 0);
-    for (uint32_t o = 0; o < axis.outputs; o++) {
+    for (uint32_t o = 0; o < axis.span.outputs; o++) {
       const struct resample_taps *taps = &axis.taps[o];
-      assert_true(taps->count > 0 && taps->start >= axis.first);
-      assert_true(taps->start + taps->count <= axis.first + axis.length);
+      assert_true(taps->count > 0 && taps->start >= axis.span.first);
+      assert_true(taps->start + taps->count <= axis.span.first + axis.span.length);
       double sum = 0.0;
       for (uint32_t k = 0; k < taps->count; k++) sum += axis.weights[taps->offset + k];
       assert_near(sum, 1.0);
@@ -111,10 +123,10 @@ static void packed_tables_hold_the_axis_when_axes_vary(void **state) {
     assert_int_equal(blocks.taps % 2, 0);
     struct resample_texel *fours = calloc(resample_blocks_texels(&blocks), sizeof(*fours));
     uint32_t each = resample_singles_texels_each(&axis);
-    struct resample_texel *ones = calloc((size_t)each * axis.outputs, sizeof(*ones));
+    struct resample_texel *ones = calloc((size_t)each * axis.span.outputs, sizeof(*ones));
     resample_blocks_pack(&blocks, fours);
     resample_singles_pack(&axis, ones);
-    for (uint32_t o = 0; o < axis.outputs; o++) {
+    for (uint32_t o = 0; o < axis.span.outputs; o++) {
       const struct resample_texel *record = fours + (size_t)(o / 4) * (blocks.taps + 1);
       const struct resample_texel *single = ones + (size_t)o * each;
       uint32_t start = (uint32_t)record->values[0];
@@ -133,12 +145,36 @@ static void packed_tables_hold_the_axis_when_axes_vary(void **state) {
   }
 }
 
+// As chroma planes of odd sizes have them: the last output is centred on the picture's edge, or beyond it.
+static void taps_are_mirrored_when_centres_leave_the_samples(void **state) {
+  (void)state;
+  struct resample_span span = {.filter = RESAMPLE_BICUBIC, .begin = 0.0, .step = 1.0, .outputs = 5, .length = 4};
+  struct resample_axis axis = make_span(&span);
+  // Output 4 is centred on 4.5, where sample 4 would be: that is 3 again.
+  assert_near(weight(&axis, 4, 3), 1.0);
+  resample_axis_finish(&axis);
+  span = (struct resample_span){
+      .filter = RESAMPLE_BICUBIC, .begin = 6.0, .step = -1.0, .outputs = 5, .first = 2, .length = 4};
+  axis = make_span(&span);
+  assert_near(weight(&axis, 0, 5), 1.0);
+  assert_near(weight(&axis, 4, 2), 1.0);  // centred on 1.5, sample 1, which is 2 again
+  resample_axis_finish(&axis);
+  // Halves: centred on the edge itself, both sides mirror each other.
+  span = (struct resample_span){
+      .filter = RESAMPLE_BICUBIC, .begin = 2.5, .step = 1.0, .outputs = 4, .first = 2, .length = 4};
+  axis = make_span(&span);
+  assert_near(weight(&axis, 3, 5), 2 * 0.5625);  // 0.5 away, twice
+  assert_near(weight(&axis, 3, 4), 2 * -0.0625);
+  resample_axis_finish(&axis);
+}
+
 static void axis_is_refused_when_source_is_over_the_limit(void **state) {
   (void)state;
   struct resample_axis axis;
   struct base_fault fault = {0};
-  assert_int_equal(resample_axis_init(&axis, RESAMPLE_BICUBIC, 0, RESAMPLE_MAX_SIDE + 1, 10, false, &fault),
-                   BASE_TOO_LARGE);
+  const struct resample_span span = {
+      .step = (RESAMPLE_MAX_SIDE + 1) / 10.0, .outputs = 10, .length = RESAMPLE_MAX_SIDE + 1};
+  assert_int_equal(resample_axis_init(&axis, &span, &fault), BASE_TOO_LARGE);
 }
 
 static void filters_have_their_shape_when_sampled(void **state) {
@@ -165,6 +201,7 @@ int main(void) {
       cmocka_unit_test(order_is_reversed_when_flipped),
       cmocka_unit_test(sums_are_one_and_taps_inside_when_axes_vary),
       cmocka_unit_test(packed_tables_hold_the_axis_when_axes_vary),
+      cmocka_unit_test(taps_are_mirrored_when_centres_leave_the_samples),
       cmocka_unit_test(axis_is_refused_when_source_is_over_the_limit),
       cmocka_unit_test(filters_have_their_shape_when_sampled),
   };

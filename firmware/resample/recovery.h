@@ -1,0 +1,71 @@
+// The Vulkan machine's life: runs enter and leave it; once one of them finds it lost, nobody enters any more, and a
+// thread takes it down and makes it anew: at once after a long life, else after a pause that doubles.
+//
+// Part of the room's front. Thread-safe after resample_recovery_start.
+#ifndef RESAMPLE_RECOVERY_H
+#define RESAMPLE_RECOVERY_H
+
+#include <pthread.h>
+
+#include "vulkan.h"
+
+enum resample_device_state {
+  RESAMPLE_DEVICE_NONE,  // never opened, or closed for good
+  RESAMPLE_DEVICE_OPEN,
+  RESAMPLE_DEVICE_LOST,  // the thread works on it
+};
+
+struct resample_recovery {
+  struct gpu_config gpu_config;
+  char *device_name, *cache_folder;  // of gpu_config; owned
+  uint32_t lose_after;               // counted from when a machine is ready
+  uint64_t budget_bytes;
+  const struct base_clock *clock;
+  struct base_log *log;
+  struct base_metrics *metrics;
+  struct base_metric *loss_count, *recovery_count, *path;
+  struct gpu_info info;  // of the device opened first; another one is not taken in its place
+
+  pthread_mutex_t mutex;   // guards what follows
+  pthread_cond_t changed;  // on the monotonic clock
+  enum resample_device_state state;
+  struct gpu *gpu;
+  struct resample_vulkan *vulkan;
+  unsigned users;                // runs in the machine
+  unsigned generation;           // counts machines
+  uint64_t opened_ms, trial_ms;  // on `clock`
+  uint64_t pause_ms;             // before the trial that is due; 0: at once
+  uint64_t losses, recoveries;
+  const char *source_path, *result_path;  // static; of the last machine
+  pthread_t thread;
+  bool has_thread, is_stopping;
+};
+
+// No device yet. The strings of config->gpu are copied.
+enum base_result resample_recovery_init(struct resample_recovery *recovery, const struct resample_config *config,
+                                        struct base_fault *fault) BASE_CHECKED;
+// Opens the device; `info` is known afterwards.
+enum base_result resample_recovery_open(struct resample_recovery *recovery, struct base_fault *fault) BASE_CHECKED;
+// Builds the machine on the open device.
+enum base_result resample_recovery_build(struct resample_recovery *recovery, struct base_fault *fault) BASE_CHECKED;
+// Closes the device for good, before resample_recovery_start.
+void resample_recovery_close(struct resample_recovery *recovery);
+// From here on the machine is looked after (and, in tests, lost). Nothing when no device is open.
+enum base_result resample_recovery_start(struct resample_recovery *recovery, struct base_fault *fault) BASE_CHECKED;
+// Nobody may be in the machine.
+void resample_recovery_finish(struct resample_recovery *recovery);
+
+// Joins the runs in the machine, which stays until all have left; NULL when there is none now.
+struct resample_vulkan *resample_recovery_enter(struct resample_recovery *recovery, unsigned *out_generation);
+// `outcome` is what the run came to: after BASE_DEVICE and BASE_TIMEOUT the machine is lost for everybody; `why` is
+// logged then.
+void resample_recovery_leave(struct resample_recovery *recovery, enum base_result outcome,
+                             const struct base_fault *why);
+// Waits for the machine after that of `generation` when it is to come at once. False: do without it.
+bool resample_recovery_await(struct resample_recovery *recovery, unsigned generation);
+// Gives up the device's copy of a source that nobody uses any more.
+void resample_recovery_forget(struct resample_recovery *recovery, struct resample_source *source);
+// Fills what the machine's life has to say.
+void resample_recovery_get_info(struct resample_recovery *recovery, struct resample_info *out);
+
+#endif
