@@ -119,17 +119,26 @@ void base_pool_destroy(struct base_pool **pool_pointer) {
   *pool_pointer = NULL;
 }
 
-enum base_result base_pool_submit(struct base_pool *pool, void (*run)(void *argument), void *argument) {
+// False when as many tasks as `most` are queued and running already.
+static bool add_task(struct base_pool *pool, struct task task, size_t most) {
   pthread_mutex_lock(&pool->lock);
-  // A task that an idle worker is about to take does not wait, so it does not count against the queue.
-  const bool is_full = pool->queued + pool->running >= pool->room;
-  if (!is_full) {
-    pool->ring[(pool->first + pool->queued) % pool->room] = (struct task){.run = run, .argument = argument};
+  const bool has_room = pool->queued + pool->running < most;
+  if (has_room) {
+    pool->ring[(pool->first + pool->queued) % pool->room] = task;
     pool->queued++;
     pthread_cond_signal(&pool->work);
   }
   pthread_mutex_unlock(&pool->lock);
-  return is_full ? BASE_BUSY : BASE_OK;
+  return has_room;
+}
+
+enum base_result base_pool_submit(struct base_pool *pool, void (*run)(void *argument), void *argument) {
+  // A task that an idle worker is about to take does not wait, so it does not count against the queue.
+  return add_task(pool, (struct task){.run = run, .argument = argument}, pool->room) ? BASE_OK : BASE_BUSY;
+}
+
+bool base_pool_offer(struct base_pool *pool, void (*run)(void *argument), void *argument) {
+  return add_task(pool, (struct task){.run = run, .argument = argument}, pool->thread_count);
 }
 
 size_t base_pool_waiting(struct base_pool *pool) {

@@ -88,17 +88,16 @@ enum base_result ingest_write(struct ingest_upload *upload, struct base_span byt
   return result;
 }
 
-// Decodes once at full size: a header can promise anything, and a picture that is stored must be servable.
+// Decodes once at full size: a header can promise anything, and a picture that is stored must be servable. The picture
+// is the caller's.
 static enum base_result check_picture(const struct ingest_upload *upload, struct image_header *header,
-                                      struct base_fault *fault) {
+                                      struct image **picture, struct base_fault *fault) {
   struct ingest *ingest = upload->ingest;
   int fd = store_upload_fd(upload->file);
   uint64_t begin_us = base_clock_us(base_clock_system());
-  struct image *picture = NULL;
   enum base_result result = sandbox_inspect(ingest->config.sandbox, fd, header, fault);
   if (result == BASE_OK) result = image_header_check(header, &ingest->config.limits, fault);
-  if (result == BASE_OK) result = sandbox_decode(ingest->config.sandbox, fd, header, 1, &picture, fault);
-  image_unref(&picture);
+  if (result == BASE_OK) result = sandbox_decode(ingest->config.sandbox, fd, header, picture, fault);
   base_histogram_observe_us(ingest->check_time, base_clock_us(base_clock_system()) - begin_us);
   return result;
 }
@@ -117,7 +116,6 @@ static void describe(const struct ingest_upload *upload, const struct image_head
   out->bits = header->bits;
   out->has_alpha = header->has_alpha;
   out->has_icc = header->has_icc;
-  out->can_shrink = header->can_shrink;
   copy_text(out->tenant, sizeof out->tenant, upload->tenant);
   copy_text(out->format, sizeof out->format, image_file_format_name(header->format));
   copy_text(out->colour, sizeof out->colour, image_colour_name(header->colour));
@@ -132,17 +130,22 @@ enum base_result ingest_commit(struct ingest_upload **upload, const struct inges
   *upload = NULL;
   *is_new = false;
   struct image_header header;
+  struct image *picture = NULL;
   enum base_result result = BASE_OK;
   if (store_upload_bytes(ending->file) == 0) {
     result = BASE_FAIL(fault, BASE_UNSUPPORTED, "", "the file is empty");
   }
-  if (result == BASE_OK) result = check_picture(ending, &header, fault);
+  if (result == BASE_OK) result = check_picture(ending, &header, &picture, fault);
   if (result == BASE_OK) {
     describe(ending, &header, metadata, out);
     result = store_upload_commit(&ending->file, out, is_new, fault);
   } else {
     store_upload_abort(&ending->file);
   }
+  if (result == BASE_OK && *is_new && ingest->config.decoded) {
+    ingest->config.decoded(ingest->config.decoded_self, &out->id, picture);
+  }
+  image_unref(&picture);
   base_metric_add(result != BASE_OK ? ingest->refused : *is_new ? ingest->stored : ingest->repeated, 1);
   free(ending);
   return result;

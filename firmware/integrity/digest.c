@@ -2,29 +2,25 @@
 
 #include <string.h>
 
-#include <mbedtls/sha256.h>
+#include <nettle/sha2.h>
 
 enum { HMAC_BLOCK_BYTES = 64, HMAC_INNER_PAD = 0x36, HMAC_OUTER_PAD = 0x5c };
 
-_Static_assert(sizeof(mbedtls_sha256_context) <= sizeof(struct integrity_hash), "the opaque storage is too small");
-_Static_assert(_Alignof(mbedtls_sha256_context) <= _Alignof(struct integrity_hash), "the opaque storage is misaligned");
+_Static_assert(sizeof(struct sha256_ctx) <= sizeof(struct integrity_hash), "the opaque storage is too small");
+_Static_assert(_Alignof(struct sha256_ctx) <= _Alignof(struct integrity_hash), "the opaque storage is misaligned");
 
-static mbedtls_sha256_context *context_of(struct integrity_hash *hash) { return (void *)hash->state; }
+static struct sha256_ctx *context_of(struct integrity_hash *hash) { return (void *)hash->state; }
 
-// The library's calls fail only when a hardware engine does, and we build none in: a failure is our bug.
-void integrity_hash_init(struct integrity_hash *hash) {
-  mbedtls_sha256_init(context_of(hash));
-  BASE_ASSERT(mbedtls_sha256_starts_ret(context_of(hash), 0) == 0);
-}
+void integrity_hash_init(struct integrity_hash *hash) { sha256_init(context_of(hash)); }
 
 void integrity_hash_update(struct integrity_hash *hash, struct base_span bytes) {
   if (bytes.bytes == 0) return;  // memcpy of a NULL span would be undefined
-  BASE_ASSERT(mbedtls_sha256_update_ret(context_of(hash), bytes.data, bytes.bytes) == 0);
+  sha256_update(context_of(hash), bytes.bytes, bytes.data);
 }
 
 void integrity_hash_finish(struct integrity_hash *hash, struct integrity_digest *out) {
-  BASE_ASSERT(mbedtls_sha256_finish_ret(context_of(hash), out->bytes) == 0);
-  mbedtls_sha256_free(context_of(hash));  // wipes the state, which may hold key material
+  sha256_digest(context_of(hash), sizeof out->bytes, out->bytes);
+  explicit_bzero(hash, sizeof *hash);  // the state may hold key material
 }
 
 void integrity_digest_of(struct base_span bytes, struct integrity_digest *out) {

@@ -2,166 +2,160 @@
 
 #include <stdlib.h>
 
-#include "base/file.h"
+#include "crew.h"
 #include "picture.h"
 #include "product.h"
-
-enum { MAX_SHRINK = 8, BYTES_A_PIXEL = 4, ALPHA = 3, OPAQUE = 255 };
+#include "sources.h"
 
 struct batch {
   const struct render *render;
   struct recipe_order *order;
-  struct render_picture *pictures;  // one a recipe
-  struct resample_job *jobs;        // of the group at work
-  int fd;                           // the original
+  struct item {
+    struct render_picture picture;
+    size_t recipe;  // its number in the order
+    bool has_arrived;
+  } * items;                  // one a recipe; in the order of their encoding after sort_by_work
+  struct resample_job *jobs;  // of those that need one
+  struct render_haul haul;
+  atomic_bool is_cancelled;
 };
 
-// Neither failed nor done yet.
-static bool is_wanted(const struct batch *batch, size_t i, unsigned shrink) {
-  const struct recipe_product *product = &batch->order->products[i];
-  return product->fault.result == BASE_OK && !product->blob && batch->pictures[i].shrink == shrink;
+// The product has its blob or fault.
+static void arrive(struct batch *batch, struct item *item) {
+  struct recipe_order *order = batch->order;
+  const bool is_made = order->products[item->recipe].fault.result == BASE_OK;
+  base_metric_add(is_made ? batch->render->products : batch->render->faults, 1);
+  item->has_arrived = true;
+  image_unref(&item->picture.image);
+  if (order->arrived) order->arrived(order->self, order, item->recipe);
 }
 
-// Gives the fault to every product of the group that has none.
-static void fail_group(struct batch *batch, unsigned shrink, const struct base_fault *fault) {
+static void fail(struct batch *batch, struct item *item, const struct base_fault *fault) {
+  struct recipe_product *product = &batch->order->products[item->recipe];
+  if (product->fault.result == BASE_OK) product->fault = *fault;
+  arrive(batch, item);
+}
+
+// Gives the fault to every product that is not there yet.
+static void fail_rest(struct batch *batch, const struct base_fault *fault) {
   for (size_t i = 0; i < batch->order->count; i++) {
-    if (!is_wanted(batch, i, shrink)) continue;
-    batch->order->products[i].fault = *fault;
-    image_unref(&batch->pictures[i].image);
+    if (!batch->items[i].has_arrived) fail(batch, &batch->items[i], fault);
   }
 }
 
-static void fail_all(struct recipe_order *order, const struct base_fault *fault) {
-  for (size_t i = 0; i < order->count; i++) {
-    if (order->products[i].fault.result == BASE_OK) order->products[i].fault = *fault;
-  }
-}
-
-static bool is_cancelled(struct batch *batch, unsigned shrink) {
+static bool is_cancelled(struct batch *batch, struct base_fault *fault) {
   const struct recipe_order *order = batch->order;
-  if (!order->is_cancelled || !order->is_cancelled(order->self)) return false;
-  struct base_fault fault = {0};
-  (void)BASE_FAIL(&fault, BASE_CANCELLED, "", "nobody waits for the picture any more");
-  fail_group(batch, shrink, &fault);
+  if (!atomic_load(&batch->is_cancelled)) {
+    if (!order->is_cancelled || !order->is_cancelled(order->self)) return false;
+    atomic_store(&batch->is_cancelled, true);
+  }
+  (void)BASE_FAIL(fault, BASE_CANCELLED, "", "nobody waits for the picture any more");
   return true;
 }
 
-// Many files carry an alpha channel that says nothing; without it every later step has less to do.
-static void drop_idle_alpha(struct image *image) {
-  if (!image->has_alpha) return;
-  for (uint32_t y = 0; y < image->height; y++) {
-    const uint8_t *row = image_row(image, y);
-    for (size_t x = 0; x < image->width; x++) {
-      if (row[x * BYTES_A_PIXEL + ALPHA] != OPAQUE) return;
+// A recipe that can not be planned fails alone. Collects the levels that the others want.
+static void plan(struct batch *batch) {
+  const struct recipe_order *order = batch->order;
+  for (size_t i = 0; i < order->count; i++) {
+    struct item *item = &batch->items[i];
+    struct base_fault *fault = &order->products[i].fault;
+    item->recipe = i;
+    const enum base_result result =
+        render_picture_plan(batch->render, &item->picture, &order->recipes[i], &order->header, fault);
+    if (result == BASE_OK) {
+      batch->haul.wanted |= 1u << item->picture.level;
+    } else {
+      (void)BASE_FAIL(fault, result, "", "the recipe can not be followed");
+      arrive(batch, item);
     }
   }
-  image->has_alpha = false;
 }
 
-static struct image *decode(struct batch *batch, unsigned shrink) {
-  struct recipe_order *order = batch->order;
-  struct base_fault fault = {0};
-  struct image *source = NULL;
-  const size_t span = base_trace_begin(&order->trace, "decode");
-  const enum base_result result =
-      sandbox_decode(batch->render->sandbox, batch->fd, &order->header, shrink, &source, &fault);
-  if (result == BASE_OK) {
-    drop_idle_alpha(source);
-  } else {
-    (void)BASE_FAIL(&fault, result, "", "the original could not be decoded");
-    fail_group(batch, shrink, &fault);
-    source = NULL;
-  }
-  base_trace_end(&order->trace, span);
-  return source;
-}
-
-// False when the whole group failed.
-static bool resample(struct batch *batch, unsigned shrink, struct image *source) {
+static enum base_result resample(struct batch *batch, struct base_fault *fault) {
   struct recipe_order *order = batch->order;
   size_t job_count = 0;
   const size_t span = base_trace_begin(&order->trace, "resample");
   for (size_t i = 0; i < order->count; i++) {
+    struct item *item = &batch->items[i];
+    struct base_fault *own_fault = &order->products[i].fault;
     bool needs_job = false;
-    if (!is_wanted(batch, i, shrink)) continue;
-    if (render_picture_begin(&batch->pictures[i], &order->recipes[i], &order->header, source, &batch->jobs[job_count],
-                             &needs_job, &order->products[i].fault) == BASE_OK &&
-        needs_job) {
+    if (item->has_arrived) continue;
+    if (render_picture_begin(batch->render, &item->picture, &order->recipes[i],
+                             batch->haul.sources[item->picture.level], &batch->jobs[job_count], &needs_job,
+                             own_fault) != BASE_OK) {
+      arrive(batch, item);
+    } else if (needs_job) {
       job_count++;
     }
   }
-  struct base_fault fault = {0};
   enum base_result result = BASE_OK;
-  if (job_count) result = resample_run(batch->render->resampler, batch->jobs, job_count, &fault);
-  if (result != BASE_OK) {
-    (void)BASE_FAIL(&fault, result, "", "the picture could not be resampled");
-    fail_group(batch, shrink, &fault);
-  }
+  if (job_count) result = resample_run(batch->render->resampler, batch->jobs, job_count, fault);
   base_trace_end(&order->trace, span);
-  return result == BASE_OK;
+  return result == BASE_OK ? BASE_OK : BASE_FAIL(fault, result, "", "the picture could not be resampled");
 }
 
-static void encode(struct batch *batch, unsigned shrink) {
-  struct recipe_order *order = batch->order;
-  const size_t span = base_trace_begin(&order->trace, "encode");
-  for (size_t i = 0; i < order->count; i++) {
-    if (!is_wanted(batch, i, shrink)) continue;
-    if (is_cancelled(batch, shrink)) break;
-    render_product_make(batch->render, &order->recipes[i], &batch->pictures[i].image, &order->products[i]);
-  }
-  base_trace_end(&order->trace, span);
+static uint64_t work_of(const struct item *item) {
+  return item->has_arrived ? 0 : (uint64_t)item->picture.layout.canvas_width * item->picture.layout.canvas_height;
 }
 
-static void run_group(struct batch *batch, unsigned shrink) {
-  if (is_cancelled(batch, shrink)) return;
-  struct image *source = decode(batch, shrink);
-  if (!source || is_cancelled(batch, shrink)) goto out;
-  if (!resample(batch, shrink, source)) goto out;
-  image_unref(&source);  // the largest piece of memory, and not needed for encoding
-  encode(batch, shrink);
-out:
-  image_unref(&source);
+// Largest first, so that no thread begins a large picture when the others are finished already.
+static int compare_work(const void *a, const void *b) {
+  const uint64_t first = work_of(a), second = work_of(b);
+  return (first < second) - (first > second);
 }
 
-static bool has_group(const struct batch *batch, unsigned shrink) {
-  for (size_t i = 0; i < batch->order->count; i++) {
-    if (is_wanted(batch, i, shrink)) return true;
-  }
-  return false;
-}
-
-// A recipe that can not be planned fails alone: its fault keeps it out of every group.
-static void plan(struct batch *batch) {
-  const struct recipe_order *order = batch->order;
-  for (size_t i = 0; i < order->count; i++) {
-    struct base_fault *fault = &order->products[i].fault;
-    const enum base_result result = render_picture_plan(&batch->pictures[i], &order->recipes[i], &order->header, fault);
-    if (result != BASE_OK) (void)BASE_FAIL(fault, result, "", "the recipe can not be followed");
-  }
-}
-
-void render_batch_run(const struct render *render, struct recipe_order *order) {
+static void encode(void *self, size_t i) {
+  struct batch *batch = self;
+  struct item *item = &batch->items[i];
   struct base_fault fault = {0};
-  struct batch batch = {.render = render, .order = order, .fd = -1};
-  batch.pictures = calloc(order->count, sizeof *batch.pictures);
+  if (is_cancelled(batch, &fault)) {
+    fail(batch, item, &fault);
+    return;
+  }
+  render_product_make(batch->render, &batch->order->recipes[item->recipe], &item->picture,
+                      &batch->order->products[item->recipe]);
+  arrive(batch, item);
+}
+
+static enum base_result encode_all(struct batch *batch, struct base_fault *fault) {
+  size_t count = batch->order->count;
+  qsort(batch->items, count, sizeof *batch->items, compare_work);
+  while (count > 0 && batch->items[count - 1].has_arrived) count--;  // what could not be planned is behind
+  const size_t span = base_trace_begin(&batch->order->trace, "encode");
+  const bool is_done = render_crew_run(batch->render->pool, count, encode, batch);
+  base_trace_end(&batch->order->trace, span);
+  return is_done ? BASE_OK : BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory to share the encoding");
+}
+
+static enum base_result make(struct batch *batch, struct base_fault *fault) {
+  if (is_cancelled(batch, fault)) return BASE_CANCELLED;
+  enum base_result result = render_sources_get(batch->render, batch->order, &batch->haul, fault);
+  if (result == BASE_OK && is_cancelled(batch, fault)) result = BASE_CANCELLED;
+  if (result == BASE_OK) result = resample(batch, fault);
+  // The largest piece of memory, and not needed for encoding.
+  for (unsigned level = 0; level < RENDER_LEVELS; level++) resample_source_unref(&batch->haul.sources[level]);
+  return result == BASE_OK ? encode_all(batch, fault) : result;
+}
+
+void render_batch_run(const struct render *render, struct recipe_order *order, struct image *levels[]) {
+  struct base_fault fault = {0};
+  struct batch batch = {.render = render, .order = order};
+  batch.items = calloc(order->count, sizeof *batch.items);
   batch.jobs = calloc(order->count, sizeof *batch.jobs);
-  if (!batch.pictures || !batch.jobs) {
+  if (batch.items && batch.jobs) {
+    plan(&batch);
+    if (batch.haul.wanted && make(&batch, &fault) != BASE_OK) fail_rest(&batch, &fault);
+    for (unsigned i = 0; i < IMAGE_LEVELS; i++) {
+      levels[i] = batch.haul.levels[i];
+      batch.haul.levels[i] = NULL;
+    }
+  } else {
     (void)BASE_FAIL(&fault, BASE_NO_MEMORY, "", "no memory for %zu recipes", order->count);
-    fail_all(order, &fault);
-    goto out;
+    for (size_t i = 0; i < order->count; i++) {
+      struct item item = {.recipe = i};
+      fail(&batch, &item, &fault);
+    }
   }
-  const enum base_result result = store_original_open(render->store, &order->original, &batch.fd, &fault);
-  if (result != BASE_OK) {
-    (void)BASE_FAIL(&fault, result, "id", "the original could not be opened");
-    fail_all(order, &fault);
-    goto out;
-  }
-  plan(&batch);
-  for (unsigned shrink = 1; shrink <= MAX_SHRINK; shrink *= 2) {
-    if (has_group(&batch, shrink)) run_group(&batch, shrink);
-  }
-out:
-  base_fd_close(&batch.fd);
-  free(batch.pictures);
+  free(batch.items);
   free(batch.jobs);
 }

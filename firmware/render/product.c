@@ -21,7 +21,7 @@ static const struct codec_encoder *encoder_of(enum recipe_format format) {
   }
 }
 
-// A picture of our own to change: a source that is the result already may be shared and read-only.
+// RGBA8 of our own to change: a source that is the result already may be shared, or the decoder's memory.
 static enum base_result make_own(struct image **image, struct base_fault *fault) {
   if (atomic_load(&(*image)->refs) == 1 && !(*image)->release) return BASE_OK;
   struct image *own;
@@ -70,12 +70,13 @@ static enum base_result encode(const struct render *render, const struct recipe 
   return result;
 }
 
-void render_product_make(const struct render *render, const struct recipe *recipe, struct image **image,
+void render_product_make(const struct render *render, const struct recipe *recipe, struct render_picture *picture,
                          struct recipe_product *product) {
-  product->width = (*image)->width;
-  product->height = (*image)->height;
-  const enum base_result result = encode(render, recipe, image, product);
-  image_unref(image);
+  product->width = picture->layout.canvas_width;
+  product->height = picture->layout.canvas_height;
+  enum base_result result = render_picture_end(render, picture, recipe, &product->fault);
+  if (result == BASE_OK) result = encode(render, recipe, &picture->image, product);
+  image_unref(&picture->image);
   if (result != BASE_OK) {
     (void)BASE_FAIL(&product->fault, result, "", "the picture could not be encoded");
     return;

@@ -2,13 +2,12 @@
 #ifndef RENDER_PRODUCT_H
 #define RENDER_PRODUCT_H
 
-#include "image/image.h"
+#include "picture.h"
 #include "recipe/order.h"
-#include "state.h"
 
-// Flattens what the format can not hold, encodes and digests. Takes over *image. On failure the product's fault says
-// why.
-void render_product_make(const struct render *render, const struct recipe *recipe, struct image **image,
+// Ends the picture (which is spent), flattens what the format can not hold, encodes and digests. On failure the
+// product's fault says why.
+void render_product_make(const struct render *render, const struct recipe *recipe, struct render_picture *picture,
                          struct recipe_product *product);
 
 #endif

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include "batch.h"
-#include "state.h"
+#include "keeper.h"
+#include "load.h"
+#include "sources.h"
 
 enum { DEFAULT_QUEUE_LIMIT = 64 };
 
@@ -22,12 +24,16 @@ static void run(void *argument) {
   free(argument);
   base_trace_end(&task.order->trace, task.queue_span);
   base_metric_set(render->waiting, (int64_t)base_pool_waiting(render->pool));
-  render_batch_run(render, task.order);
-  for (size_t i = 0; i < task.order->count; i++) {
-    base_metric_add(task.order->products[i].blob ? render->products : render->faults, 1);
-  }
+  const struct integrity_digest original = task.order->original;
+  struct image *levels[IMAGE_LEVELS] = {NULL};
+  render_batch_run(render, task.order, levels);
   base_histogram_observe_us(render->seconds, base_clock_us(render->clock) - task.submitted_us);
   task.order->done(task.order->self, task.order);
+  for (unsigned i = 0; i < IMAGE_LEVELS; i++) {
+    if (!levels[i]) continue;
+    render_keeper_keep(render->keeper, &original, levels);
+    break;
+  }
 }
 
 static enum base_result submit(void *self, struct recipe_order *order, struct base_fault *fault) {
@@ -75,16 +81,22 @@ enum base_result render_create(const struct render_config *config, struct render
   render->log = config->log;
   render->effort = config->webp_effort;
   render->sharp_yuv = config->sharp_yuv;
+  render->linear_light = config->linear_light;
   register_metrics(render, config->metrics);
+  enum base_result result = render_sources_create(config->resident_bytes, config->metrics, &render->sources, fault);
+  if (result == BASE_OK) result = render_keeper_create(render, config->metrics, &render->keeper, fault);
   const struct base_pool_config pool = {
       .name = "render",
       .threads = config->threads ? config->threads : core_count(),
       .queue_limit = config->queue_limit ? config->queue_limit : DEFAULT_QUEUE_LIMIT,
   };
-  render->pool = base_pool_create(&pool, fault);
-  if (!render->pool) {
-    free(render);
-    return BASE_FAIL(fault, BASE_IO, "render", "the render threads could not be started");
+  if (result == BASE_OK) {
+    render->pool = base_pool_create(&pool, fault);
+    if (!render->pool) result = BASE_FAIL(fault, BASE_IO, "render", "the render threads could not be started");
+  }
+  if (result != BASE_OK) {
+    render_destroy(&render);
+    return result;
   }
   *out = render;
   return BASE_OK;
@@ -93,13 +105,38 @@ enum base_result render_create(const struct render_config *config, struct render
 void render_destroy(struct render **render) {
   if (!*render) return;
   base_pool_destroy(&(*render)->pool);
+  render_keeper_destroy(&(*render)->keeper);
+  render_sources_destroy(&(*render)->sources);
   free(*render);
   *render = NULL;
 }
 
 struct recipe_renderer render_renderer(struct render *render) {
   struct recipe_renderer renderer = {.submit = submit, .self = render};
-  (void)snprintf(renderer.profile, sizeof renderer.profile, "effort%d%s", render->effort,
-                 render->sharp_yuv ? "sharp" : "");
+  (void)snprintf(renderer.profile, sizeof renderer.profile, "effort%d%s%s", render->effort,
+                 render->sharp_yuv ? "sharp" : "", render->linear_light ? "lin" : "");
   return renderer;
+}
+
+static enum base_result keep_levels(struct render *render, const struct integrity_digest *original,
+                                    struct image *source, struct base_fault *fault) {
+  bool missing[IMAGE_LEVELS];
+  struct image *levels[IMAGE_LEVELS];
+  if (!render_has_levels(render, source->width, source->height)) return BASE_OK;
+  if (!render_keeper_lacks(render, original, missing)) return BASE_OK;
+  struct image *picture = image_ref(source);
+  enum base_result result = render_load_prepare(render, &picture, fault);
+  if (result == BASE_OK) {
+    result = image_make_levels(picture, missing, levels);
+    if (result != BASE_OK) result = BASE_FAIL(fault, result, "size", "no memory for the levels");
+  }
+  image_unref(&picture);
+  if (result == BASE_OK) render_keeper_keep(render->keeper, original, levels);
+  return result;
+}
+
+void render_keep_levels(struct render *render, const struct integrity_digest *original, struct image *source) {
+  struct base_fault fault = {0};
+  if (keep_levels(render, original, source, &fault) == BASE_OK) return;
+  base_log_fault(render->log, BASE_LOG_WARN, RENDER_ROOM, NULL, &fault);
 }

@@ -55,7 +55,6 @@ enum base_result store_describe_original(const struct store_original *original, 
   add_number(&writer, "bits", original->bits);
   add_number(&writer, "alpha", original->has_alpha);
   add_number(&writer, "icc", original->has_icc);
-  add_number(&writer, "shrink", original->can_shrink);
   add_text(&writer, "format", original->format);
   add_text(&writer, "colour", original->colour);
   add_number(&writer, "created", not_negative(original->created_s));
@@ -77,6 +76,16 @@ enum base_result store_describe_variant(const struct store_variant *variant, str
   add_number(&writer, "width", variant->width);
   add_number(&writer, "height", variant->height);
   add_number(&writer, "created", not_negative(variant->created_s));
+  return written(&writer, fault);
+}
+
+enum base_result store_describe_level(const struct store_level *level, struct base_buffer *meta,
+                                      struct base_fault *fault) {
+  const struct integrity_digest key = store_digest_of_key(&level->key);
+  struct writer writer = {.meta = meta};
+  add_digest(&writer, "key", &key);
+  add_digest(&writer, "original", &level->original);
+  add_number(&writer, "shrink", level->shrink);
   return written(&writer, fault);
 }
 
@@ -147,7 +156,6 @@ enum base_result store_read_original(const struct store_record *record, struct s
   out->bits = (uint8_t)take_number(&reader, "bits", UINT8_MAX);
   out->has_alpha = take_number(&reader, "alpha", 1) != 0;
   out->has_icc = take_number(&reader, "icc", 1) != 0;
-  out->can_shrink = take_number(&reader, "shrink", 1) != 0;
   take_text(&reader, "format", out->format, sizeof out->format);
   take_text(&reader, "colour", out->colour, sizeof out->colour);
   out->created_s = (int64_t)take_number(&reader, "created", INT64_MAX);
@@ -171,5 +179,18 @@ enum base_result store_read_variant(const struct store_record *record, struct st
   out->width = (uint32_t)take_number(&reader, "width", UINT32_MAX);
   out->height = (uint32_t)take_number(&reader, "height", UINT32_MAX);
   out->created_s = (int64_t)take_number(&reader, "created", INT64_MAX);
+  return taken(&reader, fault);
+}
+
+enum base_result store_read_level(const struct store_record *record, struct store_level *out,
+                                  struct base_fault *fault) {
+  if (record->kind != STORE_RECORD_LEVEL) return BASE_FAIL(fault, BASE_CORRUPT, "kind", "not a level's record");
+  struct reader reader = {.meta = record->meta};
+  struct integrity_digest key = {{0}};
+  *out = (struct store_level){.digest = record->body_digest, .bytes = record->body_bytes};
+  take_digest(&reader, "key", &key);
+  memcpy(out->key.bytes, key.bytes, sizeof out->key.bytes);
+  take_digest(&reader, "original", &out->original);
+  out->shrink = (unsigned)take_number(&reader, "shrink", STORE_MAX_SHRINK);
   return taken(&reader, fault);
 }

@@ -1,7 +1,8 @@
-// Originals and variants as the metadata lines of their records.
+// Originals, variants and levels as the metadata lines of their records.
 #ifndef STORE_DESCRIBE_H
 #define STORE_DESCRIBE_H
 
+#include "index.h"
 #include "store/record.h"
 #include "store/store.h"
 
@@ -10,10 +11,14 @@ enum base_result store_describe_original(const struct store_original *original, 
                                          struct base_fault *fault) BASE_CHECKED;
 enum base_result store_describe_variant(const struct store_variant *variant, struct base_buffer *meta,
                                         struct base_fault *fault) BASE_CHECKED;
+enum base_result store_describe_level(const struct store_level *level, struct base_buffer *meta,
+                                      struct base_fault *fault) BASE_CHECKED;
 // The other way. BASE_CORRUPT when a line is missing or out of range; `record` must be of that kind.
 enum base_result store_read_original(const struct store_record *record, struct store_original *out,
                                      struct base_fault *fault) BASE_CHECKED;
 enum base_result store_read_variant(const struct store_record *record, struct store_variant *out,
                                     struct base_fault *fault) BASE_CHECKED;
+enum base_result store_read_level(const struct store_record *record, struct store_level *out,
+                                  struct base_fault *fault) BASE_CHECKED;
 
 #endif

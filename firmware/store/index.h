@@ -1,4 +1,4 @@
-// The derived SQLite index: one row an original and tenant, one row a variant. Thread-safe.
+// The derived SQLite index: one row an original and tenant, one row a variant or level. Thread-safe.
 //
 // One connection writes and one reads, each under its own lock, so that look-ups do not wait for a commit.
 #ifndef STORE_INDEX_H
@@ -7,6 +7,16 @@
 #include "store/store.h"
 
 struct store_index;
+
+enum { STORE_MAX_SHRINK = 8 };
+
+struct store_level {
+  struct cache_key key;  // store_level_key of the other two
+  struct integrity_digest original;
+  unsigned shrink;                 // 2, 4, 8
+  struct integrity_digest digest;  // of the body
+  uint64_t bytes;
+};
 
 // Opens or makes it. BASE_CORRUPT: damaged or of another version; remove it and open it again. *is_new says that
 // it was just made, so it knows nothing.
@@ -49,9 +59,12 @@ enum base_result store_index_original_range(struct store_index *index, const str
                                                                       const char *tenant),
                                             void *argument, struct base_fault *fault) BASE_CHECKED;
 
-// Variants.
+// Variants, and levels where it says so: they share rows and order.
 enum base_result store_index_variant_put(struct store_index *index, const struct store_variant *variant,
                                          uint64_t file_bytes, uint64_t use, struct base_fault *fault) BASE_CHECKED;
+enum base_result store_index_level_put(struct store_index *index, const struct store_level *level, uint64_t file_bytes,
+                                       uint64_t use, struct base_fault *fault) BASE_CHECKED;
+// The same for levels: use and remove.
 enum base_result store_index_variant_use(struct store_index *index, const struct cache_key *key, uint64_t use,
                                          struct base_fault *fault) BASE_CHECKED;
 enum base_result store_index_variant_remove(struct store_index *index, const struct cache_key *key,
@@ -61,10 +74,11 @@ enum base_result store_index_variant_page(struct store_index *index, const char 
                                           const struct integrity_digest *original, const struct cache_key *after,
                                           struct store_variant *out, size_t capacity, size_t *count,
                                           struct base_fault *fault) BASE_CHECKED;
-// The visitors below are called under the reader's lock: they must not use the index.
+// The visitors below are called for levels too, and under the reader's lock: they must not use the index.
 struct store_index_variant_row {
   struct cache_key key;
   uint64_t file_bytes, use;
+  bool is_level;
 };
 typedef enum base_result store_index_variant_visit(void *argument, const struct store_index_variant_row *row);
 // Coldest first.
@@ -73,7 +87,7 @@ enum base_result store_index_variant_by_use(struct store_index *index, store_ind
 enum base_result store_index_variant_range(struct store_index *index, const struct integrity_digest *first,
                                            const struct integrity_digest *last, store_index_variant_visit *visit,
                                            void *argument, struct base_fault *fault) BASE_CHECKED;
-// Those whose original is not there for their tenant.
+// Variants whose original is not there for their tenant, levels whose original is not there at all.
 enum base_result store_index_variant_homeless(struct store_index *index, store_index_variant_visit *visit,
                                               void *argument, struct base_fault *fault) BASE_CHECKED;
 

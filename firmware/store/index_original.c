@@ -16,12 +16,11 @@ enum base_result store_index_original_put(struct store_index *index, const struc
   store_sql_bind_number(row, 7, original->bits);
   store_sql_bind_number(row, 8, original->has_alpha);
   store_sql_bind_number(row, 9, original->has_icc);
-  store_sql_bind_number(row, 10, original->can_shrink);
-  store_sql_bind_text(row, 11, original->format);
-  store_sql_bind_text(row, 12, original->colour);
-  store_sql_bind_number(row, 13, (uint64_t)original->created_s);
-  store_sql_bind_text(row, 14, original->name);
-  store_sql_bind_text(row, 15, original->tags);
+  store_sql_bind_text(row, 10, original->format);
+  store_sql_bind_text(row, 11, original->colour);
+  store_sql_bind_number(row, 12, (uint64_t)original->created_s);
+  store_sql_bind_text(row, 13, original->name);
+  store_sql_bind_text(row, 14, original->tags);
   return store_sql_run(&index->writer, row, fault);
 }
 
@@ -34,15 +33,14 @@ static enum base_result read_row(sqlite3_stmt *row, struct store_original *out, 
       .bits = (uint8_t)store_sql_column_number(row, 6),
       .has_alpha = store_sql_column_number(row, 7) != 0,
       .has_icc = store_sql_column_number(row, 8) != 0,
-      .can_shrink = store_sql_column_number(row, 9) != 0,
-      .created_s = (int64_t)store_sql_column_number(row, 12),
+      .created_s = (int64_t)store_sql_column_number(row, 11),
   };
   if (store_sql_column_bytes(row, 0, out->id.bytes, sizeof out->id.bytes) &&
       store_sql_column_text(row, 1, out->tenant, sizeof out->tenant) &&
-      store_sql_column_text(row, 10, out->format, sizeof out->format) &&
-      store_sql_column_text(row, 11, out->colour, sizeof out->colour) &&
-      store_sql_column_text(row, 13, out->name, sizeof out->name) &&
-      store_sql_column_text(row, 14, out->tags, sizeof out->tags)) {
+      store_sql_column_text(row, 9, out->format, sizeof out->format) &&
+      store_sql_column_text(row, 10, out->colour, sizeof out->colour) &&
+      store_sql_column_text(row, 12, out->name, sizeof out->name) &&
+      store_sql_column_text(row, 13, out->tags, sizeof out->tags)) {
     return BASE_OK;
   }
   return BASE_FAIL(fault, BASE_CORRUPT, "index", "an original's row is damaged");

@@ -19,6 +19,25 @@ enum base_result store_index_variant_put(struct store_index *index, const struct
   store_sql_bind_number(row, 10, variant->bytes);
   store_sql_bind_number(row, 11, file_bytes);
   store_sql_bind_number(row, 12, use);
+  store_sql_bind_number(row, 13, 0);
+  return store_sql_run(&index->writer, row, fault);
+}
+
+// A row of its own kind: what only variants have is empty, so that no tenant's list meets it.
+enum base_result store_index_level_put(struct store_index *index, const struct store_level *level, uint64_t file_bytes,
+                                       uint64_t use, struct base_fault *fault) {
+  sqlite3_stmt *row = store_sql_start(&index->writer, STORE_SQL_VARIANT_PUT);
+  bind_key(row, 1, &level->key);
+  store_sql_bind_text(row, 2, "");
+  store_sql_bind_bytes(row, 3, level->original.bytes, sizeof level->original.bytes);
+  store_sql_bind_text(row, 4, "");
+  store_sql_bind_text(row, 5, "");
+  for (int at = 6; at <= 8; at++) store_sql_bind_number(row, at, 0);
+  store_sql_bind_bytes(row, 9, level->digest.bytes, sizeof level->digest.bytes);
+  store_sql_bind_number(row, 10, level->bytes);
+  store_sql_bind_number(row, 11, file_bytes);
+  store_sql_bind_number(row, 12, use);
+  store_sql_bind_number(row, 13, level->shrink);
   return store_sql_run(&index->writer, row, fault);
 }
 
@@ -76,13 +95,14 @@ enum base_result store_index_variant_page(struct store_index *index, const char 
   return result == BASE_NOT_FOUND ? BASE_OK : result;
 }
 
-// Runs a bound statement that answers key, file_bytes and use, and finishes it.
+// Runs a bound statement that answers key, file_bytes, use and shrink, and finishes it.
 static enum base_result visit_rows(struct store_index *index, sqlite3_stmt *row, store_index_variant_visit *visit,
                                    void *argument, struct base_fault *fault) {
   enum base_result result;
   while ((result = store_sql_step(&index->reader, row, fault)) == BASE_OK) {
     struct store_index_variant_row found = {.file_bytes = store_sql_column_number(row, 1),
-                                            .use = store_sql_column_number(row, 2)};
+                                            .use = store_sql_column_number(row, 2),
+                                            .is_level = store_sql_column_number(row, 3) != 0};
     if (!store_sql_column_bytes(row, 0, found.key.bytes, sizeof found.key.bytes)) {
       result = BASE_FAIL(fault, BASE_CORRUPT, "index", "a variant's row is damaged");
     } else {

@@ -19,16 +19,18 @@ enum { STORE_LOCKS = 64 };
 
 #define STORE_ROOM "store"
 
-// A variant known to the disk tier; the tier's value.
-struct store_variant_entry {
+// A variant or level known to the disk tier; the tier's value.
+struct store_tier_entry {
   struct cache_key key;
-  struct store_variant_entry *next;  // in the list of the doomed
+  bool is_level;
+  struct store_tier_entry *next;  // in the list of the doomed
 };
 
 struct store_meters {
-  struct base_metric *originals, *original_bytes, *variants, *variant_bytes;
+  struct base_metric *originals, *original_bytes, *variants, *variant_bytes, *levels, *level_bytes;
   struct base_metric *uploads_new, *uploads_known, *uploads_failed, *deletes;
   struct base_metric *variant_hits, *variant_misses, *variant_puts, *variant_evictions;
+  struct base_metric *level_hits, *level_misses, *level_puts, *level_evictions;
   struct base_metric *damaged, *unknown, *orphans, *no_space;
   struct base_histogram *commit_seconds;
 };
@@ -41,17 +43,18 @@ struct store {
   struct store_index *index;
   struct cache_lru *tier;
   struct store_pending *pending;
-  // Serialise what happens to one original (its bytes, sidecars and variants) and to one variant's file.
+  // Serialise what happens to one original (its bytes, sidecars, variants and levels) and to one file of the tier.
   pthread_mutex_t original_locks[STORE_LOCKS];
   pthread_mutex_t variant_locks[STORE_LOCKS];
   pthread_mutex_t doomed_lock;
-  struct store_variant_entry *doomed;  // out of the tier, files still to be removed
+  struct store_tier_entry *doomed;  // out of the tier, files still to be removed
   atomic_uint_fast64_t next_temporary;
-  atomic_uint_fast64_t next_use;  // ever growing; orders variants by last use
+  atomic_uint_fast64_t next_use;  // ever growing; orders the tier by last use
   atomic_uint_fast64_t reserved_bytes;
   atomic_uint_fast64_t originals, original_bytes;
-  atomic_uint uploads;          // open ones
-  atomic_bool is_index_behind;  // the index missed something: the next open must look at the records
+  atomic_uint_fast64_t levels, level_bytes;  // in the tier
+  atomic_uint uploads;                       // open ones
+  atomic_bool is_index_behind;               // the index missed something: the next open must look at the records
   struct store_meters meters;
 };
 
@@ -107,16 +110,24 @@ enum base_result store_sidecar_read(struct store *store, const char *tenant, con
 enum base_result store_original_adopt(struct store *store, const char *temporary, struct store_original *original,
                                       bool *is_new, struct base_fault *fault) BASE_CHECKED;
 
-// variant.c.
+// tier.c; what variants and levels need of it is in tier.h.
 enum base_result store_tier_create(struct store *store, struct base_fault *fault) BASE_CHECKED;
 // Fills the tier from the index, coldest first.
 enum base_result store_tier_load(struct store *store, struct base_fault *fault) BASE_CHECKED;
 void store_tier_destroy(struct store *store);
-// Removes all variants of a tenant's original. Its original lock is held; call store_variants_bury afterwards.
+// Unlinks the files of what left the tier. No lock may be held.
+void store_tier_bury(struct store *store);
+struct store_tier_counts {
+  uint64_t variants, variant_bytes, levels, level_bytes;
+};
+void store_tier_count(struct store *store, struct store_tier_counts *out);
+
+// variant.c and level.c; call store_tier_bury afterwards.
+// Removes all variants of a tenant's original. Its original lock is held.
 enum base_result store_variants_remove(struct store *store, const char *tenant, const struct integrity_digest *original,
                                        struct base_fault *fault) BASE_CHECKED;
-// Unlinks the files of what left the tier. No lock may be held.
-void store_variants_bury(struct store *store);
+struct cache_key store_level_key(const struct integrity_digest *original, unsigned shrink);
+void store_levels_remove(struct store *store, const struct integrity_digest *original);
 
 // scan.c.
 // Brings the index up to date with the records and removes orphans. Nobody else uses the store yet.
@@ -125,8 +136,9 @@ enum base_result store_scan(struct store *store, void (*progress)(void *argument
 
 // pending.c, over the store.
 // Queues an index change; a change that can not be queued or written leaves the index behind.
-void store_pend(struct store *store, enum store_change change, const struct cache_key *key,
-                const struct store_variant *variant, uint64_t file_bytes);
+void store_pend(struct store *store, enum store_change change, const struct cache_key *key);
+void store_pend_variant(struct store *store, const struct store_variant *variant, uint64_t file_bytes);
+void store_pend_level(struct store *store, const struct store_level *level, uint64_t file_bytes);
 // Writes the queue when it is long. No original or variant lock should be held.
 void store_pend_flush_if_long(struct store *store);
 enum base_result store_pend_flush(struct store *store, struct base_fault *fault) BASE_CHECKED;

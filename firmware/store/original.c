@@ -264,6 +264,7 @@ static enum base_result delete_one(struct store *store, const char *tenant, cons
   if (result == BASE_OK) result = store_folder_sync(store, folder.text, fault);
   if (result == BASE_OK) result = remove_unused_bytes(store, id, fault);
   if (result == BASE_OK) result = store_variants_remove(store, tenant, id, fault);
+  if (result == BASE_OK && !bytes_are_there(store, &original)) store_levels_remove(store, id);
   if (result == BASE_OK) result = store_index_original_remove(store->index, tenant, id, fault);
   if (result == BASE_OK) count_original(store, &original, false);
   if (result != BASE_OK) atomic_store(&store->is_index_behind, true);
@@ -278,7 +279,7 @@ enum base_result store_original_delete(struct store *store, const char *tenant, 
   pthread_mutex_lock(lock);
   result = delete_one(store, tenant, id, fault);
   pthread_mutex_unlock(lock);
-  store_variants_bury(store);
+  store_tier_bury(store);
   if (result == BASE_OK) base_metric_add(store->meters.deletes, 1);
   return result;
 }

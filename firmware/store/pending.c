@@ -9,8 +9,9 @@ enum { LONG_QUEUE = 512 };
 struct change {
   struct change *next;
   enum store_change kind;
-  struct cache_key key;
+  struct cache_key key;  // of STORE_CHANGE_USE and STORE_CHANGE_REMOVE
   uint64_t use, file_bytes;
+  struct store_level level;        // of STORE_CHANGE_PUT_LEVEL
   struct store_variant variant[];  // one for STORE_CHANGE_PUT
 };
 
@@ -48,20 +49,21 @@ void store_pending_destroy(struct store_pending **pending_pointer) {
   free(pending);
 }
 
-void store_pend(struct store *store, enum store_change kind, const struct cache_key *key,
-                const struct store_variant *variant, uint64_t file_bytes) {
-  struct change *change = malloc(sizeof *change + (variant ? sizeof *variant : 0));
+// NULL when memory is short: then the index stays behind.
+static struct change *change_new(struct store *store, enum store_change kind, uint64_t file_bytes, size_t extra_bytes) {
+  struct change *change = malloc(sizeof *change + extra_bytes);
   if (!change) {
     atomic_store(&store->is_index_behind, true);
-    return;
+    return NULL;
   }
   change->next = NULL;
   change->kind = kind;
-  change->key = *key;
   change->use = atomic_fetch_add(&store->next_use, 1);
   change->file_bytes = file_bytes;
-  if (variant) change->variant[0] = *variant;
+  return change;
+}
 
+static void append(struct store *store, struct change *change) {
   struct store_pending *pending = store->pending;
   pthread_mutex_lock(&pending->lock);
   *pending->end = change;
@@ -70,10 +72,33 @@ void store_pend(struct store *store, enum store_change kind, const struct cache_
   pthread_mutex_unlock(&pending->lock);
 }
 
+void store_pend(struct store *store, enum store_change kind, const struct cache_key *key) {
+  struct change *change = change_new(store, kind, 0, 0);
+  if (!change) return;
+  change->key = *key;
+  append(store, change);
+}
+
+void store_pend_variant(struct store *store, const struct store_variant *variant, uint64_t file_bytes) {
+  struct change *change = change_new(store, STORE_CHANGE_PUT, file_bytes, sizeof *variant);
+  if (!change) return;
+  change->variant[0] = *variant;
+  append(store, change);
+}
+
+void store_pend_level(struct store *store, const struct store_level *level, uint64_t file_bytes) {
+  struct change *change = change_new(store, STORE_CHANGE_PUT_LEVEL, file_bytes, 0);
+  if (!change) return;
+  change->level = *level;
+  append(store, change);
+}
+
 static enum base_result write_change(struct store_index *index, const struct change *change, struct base_fault *fault) {
   switch (change->kind) {
     case STORE_CHANGE_PUT:
       return store_index_variant_put(index, change->variant, change->file_bytes, change->use, fault);
+    case STORE_CHANGE_PUT_LEVEL:
+      return store_index_level_put(index, &change->level, change->file_bytes, change->use, fault);
     case STORE_CHANGE_USE:
       return store_index_variant_use(index, &change->key, change->use, fault);
     case STORE_CHANGE_REMOVE:

@@ -1,4 +1,4 @@
-// Changes of the variant rows, queued so that a hit or a new variant does not wait for the index.
+// Changes of the variant and level rows, queued so that a hit or a new one does not wait for the index.
 //
 // A crash loses the queue; the records are still there, and the next open finds them.
 #ifndef STORE_PENDING_H
@@ -6,7 +6,7 @@
 
 #include "base/result.h"
 
-enum store_change { STORE_CHANGE_PUT, STORE_CHANGE_USE, STORE_CHANGE_REMOVE };
+enum store_change { STORE_CHANGE_PUT, STORE_CHANGE_PUT_LEVEL, STORE_CHANGE_USE, STORE_CHANGE_REMOVE };
 
 struct store_pending;
 

@@ -21,6 +21,7 @@ struct item {
   struct integrity_digest digest;  // an original's id or a variant's key
   char tenant[STORE_MAX_TENANT + 1];
   bool is_bytes;  // the original itself, not a sidecar
+  bool is_level;  // of a row
   bool is_known;
 };
 
@@ -40,7 +41,8 @@ static struct item *find(const struct base_buffer *list, const struct item *want
 }
 
 static void note_done(struct scan *scan) {
-  if (scan->progress) scan->progress(scan->argument, scan->report.originals + scan->report.variants);
+  if (scan->progress)
+    scan->progress(scan->argument, scan->report.originals + scan->report.variants + scan->report.levels);
 }
 
 // A record that is not believed. True when it is of a format that must be left alone.
@@ -127,7 +129,7 @@ static enum base_result scan_originals(struct scan *scan, unsigned shard, struct
   return result;
 }
 
-// Variants.
+// Variants and levels.
 
 static struct cache_key key_of(const struct item *item) {
   struct cache_key key;
@@ -149,23 +151,50 @@ static enum base_result note_variant_file(void *argument, const char *name, stru
 
 static enum base_result note_variant_row(void *argument, const struct store_index_variant_row *row) {
   struct scan *scan = argument;
-  const struct item item = {.digest = store_digest_of_key(&row->key)};
+  const struct item item = {.digest = store_digest_of_key(&row->key), .is_level = row->is_level};
   return base_buffer_append(&scan->rows, &item, sizeof item);
 }
 
-static enum base_result read_variant_head(struct store *store, const struct cache_key *key, struct store_variant *out,
-                                          uint64_t *file_bytes, struct base_fault *fault) {
-  const struct store_path path = store_path_variant(key);
-  struct store_record_file file;
-  enum base_result result = store_record_open(store, path.text, &file, fault);
-  if (result != BASE_OK) return result;
-  close(file.fd);
-  result = store_read_variant(&file.record, out, fault);
-  if (result == BASE_OK && memcmp(&out->key, key, sizeof *key) != 0) {
-    result = BASE_FAIL(fault, BASE_CORRUPT, path.text, "the record is not what its name says");
+static bool is_key(const struct cache_key *key, const struct cache_key *wanted) {
+  return memcmp(key->bytes, wanted->bytes, sizeof key->bytes) == 0;
+}
+
+static enum base_result take_level(struct scan *scan, const struct store_record_file *file, const struct cache_key *key,
+                                   struct base_fault *record_fault, struct base_fault *fault) {
+  struct store_level level;
+  enum base_result result = store_read_level(&file->record, &level, record_fault);
+  if (result != BASE_OK) return BASE_OK;
+  const struct cache_key expected = store_level_key(&level.original, level.shrink);
+  if (!is_key(&level.key, key) || !is_key(&expected, key)) {
+    (void)BASE_FAIL(record_fault, BASE_CORRUPT, "level", "the record is not what its name says");
+    return BASE_OK;
   }
-  *file_bytes = file.file_bytes;
-  return result;
+  scan->report.levels++;
+  return store_index_level_put(scan->store->index, &level, file->file_bytes, 0, fault);
+}
+
+static enum base_result take_variant(struct scan *scan, const struct store_record_file *file,
+                                     const struct cache_key *key, struct base_fault *record_fault,
+                                     struct base_fault *fault) {
+  struct store_variant variant;
+  enum base_result result = store_read_variant(&file->record, &variant, record_fault);
+  if (result != BASE_OK) return BASE_OK;
+  if (!is_key(&variant.key, key)) {
+    (void)BASE_FAIL(record_fault, BASE_CORRUPT, "variant", "the record is not what its name says");
+    return BASE_OK;
+  }
+  scan->report.variants++;
+  return store_index_variant_put(scan->store->index, &variant, file->file_bytes, 0, fault);
+}
+
+// Puts the record's row into the index. What is wrong with the record itself goes to `record_fault`.
+static enum base_result take_record(struct scan *scan, const struct cache_key *key, const struct store_path *path,
+                                    struct base_fault *record_fault, struct base_fault *fault) {
+  struct store_record_file file;
+  if (store_record_open(scan->store, path->text, &file, record_fault) != BASE_OK) return BASE_OK;
+  close(file.fd);
+  return file.record.kind == STORE_RECORD_LEVEL ? take_level(scan, &file, key, record_fault, fault)
+                                                : take_variant(scan, &file, key, record_fault, fault);
 }
 
 static enum base_result take_variant_file(struct scan *scan, const struct item *file, struct base_fault *fault) {
@@ -173,20 +202,15 @@ static enum base_result take_variant_file(struct scan *scan, const struct item *
   struct item *row = find(&scan->rows, file);
   if (row) {  // what the row says was true when it was written, and a torn body shows when it is read
     row->is_known = true;
-    scan->report.variants++;
+    *(row->is_level ? &scan->report.levels : &scan->report.variants) += 1;
     return BASE_OK;
   }
-  struct store_variant variant;
+  const struct store_path path = store_path_variant(&key);
   struct base_fault record_fault = {0};
-  uint64_t file_bytes;
-  const enum base_result result = read_variant_head(scan->store, &key, &variant, &file_bytes, &record_fault);
-  if (result != BASE_OK) {
-    if (note_bad_record(scan, result, &record_fault)) return BASE_OK;
-    const struct store_path path = store_path_variant(&key);
-    return store_file_remove(scan->store, path.text, fault);
-  }
-  scan->report.variants++;
-  return store_index_variant_put(scan->store->index, &variant, file_bytes, 0, fault);
+  const enum base_result result = take_record(scan, &key, &path, &record_fault, fault);
+  if (result != BASE_OK || record_fault.result == BASE_OK) return result;
+  if (note_bad_record(scan, record_fault.result, &record_fault)) return BASE_OK;
+  return store_file_remove(scan->store, path.text, fault);
 }
 
 static enum base_result scan_variants(struct scan *scan, unsigned shard, struct base_fault *fault) {
@@ -206,7 +230,7 @@ static enum base_result scan_variants(struct scan *scan, unsigned shard, struct 
   return result;
 }
 
-// A deletion that stopped half-way has left variants behind.
+// A deletion that stopped half-way has left variants and levels behind.
 static enum base_result remove_homeless(struct scan *scan, struct base_fault *fault) {
   struct store *store = scan->store;
   scan->rows.bytes = 0;
@@ -217,7 +241,7 @@ static enum base_result remove_homeless(struct scan *scan, struct base_fault *fa
     const struct cache_key key = key_of(&items(&scan->rows)[i]);
     const struct store_path path = store_path_variant(&key);
     scan->report.orphans++;
-    scan->report.variants--;
+    *(items(&scan->rows)[i].is_level ? &scan->report.levels : &scan->report.variants) -= 1;
     result = store_file_remove(store, path.text, fault);
     if (result == BASE_OK) result = store_index_variant_remove(store->index, &key, fault);
   }

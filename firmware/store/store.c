@@ -19,13 +19,25 @@ static const char lock_name[] = "lock";
 static const char unclean_mark[] = "open\n", clean_mark[] = "shut\n";
 _Static_assert(sizeof unclean_mark == sizeof clean_mark, "a mark is written over the other");
 
+static void register_level_meters(struct store_meters *m, struct base_metrics *metrics) {
+  static const char gets[] = "pixpop_store_level_gets_total", gets_help[] = "Look-ups of levels in the disk tier.";
+  m->level_hits = base_metrics_counter(metrics, gets, "result=\"hit\"", gets_help);
+  m->level_misses = base_metrics_counter(metrics, gets, "result=\"miss\"", gets_help);
+  m->level_puts = base_metrics_counter(metrics, "pixpop_store_level_puts_total", "", "Levels kept.");
+  m->level_evictions =
+      base_metrics_counter(metrics, "pixpop_store_level_evictions_total", "", "Levels evicted by the budget.");
+}
+
 static void register_meters(struct store *store) {
   struct base_metrics *metrics = store->config.metrics;
   struct store_meters *m = &store->meters;
   m->originals = base_metrics_gauge(metrics, "pixpop_store_originals", "", "Originals kept.");
   m->original_bytes = base_metrics_gauge(metrics, "pixpop_store_original_bytes", "", "Bytes of originals.");
   m->variants = base_metrics_gauge(metrics, "pixpop_store_variants", "", "Variants in the disk tier.");
-  m->variant_bytes = base_metrics_gauge(metrics, "pixpop_store_variant_bytes", "", "Bytes of the disk tier.");
+  m->variant_bytes =
+      base_metrics_gauge(metrics, "pixpop_store_variant_bytes", "", "Bytes of the variants in the disk tier.");
+  m->levels = base_metrics_gauge(metrics, "pixpop_store_levels", "", "Levels in the disk tier.");
+  m->level_bytes = base_metrics_gauge(metrics, "pixpop_store_level_bytes", "", "Bytes of the levels in the disk tier.");
 
   static const char uploads[] = "pixpop_store_uploads_total", uploads_help[] = "Uploads committed, by outcome.";
   m->uploads_new = base_metrics_counter(metrics, uploads, "result=\"new\"", uploads_help);
@@ -39,6 +51,7 @@ static void register_meters(struct store *store) {
   m->variant_puts = base_metrics_counter(metrics, "pixpop_store_variant_puts_total", "", "Variants kept.");
   m->variant_evictions =
       base_metrics_counter(metrics, "pixpop_store_variant_evictions_total", "", "Variants evicted by the budget.");
+  register_level_meters(m, metrics);
 
   m->damaged = base_metrics_counter(metrics, "pixpop_store_damaged_total", "", "Records that failed their checks.");
   m->unknown = base_metrics_counter(metrics, "pixpop_store_unknown_total", "", "Records of an unknown format.");
@@ -182,9 +195,10 @@ static enum base_result scan_records(struct store *store, struct bring_up *how, 
   const struct store_reindex_report *report = &how->report;
   base_log_write(store->config.log, BASE_LOG_INFO, STORE_ROOM, NULL,
                  "index brought up to date from the records in %" PRIu64 " ms: %" PRIu64 " originals, %" PRIu64
-                 " variants, %" PRIu64 " damaged, %" PRIu64 " of unknown format, %" PRIu64 " orphans removed",
-                 base_clock_ms(store->config.clock) - start_ms, report->originals, report->variants, report->damaged,
-                 report->unknown, report->orphans);
+                 " variants, %" PRIu64 " levels, %" PRIu64 " damaged, %" PRIu64 " of unknown format, %" PRIu64
+                 " orphans removed",
+                 base_clock_ms(store->config.clock) - start_ms, report->originals, report->variants, report->levels,
+                 report->damaged, report->unknown, report->orphans);
   return BASE_OK;
 }
 
@@ -238,7 +252,7 @@ void store_close(struct store **store_pointer) {
   struct store *store = *store_pointer;
   if (!store) return;
   BASE_ASSERT(atomic_load(&store->uploads) == 0);
-  store_variants_bury(store);
+  store_tier_bury(store);
   struct base_fault fault = {0};
   if (store_pend_flush(store, &fault) != BASE_OK) {
     base_log_fault(store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, &fault);
@@ -251,13 +265,15 @@ void store_close(struct store **store_pointer) {
 
 enum base_result store_get_stats(struct store *store, struct store_stats *out, struct base_fault *fault) {
   (void)fault;
-  struct cache_stats tier;
-  cache_lru_get_stats(store->tier, &tier);
+  struct store_tier_counts tier;
+  store_tier_count(store, &tier);
   *out = (struct store_stats){
       .originals = atomic_load(&store->originals),
       .original_bytes = atomic_load(&store->original_bytes),
-      .variants = tier.entries,
-      .variant_bytes = tier.bytes,
+      .variants = tier.variants,
+      .variant_bytes = tier.variant_bytes,
+      .levels = tier.levels,
+      .level_bytes = tier.level_bytes,
       .variant_budget_bytes = store->config.variant_budget_bytes,
       .disk_free_bytes = store_free_bytes(store),
   };

@@ -166,6 +166,24 @@ static void workers_have_a_name_and_leave_signals_alone(void **state) {
   assert_int_equal(sigismember(&mask, SIGTERM), 0);
 }
 
+static void an_offer_is_taken_only_when_a_thread_has_nothing_to_do(void **state) {
+  (void)state;
+  struct base_pool *pool = create(2, 2);
+  assert_true(base_pool_offer(pool, wait_at_gate, NULL));
+  sem_wait(&started);
+  assert_int_equal(base_pool_submit(pool, wait_at_gate, NULL), BASE_OK);
+  assert_false(base_pool_offer(pool, count, NULL));  // the last free thread is spoken for
+  sem_wait(&started);
+  assert_false(base_pool_offer(pool, count, NULL));
+  // The queue has all its places, whether threads do offered work or ordered work.
+  for (int i = 0; i < 2; i++) assert_int_equal(base_pool_submit(pool, count, NULL), BASE_OK);
+  assert_int_equal(base_pool_submit(pool, count, NULL), BASE_BUSY);
+  assert_false(base_pool_offer(pool, count, NULL));
+  for (int i = 0; i < 2; i++) sem_post(&gate);
+  base_pool_destroy(&pool);
+  assert_int_equal(atomic_load(&finished), 4);
+}
+
 static void pool_is_refused_when_the_queue_is_absurd(void **state) {
   (void)state;
   const struct base_pool_config config = {.name = "test", .threads = 1, .queue_limit = SIZE_MAX};
@@ -178,9 +196,13 @@ static void pool_is_refused_when_the_queue_is_absurd(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      POOL_TEST(submit_says_busy_when_the_queue_is_full),   POOL_TEST(submit_works_again_when_the_queue_has_drained),
-      POOL_TEST(all_tasks_run_when_destroyed_at_once),      POOL_TEST(tasks_run_in_order_when_there_is_one_thread),
-      POOL_TEST(exactly_the_accepted_run_when_many_submit), POOL_TEST(workers_have_a_name_and_leave_signals_alone),
+      POOL_TEST(submit_says_busy_when_the_queue_is_full),
+      POOL_TEST(submit_works_again_when_the_queue_has_drained),
+      POOL_TEST(all_tasks_run_when_destroyed_at_once),
+      POOL_TEST(tasks_run_in_order_when_there_is_one_thread),
+      POOL_TEST(exactly_the_accepted_run_when_many_submit),
+      POOL_TEST(workers_have_a_name_and_leave_signals_alone),
+      POOL_TEST(an_offer_is_taken_only_when_a_thread_has_nothing_to_do),
       POOL_TEST(pool_is_refused_when_the_queue_is_absurd),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

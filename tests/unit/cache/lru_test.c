@@ -57,13 +57,20 @@ static void release(void *self, const struct cache_key *key, void *value, uint64
   value_drop(value);
 }
 
-static struct cache_lru *make(struct watcher *watcher, uint64_t budget_bytes) {
-  const struct cache_config config = {
-      .budget_bytes = budget_bytes, .release = release, .acquire = acquire, .self = watcher};
+static struct cache_lru *make_weighing(struct watcher *watcher, uint64_t budget_bytes, bool weighs_heat) {
+  const struct cache_config config = {.budget_bytes = budget_bytes,
+                                      .weighs_heat = weighs_heat,
+                                      .release = release,
+                                      .acquire = acquire,
+                                      .self = watcher};
   struct base_fault fault = {0};
   watcher->cache = cache_lru_create(&config, &fault);
   assert_non_null(watcher->cache);
   return watcher->cache;
+}
+
+static struct cache_lru *make(struct watcher *watcher, uint64_t budget_bytes) {
+  return make_weighing(watcher, budget_bytes, false);
 }
 
 static void destroy(struct watcher *watcher) {
@@ -102,11 +109,13 @@ static void touch(struct cache_lru *cache, uint32_t number) {
 
 // The model: an array in order, hottest first.
 struct model {
-  struct {
+  struct model_item {
     uint32_t number;
     uint64_t bytes;
     struct value *value;
+    unsigned heat;
   } list[MODEL_KEYS];
+  bool weighs_heat;
   size_t count;
   uint64_t bytes, evictions;
 };
@@ -123,27 +132,40 @@ static void model_remove(struct model *model, size_t at) {
   memmove(&model->list[at], &model->list[at + 1], (model->count - at) * sizeof model->list[0]);
 }
 
+static void model_move_first(struct model *model, size_t at) {
+  const struct model_item item = model->list[at];
+  memmove(&model->list[1], &model->list[0], at * sizeof model->list[0]);
+  model->list[0] = item;
+}
+
+static void model_evict(struct model *model) {
+  size_t at = model->count - 1;
+  for (int chances = 64; chances > 0 && model->list[at].heat > 0; chances--) {
+    model->list[at].heat /= 2;
+    model_move_first(model, at);
+  }
+  model_remove(model, at);
+  model->evictions++;
+}
+
 static void model_put(struct model *model, uint32_t number, uint64_t bytes, struct value *value, uint64_t budget) {
   const size_t at = model_find(model, number);
   if (at < model->count) model_remove(model, at);
   while (model->bytes + bytes > budget) {
-    model_remove(model, model->count - 1);
-    model->evictions++;
+    model_evict(model);
   }
   memmove(&model->list[1], &model->list[0], model->count * sizeof model->list[0]);
   model->list[0].number = number;
   model->list[0].bytes = bytes;
   model->list[0].value = value;
+  model->list[0].heat = 0;
   model->count++;
   model->bytes += bytes;
 }
 
 static void model_touch(struct model *model, size_t at) {
-  const uint64_t bytes = model->list[at].bytes;
-  struct value *value = model->list[at].value;
-  const uint32_t number = model->list[at].number;
-  model_remove(model, at);
-  model_put(model, number, bytes, value, UINT64_MAX);
+  if (model->weighs_heat && model->list[at].heat < 15) model->list[at].heat++;
+  model_move_first(model, at);
 }
 
 struct model_run {
@@ -178,12 +200,13 @@ static void model_step(struct model_run *run) {
   }
 }
 
-static void behaves_like_a_naive_list_when_driven_at_random(void **state) {
-  (void)state;
+static void drive_at_random(bool weighs_heat) {
   srand(20240607);
   struct watcher watcher = {0};
   static struct model_run run;
-  run.cache = make(&watcher, MODEL_BUDGET);
+  memset(&run, 0, sizeof run);
+  run.model.weighs_heat = weighs_heat;
+  run.cache = make_weighing(&watcher, MODEL_BUDGET, weighs_heat);
   struct cache_stats stats;
   for (int step = 0; step < MODEL_STEPS; step++) {
     model_step(&run);
@@ -201,6 +224,75 @@ static void behaves_like_a_naive_list_when_driven_at_random(void **state) {
   }
   destroy(&watcher);
   assert_int_equal(atomic_load(&run.alive), 0);
+}
+
+static void behaves_like_a_naive_list_when_driven_at_random(void **state) {
+  (void)state;
+  drive_at_random(false);
+}
+
+static void behaves_like_a_naive_list_when_heat_counts(void **state) {
+  (void)state;
+  drive_at_random(true);
+}
+
+static void keeps_what_was_used_often_when_heat_counts(void **state) {
+  (void)state;
+  for (int weighs_heat = 0; weighs_heat < 2; weighs_heat++) {
+    struct watcher watcher = {0};
+    atomic_int alive = 0;
+    struct cache_lru *cache = make_weighing(&watcher, 10, weighs_heat);
+    put(cache, &alive, 0, 1);
+    for (int i = 0; i < 5; i++) touch(cache, 0);
+    // A scan of what nobody asks for again goes three times through the whole cache; heat 5 lasts 3 rounds.
+    for (uint32_t number = 1; number <= 32; number++) put(cache, &alive, number, 1);
+    assert_int_equal(has(cache, 0), weighs_heat);
+    for (uint32_t number = 33; number <= 60; number++) put(cache, &alive, number, 1);
+    assert_false(has(cache, 0));  // heat is spent, not kept for ever
+    destroy(&watcher);
+    assert_int_equal(alive, 0);
+  }
+}
+
+static void evicts_within_a_bound_when_everything_is_hot(void **state) {
+  (void)state;
+  enum { COUNT = 1000, CHANCES = 64 };
+  struct watcher watcher = {0};
+  atomic_int alive = 0;
+  struct cache_lru *cache = make_weighing(&watcher, COUNT, true);
+  for (uint32_t number = 0; number < COUNT; number++) put(cache, &alive, number, 1);
+  for (uint32_t number = 0; number < COUNT; number++) {
+    for (int i = 0; i < 20; i++) touch(cache, number);
+  }
+  put(cache, &alive, COUNT, 1);
+  // The first 64 were sent round, then the next went although it had heat.
+  for (uint32_t number = 0; number <= COUNT; number++) assert_int_equal(has(cache, number), number != CHANCES);
+  destroy(&watcher);
+  assert_int_equal(alive, 0);
+}
+
+static void finds_every_key_when_the_index_has_grown_and_emptied(void **state) {
+  (void)state;
+  enum { COUNT = 20000 };
+  struct watcher watcher = {0};
+  atomic_int alive = 0;
+  struct cache_lru *cache = make(&watcher, UINT64_MAX);
+  for (int round = 0; round < 2; round++) {
+    for (uint32_t number = 0; number < COUNT; number++) {
+      put(cache, &alive, number, 1);
+      if (number % 997 == 0) {
+        for (uint32_t other = 0; other <= number; other += 61) assert_true(has(cache, other));
+      }
+      assert_false(has(cache, number + 1));
+    }
+    for (uint32_t number = 0; number < COUNT; number++) {
+      const struct cache_key key = key_of(number);
+      assert_true(cache_lru_remove(cache, &key));
+      assert_false(cache_lru_remove(cache, &key));
+    }
+    assert_int_equal(alive, 0);
+  }
+  destroy(&watcher);
 }
 
 static void evicts_the_least_recently_used_when_the_budget_is_full(void **state) {
@@ -345,6 +437,10 @@ static void balances_its_holds_when_many_threads_use_it(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(behaves_like_a_naive_list_when_driven_at_random),
+      cmocka_unit_test(behaves_like_a_naive_list_when_heat_counts),
+      cmocka_unit_test(keeps_what_was_used_often_when_heat_counts),
+      cmocka_unit_test(evicts_within_a_bound_when_everything_is_hot),
+      cmocka_unit_test(finds_every_key_when_the_index_has_grown_and_emptied),
       cmocka_unit_test(evicts_the_least_recently_used_when_the_budget_is_full),
       cmocka_unit_test(refuses_when_one_value_exceeds_the_budget),
       cmocka_unit_test(keeps_a_value_alive_when_it_is_evicted_while_held),

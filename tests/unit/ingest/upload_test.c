@@ -21,6 +21,24 @@ static struct store *store;
 static struct sandbox *sandbox;
 static struct ingest *ingest;
 
+// What was handed on of decoded pictures.
+static struct seen {
+  unsigned count;
+  struct integrity_digest original;
+  struct image *picture;  // kept
+  bool was_stored;
+} seen;
+
+static void see(void *self, const struct integrity_digest *original, struct image *picture) {
+  struct seen *noted = self;
+  struct store_original found;
+  noted->count++;
+  noted->original = *original;
+  noted->was_stored = store_original_find(store, "default", original, &found, NULL) == BASE_OK;
+  image_unref(&noted->picture);
+  noted->picture = image_ref(picture);
+}
+
 static int open_rooms(void **state) {
   (void)state;
   temp_folder_make(&folder);
@@ -36,12 +54,15 @@ static int open_rooms(void **state) {
   if (sandbox_create(&sandbox_config, &sandbox, NULL) != BASE_OK) return -1;
   struct image_limits limits = IMAGE_LIMITS_DEFAULT;
   limits.max_file_bytes = MAX_FILE_BYTES;
-  const struct ingest_config config = {.store = store, .sandbox = sandbox, .limits = limits, .metrics = metrics};
+  seen = (struct seen){0};
+  const struct ingest_config config = {
+      .store = store, .sandbox = sandbox, .limits = limits, .decoded = see, .decoded_self = &seen, .metrics = metrics};
   return ingest_create(&config, &ingest, NULL) == BASE_OK ? 0 : -1;
 }
 
 static int close_rooms(void **state) {
   (void)state;
+  image_unref(&seen.picture);
   ingest_destroy(&ingest);
   sandbox_destroy(&sandbox);
   store_close(&store);
@@ -113,6 +134,25 @@ static void says_when_it_was_here_already(void **state) {
       base_metric_get(base_metrics_counter(metrics, "pixpop_ingest_uploads_total", "result=\"repeated\"", "")), 1);
 }
 
+static void hands_on_the_picture_of_what_is_new(void **state) {
+  (void)state;
+  struct ingest_metadata metadata = {0};
+  struct store_original original;
+  struct base_fault fault = {0};
+  bool is_new;
+  assert_int_equal(put("TORN", &metadata, &original, &is_new, &fault), BASE_UNPROCESSABLE);
+  assert_int_equal(seen.count, 0);
+  assert_int_equal(put("GOOD", &metadata, &original, &is_new, NULL), BASE_OK);
+  assert_int_equal(seen.count, 1);
+  assert_true(seen.was_stored);
+  assert_true(integrity_digest_equal(&seen.original, &original.id));
+  assert_int_equal(seen.picture->width, 40);
+  assert_int_equal(seen.picture->height, 30);
+  assert_int_equal(atomic_load(&seen.picture->refs), 1);
+  assert_int_equal(put("GOOD", &metadata, &original, &is_new, NULL), BASE_OK);
+  assert_int_equal(seen.count, 1);  // known already
+}
+
 static void keeps_nothing_of_what_it_refuses(void **state) {
   (void)state;
   static const struct {
@@ -168,11 +208,9 @@ static void leaves_nothing_of_an_aborted_upload(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      TEST(commits_under_the_digest_of_what_was_written),
-      TEST(says_when_it_was_here_already),
-      TEST(keeps_nothing_of_what_it_refuses),
-      TEST(bounds_the_file_before_and_while_it_comes),
-      TEST(leaves_nothing_of_an_aborted_upload),
+      TEST(commits_under_the_digest_of_what_was_written), TEST(says_when_it_was_here_already),
+      TEST(hands_on_the_picture_of_what_is_new),          TEST(keeps_nothing_of_what_it_refuses),
+      TEST(bounds_the_file_before_and_while_it_comes),    TEST(leaves_nothing_of_an_aborted_upload),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,10 +1,12 @@
-// SHA-256 against the examples of FIPS 180-4, HMAC-SHA256 against RFC 4231.
+// SHA-256 against the examples of FIPS 180-4, NIST's CAVP vectors and mbedTLS, HMAC-SHA256 against RFC 4231.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
+#include <mbedtls/sha256.h>
 
 #include "integrity/digest.h"
 
@@ -45,6 +47,61 @@ static void matches_fips_180_4_when_given_a_million_letters(void **state) {
   for (int i = 0; i < 1000; i++) integrity_hash_update(&hash, base_span_of(letters, sizeof letters));
   integrity_hash_finish(&hash, &digest);
   assert_hex(&digest, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+// From SHA256ShortMsg.rsp of NIST's Cryptographic Algorithm Validation Program.
+static const struct {
+  const char *message_hex;
+  const char *hex;
+} cavp[] = {
+    {"d3", "28969cdfa74a12c82f3bad960b0b000aca2ac329deea5c2328ebc6f2ba9802c1"},
+    {"11af", "5ca7133fa735326081558ac312c620eeca9970d1e70a4b95533d956f072d1f98"},
+    {"b4190e", "dff2e73091f6c05e528896c4c831b9448653dc2ff043528f6769437bc7b975c2"},
+    {"74ba2521", "b16aa56be3880d18cd41e68384cf1ec8c17680c45a02b1575dc1518923ae8b0e"},
+};
+
+static void matches_nist_when_given_its_vectors(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof cavp / sizeof cavp[0]; i++) {
+    uint8_t message[8];
+    const size_t bytes = strlen(cavp[i].message_hex) / 2;
+    for (size_t j = 0; j < bytes; j++) {
+      const char digits[] = {cavp[i].message_hex[2 * j], cavp[i].message_hex[2 * j + 1], '\0'};
+      message[j] = (uint8_t)strtoul(digits, NULL, 16);
+    }
+    struct integrity_digest digest;
+    integrity_digest_of(base_span_of(message, bytes), &digest);
+    assert_hex(&digest, cavp[i].hex);
+  }
+}
+
+static void assert_as_mbedtls(const uint8_t *bytes, size_t count, unsigned *luck) {
+  uint8_t expected[BASE_DIGEST_BYTES];
+  struct integrity_hash hash;
+  struct integrity_digest digest;
+  assert_int_equal(mbedtls_sha256_ret(bytes, count, expected, 0), 0);
+  integrity_digest_of(base_span_of(bytes, count), &digest);
+  assert_memory_equal(digest.bytes, expected, sizeof expected);
+  integrity_hash_init(&hash);
+  for (size_t at = 0; at < count;) {
+    const size_t piece = (size_t)rand_r(luck) % (count - at) + 1;
+    integrity_hash_update(&hash, base_span_of(bytes + at, piece));
+    at += piece;
+  }
+  integrity_hash_finish(&hash, &digest);
+  assert_memory_equal(digest.bytes, expected, sizeof expected);
+}
+
+static void matches_mbedtls_when_the_size_and_the_cuts_are_any(void **state) {
+  (void)state;
+  enum { MOST = 300, LONG = 70001 };
+  static uint8_t bytes[LONG];
+  unsigned luck = 7;
+  for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)rand_r(&luck);
+  for (size_t count = 0; count <= MOST; count++) {
+    for (int i = 0; i < 4; i++) assert_as_mbedtls(bytes + i, count, &luck);  // aligned and not
+  }
+  for (size_t count = LONG - 200; count <= LONG; count += 7) assert_as_mbedtls(bytes, count, &luck);
 }
 
 static void is_the_same_when_cut_anywhere(void **state) {
@@ -167,6 +224,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(matches_fips_180_4_when_given_its_examples),
       cmocka_unit_test(matches_fips_180_4_when_given_a_million_letters),
+      cmocka_unit_test(matches_nist_when_given_its_vectors),
+      cmocka_unit_test(matches_mbedtls_when_the_size_and_the_cuts_are_any),
       cmocka_unit_test(is_the_same_when_cut_anywhere),
       cmocka_unit_test(matches_rfc_4231_when_given_its_cases),
       cmocka_unit_test(matches_rfc_4231_when_the_key_counts_up),

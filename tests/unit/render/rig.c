@@ -8,58 +8,101 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
+#include "image/convert.h"
+
 #define TENANT "default"
 
 static void must(enum base_result result, const struct base_fault *fault) {
   if (result != BASE_OK) fail_msg("%s: %s", base_result_name(result), fault->text);
 }
 
-int rig_setup(void **state) {
-  void *resample;
+enum { DISK_BYTES = 256 << 20 };
+
+static void open_store(struct rig *rig, uint64_t disk_bytes) {
+  struct base_fault fault = {0};
+  const struct store_config store = {.root = rig->folder.path,
+                                     .variant_budget_bytes = disk_bytes,
+                                     .clock = base_clock_system(),
+                                     .log = rig->log,
+                                     .metrics = rig->metrics};
+  must(store_open(&store, &rig->store, &fault), &fault);
+}
+
+static int set_up(void **state, enum resample_mode mode) {
   struct base_fault fault = {0};
   struct rig *rig = calloc(1, sizeof *rig);
   assert_non_null(rig);
   temp_folder_make(&rig->folder);
-  if (resample_rig_setup(&resample) != 0) return -1;
-  rig->resample = resample;
-  const struct store_config store = {
-      .root = rig->folder.path, .variant_budget_bytes = 1 << 20, .clock = base_clock_system()};
-  must(store_open(&store, &rig->store, &fault), &fault);
+  rig->metrics = base_metrics_create();
+  rig->log = base_log_create(&(struct base_log_config){.fd = 2, .level = BASE_LOG_WARN});
+  const struct resample_config resample = {.mode = mode,
+                                           .gpu = {.validation = true, .abort_on_validation = true, .log = rig->log},
+                                           .log = rig->log,
+                                           .metrics = rig->metrics};
+  must(resample_create(&resample, &rig->resampler, &fault), &fault);
+  open_store(rig, DISK_BYTES);
   const struct sandbox_config sandbox = {.decoder_path = TEST_DECODER_PATH,
                                          .workers = 2,
                                          .timeout_ms = 60000,
                                          .wait_ms = 60000,
-                                         .limits = IMAGE_LIMITS_DEFAULT};
+                                         .limits = IMAGE_LIMITS_DEFAULT,
+                                         .log = rig->log,
+                                         .metrics = rig->metrics};
   must(sandbox_create(&sandbox, &rig->sandbox, &fault), &fault);
-  rig->render = rig_render(rig, 2, 16, rig->resample->resampler);
+  const struct render_config config = rig_config(rig);
+  rig->render = rig_render(&config);
   *state = rig;
   return 0;
 }
 
+int rig_setup(void **state) { return set_up(state, RESAMPLE_MODE_CPU); }
+
+int rig_setup_vulkan(void **state) { return set_up(state, RESAMPLE_MODE_VULKAN); }
+
 int rig_teardown(void **state) {
   struct rig *rig = *state;
-  void *resample = rig->resample;
   render_destroy(&rig->render);
   sandbox_destroy(&rig->sandbox);
   store_close(&rig->store);
-  const int result = resample_rig_teardown(&resample);
+  resample_destroy(&rig->resampler);
+  base_metrics_destroy(&rig->metrics);
+  base_log_destroy(&rig->log);
   temp_folder_remove(&rig->folder);
   free(rig);
-  return result;
+  return 0;
 }
 
-struct render *rig_render(struct rig *rig, unsigned threads, size_t queue_limit, struct resampler *resampler) {
+void rig_reopen_store(struct rig *rig, uint64_t disk_bytes) {
+  store_close(&rig->store);
+  open_store(rig, disk_bytes);
+}
+
+struct render_config rig_config(struct rig *rig) {
+  return (struct render_config){.threads = 2,
+                                .queue_limit = 16,
+                                .webp_effort = 1,
+                                .store = rig->store,
+                                .sandbox = rig->sandbox,
+                                .resampler = rig->resampler,
+                                .clock = base_clock_system(),
+                                .log = rig->log,
+                                .metrics = rig->metrics};
+}
+
+struct render *rig_render(const struct render_config *config) {
   struct render *render;
   struct base_fault fault = {0};
-  const struct render_config config = {.threads = threads,
-                                       .queue_limit = queue_limit,
-                                       .webp_effort = 1,
-                                       .store = rig->store,
-                                       .sandbox = rig->sandbox,
-                                       .resampler = resampler,
-                                       .clock = base_clock_system()};
-  must(render_create(&config, &render, &fault), &fault);
+  must(render_create(config, &render, &fault), &fault);
   return render;
+}
+
+int64_t rig_counter(struct rig *rig, const char *name, const char *labels) {
+  return base_metric_get(base_metrics_counter(rig->metrics, name, labels, ""));
+}
+
+int64_t rig_gauge(struct rig *rig, const char *name) {
+  return base_metric_get(base_metrics_gauge(rig->metrics, name, "", ""));
 }
 
 static struct store_original describe(const struct image_header *header) {
@@ -68,8 +111,7 @@ static struct store_original describe(const struct image_header *header) {
                                     .height = header->height,
                                     .orientation = (uint8_t)header->orientation,
                                     .bits = header->bits,
-                                    .has_alpha = header->has_alpha,
-                                    .can_shrink = header->can_shrink};
+                                    .has_alpha = header->has_alpha};
   snprintf(original.format, sizeof original.format, "%s", image_file_format_name(header->format));
   snprintf(original.colour, sizeof original.colour, "%s", image_colour_name(header->colour));
   return original;
@@ -87,6 +129,16 @@ struct rig_original rig_store(struct rig *rig, struct base_span file) {
   must(store_upload_commit(&upload, &original, &is_new, &fault), &fault);
   result.id = original.id;
   return result;
+}
+
+struct rig_original rig_store_file(struct rig *rig, const char *path) {
+  enum { FILE_BYTES_MOST = 64 << 20 };
+  struct base_buffer file;
+  struct base_fault fault = {0};
+  must(base_file_read(path, FILE_BYTES_MOST, &file, &fault), &fault);
+  const struct rig_original original = rig_store(rig, base_buffer_span(&file));
+  base_buffer_finish(&file);
+  return original;
 }
 
 // An APP1 segment with one IFD entry: tag 0x0112, SHORT (Exif 2.3, 4.6).
@@ -113,6 +165,13 @@ struct rig_original rig_store_picture(struct rig *rig, const struct image *image
   base_buffer_finish(&turned);
   base_buffer_finish(&file);
   return original;
+}
+
+unsigned rig_count_spans(const struct rig_order *order, const char *stage) {
+  const struct base_trace *trace = &order->order.trace;
+  unsigned count = 0;
+  for (size_t i = 0; i < trace->count; i++) count += strcmp(trace->spans[i].stage, stage) == 0;
+  return count;
 }
 
 static void done(void *self, struct recipe_order *order) {
@@ -169,11 +228,37 @@ void rig_order_finish(struct rig_order *order) {
   pthread_mutex_destroy(&order->lock);
 }
 
+struct image *rig_to_rgba(const struct image *planes) {
+  const struct image_yuv *yuv = &planes->yuv;
+  const struct image_yuv spread = {.width = planes->width,
+                                   .height = planes->height,
+                                   .range = yuv->range,
+                                   .chroma_x = 1,
+                                   .chroma_y = 1,
+                                   .is_grey = yuv->is_grey,
+                                   .has_alpha = yuv->has_alpha};
+  struct image *full, *rgba;
+  assert_int_equal(image_create_yuv(&spread, &full), BASE_OK);
+  for (unsigned i = 0; i < IMAGE_MAX_PLANES; i++) {
+    const bool is_chroma = i == IMAGE_PLANE_U || i == IMAGE_PLANE_V;
+    const unsigned across = is_chroma ? yuv->chroma_x : 1, down = is_chroma ? yuv->chroma_y : 1;
+    for (uint32_t y = 0; y < full->planes[i].height; y++) {
+      uint8_t *row = image_plane_row(&full->planes[i], y);
+      const uint8_t *from = image_plane_row(&planes->planes[i], y / down);
+      for (uint32_t x = 0; x < full->planes[i].width; x++) row[x] = from[x / across];
+    }
+  }
+  assert_int_equal(image_convert_to_rgba(full, &rgba), BASE_OK);
+  image_unref(&full);
+  return rgba;
+}
+
 struct image *rig_open_product(const struct recipe_product *product) {
   const struct image_limits limits = IMAGE_LIMITS_DEFAULT;
   const struct codec_decoder *decoder;
   struct integrity_digest digest;
   struct image_header header;
+  struct codec_picture picture;
   struct image *image;
   struct base_fault fault = {0};
   must(product->fault.result, &product->fault);
@@ -184,9 +269,17 @@ struct image *rig_open_product(const struct recipe_product *product) {
   assert_string_equal(product->media_type, image_file_format_media_type(header.format));
   assert_int_equal(product->width, header.width);
   assert_int_equal(product->height, header.height);
-  assert_int_equal(image_create(header.width, header.height, header.has_alpha, &image), BASE_OK);
-  must(decoder->decode(base_blob_span(product->blob), &header, 1, image, &fault), &fault);
-  return image;
+  must(decoder->plan(base_blob_span(product->blob), &header, &picture, &fault), &fault);
+  if (picture.format == IMAGE_YUV) {
+    assert_int_equal(image_create_yuv(&picture.yuv, &image), BASE_OK);
+  } else {
+    assert_int_equal(image_create(header.width, header.height, header.has_alpha, &image), BASE_OK);
+  }
+  must(decoder->decode(base_blob_span(product->blob), &header, image, &fault), &fault);
+  if (image->format == IMAGE_RGBA8) return image;
+  struct image *rgba = rig_to_rgba(image);
+  image_unref(&image);
+  return rgba;
 }
 
 void rig_assert_pixel(const struct image *image, uint32_t x, uint32_t y, const uint8_t rgba[4], int tolerance) {

@@ -6,22 +6,29 @@
 
 #include "codec/codec.h"
 #include "render/render.h"
-#include "resample_rig.h"
 #include "temp_folder.h"
 
 struct rig {
   struct temp_folder folder;
+  struct base_metrics *metrics;
+  struct base_log *log;
   struct store *store;
   struct sandbox *sandbox;
-  struct resample_rig *resample;
+  struct resampler *resampler;
   struct render *render;
 };
 
-// cmocka group set-up and tear-down; *state becomes the rig.
+// cmocka group set-up and tear-down; *state becomes the rig. The resampler is the CPU's, or a Vulkan device's.
 int rig_setup(void **state);
+int rig_setup_vulkan(void **state);
 int rig_teardown(void **state);
-// A renderer of the rig's parts. `resampler` NULL: one that must not need it.
-struct render *rig_render(struct rig *rig, unsigned threads, size_t queue_limit, struct resampler *resampler);
+// Closes the store and opens it again, as a restart does. `disk_bytes` is the budget of variants and levels.
+void rig_reopen_store(struct rig *rig, uint64_t disk_bytes);
+// A renderer of the rig's parts with two threads, and what a test wants different about it.
+struct render_config rig_config(struct rig *rig);
+struct render *rig_render(const struct render_config *config);
+int64_t rig_counter(struct rig *rig, const char *name, const char *labels);
+int64_t rig_gauge(struct rig *rig, const char *name);
 
 // A picture in the store.
 struct rig_original {
@@ -30,6 +37,8 @@ struct rig_original {
 };
 // Stores bytes and reads their header as the box does; the header is the caller's when the file can not be inspected.
 struct rig_original rig_store(struct rig *rig, struct base_span file);
+// A file of this machine.
+struct rig_original rig_store_file(struct rig *rig, const char *path);
 // Encodes a picture and gives the file an EXIF orientation (JPEG, 1..8).
 struct rig_original rig_store_picture(struct rig *rig, const struct image *image, enum codec_output output,
                                       unsigned orientation);
@@ -53,7 +62,12 @@ void rig_order_wait(struct rig_order *order);
 void rig_order_run(struct rig_order *order, struct render *render);
 void rig_order_finish(struct rig_order *order);
 
-// Decodes a product; fails the test when there is none. Checks its digest and sides.
+// How often a stage was gone through.
+unsigned rig_count_spans(const struct rig_order *order, const char *stage);
+
+// Planes as RGBA8, the nearest chroma sample for each pixel.
+struct image *rig_to_rgba(const struct image *planes);
+// Decodes a product to RGBA8; fails the test when there is none. Checks its digest and sides.
 struct image *rig_open_product(const struct recipe_product *product);
 // Fails unless every channel of the pixel is within `tolerance`.
 void rig_assert_pixel(const struct image *image, uint32_t x, uint32_t y, const uint8_t rgba[4], int tolerance);

@@ -191,6 +191,33 @@ enum base_result fixture_get_variant(struct store *store, unsigned number, size_
   return is_match ? BASE_OK : BASE_CORRUPT;
 }
 
+static uint8_t *level_body(const struct integrity_digest *original, unsigned shrink, size_t bytes) {
+  uint8_t *body = malloc(bytes + 1);
+  assert_non_null(body);
+  fixture_bytes(original->bytes[0] * 256u + shrink, bytes, body);
+  return body;
+}
+
+enum base_result fixture_put_level(struct store *store, const struct integrity_digest *original, unsigned shrink,
+                                   size_t bytes) {
+  uint8_t *body = level_body(original, shrink, bytes);
+  const enum base_result result = store_level_put(store, original, shrink, base_span_of(body, bytes), NULL);
+  free(body);
+  return result;
+}
+
+enum base_result fixture_get_level(struct store *store, const struct integrity_digest *original, unsigned shrink,
+                                   size_t bytes) {
+  struct base_blob *found = NULL;
+  const enum base_result result = store_level_get(store, original, shrink, &found, NULL);
+  if (result != BASE_OK) return result;
+  uint8_t *body = level_body(original, shrink, bytes);
+  const bool is_match = base_span_equal(base_blob_span(found), base_span_of(body, bytes));
+  free(body);
+  base_blob_unref(&found);
+  return is_match ? BASE_OK : BASE_CORRUPT;
+}
+
 void fixture_path(const struct fixture *fixture, const char *relative, char out[PATH_MAX]) {
   snprintf(out, PATH_MAX, "%s/%s", fixture->root, relative);
 }

@@ -46,6 +46,13 @@ enum base_result fixture_put_variant(struct store *store, const struct store_ori
 // BASE_OK only when the body is right.
 enum base_result fixture_get_variant(struct store *store, unsigned number, size_t bytes);
 
+// The level of an original at 1/shrink: its body is a function of both.
+enum base_result fixture_put_level(struct store *store, const struct integrity_digest *original, unsigned shrink,
+                                   size_t bytes);
+// BASE_OK only when the body is right.
+enum base_result fixture_get_level(struct store *store, const struct integrity_digest *original, unsigned shrink,
+                                   size_t bytes);
+
 // Paths under the root and what is there.
 void fixture_path(const struct fixture *fixture, const char *relative, char out[PATH_MAX]);
 void fixture_original_path(const struct fixture *fixture, const struct integrity_digest *id, const char *suffix,

@@ -46,6 +46,9 @@ static void child(const struct store_config *config, unsigned first_seed, int fd
     for (unsigned i = 0; i < 3; i++) {
       if (fixture_put_variant(store, &original, 4 * seed + i, bytes_of(seed)) != BASE_OK) _exit(5);
     }
+    for (unsigned shrink = 2; shrink <= 8; shrink *= 2) {
+      if (fixture_put_level(store, &original.id, shrink, bytes_of(seed)) != BASE_OK) _exit(7);
+    }
     if (seed % 4 != 3 || seed == first_seed) continue;
     say(fd, DELETING, seed - 1);
     const struct integrity_digest id = fixture_id(seed - 1, bytes_of(seed - 1));
@@ -107,6 +110,11 @@ static size_t check_all(struct fixture *fixture, unsigned seeds) {
       const enum base_result variant = fixture_get_variant(fixture->store, 4 * seed + i, bytes_of(seed));
       assert_true(variant == BASE_NOT_FOUND || (variant == BASE_OK && found == BASE_OK));
     }
+    const struct integrity_digest id = fixture_id(seed, bytes_of(seed));
+    for (unsigned shrink = 2; shrink <= 8; shrink *= 2) {
+      const enum base_result level = fixture_get_level(fixture->store, &id, shrink, bytes_of(seed));
+      assert_true(level == BASE_NOT_FOUND || (level == BASE_OK && found == BASE_OK));
+    }
   }
   return acknowledged;
 }
@@ -125,7 +133,7 @@ static void loses_nothing_acknowledged_when_killed_at_any_moment(void **state) {
     struct store_stats stats;
     assert_int_equal(store_get_stats(fixture.store, &stats, NULL), BASE_OK);
     assert_int_equal(fixture_count_files(&fixture, "originals"), 2 * stats.originals);
-    assert_int_equal(fixture_count_files(&fixture, "variants"), stats.variants);
+    assert_int_equal(fixture_count_files(&fixture, "variants"), stats.variants + stats.levels);
     fixture_close(&fixture);
   }
   print_message("%zu uploads acknowledged over %d kills\n", acknowledged, ROUNDS);

@@ -31,7 +31,6 @@ static void is_found_with_all_it_said_when_committed(void **state) {
   assert_int_equal(found.bits, 8);
   assert_true(found.has_icc);
   assert_false(found.has_alpha);
-  assert_false(found.can_shrink);
   assert_int_equal(found.created_s, put.created_s);
   assert_string_equal(found.tenant, "default");
   assert_string_equal(found.format, "jpeg");

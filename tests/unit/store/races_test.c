@@ -11,7 +11,7 @@
 
 #include "fixture.h"
 
-enum { THREADS = 4, BYTES = 4000, STEPS = 60, RACE_ORIGINALS = 3, RACE_VARIANTS = 24 };
+enum { THREADS = 4, BYTES = 4000, STEPS = 90, RACE_ORIGINALS = 3, RACE_VARIANTS = 24 };
 
 struct worker {
   struct store *store;
@@ -69,7 +69,11 @@ static void race_step(struct worker *worker) {
     if (result != BASE_OK) abort();
   } else if (dice < 25) {
     result = store_original_delete(worker->store, "default", &original.id, NULL);
-  } else if (dice < 60) {
+  } else if (dice < 35) {
+    result = fixture_put_level(worker->store, &original.id, 2u << (number % 3), BYTES / 4);
+  } else if (dice < 45) {
+    result = fixture_get_level(worker->store, &original.id, 2u << (number % 3), BYTES / 4);
+  } else if (dice < 70) {
     // The number says which original it is of, so that a variant never changes hands.
     original.id = fixture_id(number % RACE_ORIGINALS, BYTES);
     result = fixture_put_variant(worker->store, &original, number, BYTES);
@@ -96,7 +100,7 @@ static void leaves_nothing_behind_when_deletions_race_with_puts(void **state) {
   run_all(fixture, race, NULL);
   struct store_stats stats;
   assert_int_equal(store_get_stats(fixture->store, &stats, NULL), BASE_OK);
-  assert_int_equal(fixture_count_files(fixture, "variants"), stats.variants);
+  assert_int_equal(fixture_count_files(fixture, "variants"), stats.variants + stats.levels);
   assert_int_equal(fixture_count_files(fixture, "originals"), 2 * stats.originals);
   assert_int_equal(fixture_count_files(fixture, "tmp"), 0);
 

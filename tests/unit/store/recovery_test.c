@@ -46,9 +46,9 @@ static bool tell_original(void *argument, const struct store_original *o) {
   char id[BASE_DIGEST_BASE64URL_CHARS + 1];
   integrity_digest_text(&o->id, id);
   assert_int_equal(
-      base_buffer_printf(&tale->text, "%s %s %llu %ux%u %u %u %d%d%d %s %s %lld %s\n%s\n", id, o->tenant,
+      base_buffer_printf(&tale->text, "%s %s %llu %ux%u %u %u %d%d %s %s %lld %s\n%s\n", id, o->tenant,
                          (unsigned long long)o->bytes, o->width, o->height, o->orientation, o->bits, o->has_alpha,
-                         o->has_icc, o->can_shrink, o->format, o->colour, (long long)o->created_s, o->name, o->tags),
+                         o->has_icc, o->format, o->colour, (long long)o->created_s, o->name, o->tags),
       BASE_OK);
   assert_int_equal(store_variant_list(tale->fixture->store, o->tenant, &o->id, tell_variant, tale, NULL), BASE_OK);
   return true;

@@ -48,6 +48,7 @@ size_t base_json_length(const struct base_json_value *array);  // 0 for what is 
 const struct base_json_value *base_json_at(const struct base_json_value *array, size_t index);
 const char *base_json_as_string(const struct base_json_value *value);  // NULL for what is not a string
 bool base_json_as_integer(const struct base_json_value *value, int64_t *out) BASE_CHECKED;
+bool base_json_is_true(const struct base_json_value *value);
 bool base_json_is_object(const struct base_json_value *value);
 bool base_json_is_array(const struct base_json_value *value);
 

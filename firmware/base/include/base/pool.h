@@ -2,6 +2,7 @@
 #ifndef BASE_POOL_H
 #define BASE_POOL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/result.h"
@@ -20,6 +21,9 @@ struct base_pool *base_pool_create(const struct base_pool_config *config, struct
 void base_pool_destroy(struct base_pool **pool);
 // `run(argument)` is called once on a worker. BASE_BUSY when the queue is full (nothing was taken).
 enum base_result base_pool_submit(struct base_pool *pool, void (*run)(void *argument), void *argument) BASE_CHECKED;
+// The same for a task that is only worth a thread that has nothing else to do: false, and nothing was taken, when there
+// is none. Never takes a place in the queue.
+bool base_pool_offer(struct base_pool *pool, void (*run)(void *argument), void *argument) BASE_CHECKED;
 // Tasks waiting now; a snapshot for metrics and Retry-After.
 size_t base_pool_waiting(struct base_pool *pool);
 

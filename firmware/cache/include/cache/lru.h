@@ -18,6 +18,7 @@ struct cache_key {
 
 struct cache_config {
   uint64_t budget_bytes;
+  bool weighs_heat;  // how often counts too, not only how lately; see cache_lru_put
   // Called without the lock when a value leaves the cache (eviction, replacement, removal, destroy).
   void (*release)(void *self, const struct cache_key *key, void *value, uint64_t bytes, bool is_evicted);
   // Called under the lock by cache_lru_get to take the caller's own hold on the value (a reference); must be cheap.
@@ -39,8 +40,10 @@ void cache_lru_set_budget(struct cache_lru *cache, uint64_t budget_bytes);
 void *cache_lru_get(struct cache_lru *cache, const struct cache_key *key);
 // True when the key is there; no touch, no statistics.
 bool cache_lru_contains(struct cache_lru *cache, const struct cache_key *key);
-// Takes the value (replaces an older one) and evicts from the cold end until the budget holds. BASE_TOO_LARGE when it
-// alone exceeds the budget, BASE_NO_MEMORY: the value stays the caller's and an older one stays in.
+// Takes the value (replaces an older one) and evicts from the cold end until the budget holds. With weighs_heat a touch
+// adds heat, up to 15, and an entry with heat at the cold end goes back to the hot end for half of it instead, 64 times
+// an eviction at the most. BASE_TOO_LARGE when it alone exceeds the budget, BASE_NO_MEMORY: the value stays the
+// caller's and an older one stays in.
 enum base_result cache_lru_put(struct cache_lru *cache, const struct cache_key *key, void *value,
                                uint64_t bytes) BASE_CHECKED;
 // True when it was there.

@@ -14,6 +14,10 @@ struct ingest_config {
   struct store *store;
   struct sandbox *sandbox;
   struct image_limits limits;  // max_file_bytes bounds every upload
+  // Handed the picture of an original that is new to its tenant, once it is committed and before the uploader hears of
+  // it, so it must be quick; may be NULL. Borrowed, but nobody else reads it any more: it may be changed and kept.
+  void (*decoded)(void *self, const struct integrity_digest *original, struct image *picture);
+  void *decoded_self;
   struct base_log *log;
   struct base_metrics *metrics;
 };

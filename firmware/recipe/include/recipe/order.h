@@ -25,6 +25,9 @@ struct recipe_order {
   const char *request_id;           // for logs; borrowed until done
   struct base_trace trace;
   bool (*is_cancelled)(void *self);  // asked between stages; may be NULL
+  // Called once a product, on any worker thread (for different products at the same time too), as soon as products[i]
+  // has its blob or fault and before done; may be NULL. It may take the blob.
+  void (*arrived)(void *self, struct recipe_order *order, size_t i);
   // Called exactly once, on a worker thread, unless submit refused the order.
   void (*done)(void *self, struct recipe_order *order);
   void *self;

@@ -23,7 +23,7 @@ enum {
   RECIPE_DPR_MAX_MILLI = 4000,
   RECIPE_FOCUS_UNIT = 10000,  // focus coordinates are ten-thousandths
   RECIPE_TEXT_BYTES = 256,    // canonical text with terminator
-  RECIPE_RENDER_VERSION = 1,  // raised whenever the same recipe gives other pixels
+  RECIPE_RENDER_VERSION = 2,  // raised whenever the same recipe gives other pixels
 };
 
 // Exact values only (integers), so that equal recipes have equal text. Start from RECIPE_DEFAULT.

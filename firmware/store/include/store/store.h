@@ -1,15 +1,16 @@
-// The store: originals and variants on disk, in one self-describing record format, with a derived SQLite index.
+// The store: originals, variants and levels on disk, in one self-describing record format, with a derived SQLite index.
 //
-// `ingest` commits originals, `render` opens them, `pop` reads and writes variants, `console` lists. Thread-safe.
+// `ingest` commits originals, `render` opens them and keeps levels, `pop` reads and writes variants, `console` lists.
+// Thread-safe.
 //
 // Layout under the root:
 //   originals/<2 chars>/<id>                 the bytes as uploaded
 //   originals/<2 chars>/<id>.<tenant>.rec    sidecar record (kind original, no body)
-//   variants/<2 chars>/<key>.rec             record with body
+//   variants/<2 chars>/<key>.rec             record with body: a variant or a level
 //   tmp/                                     uploads and records being written; emptied at open
 //   index.sqlite                             derived; made anew from the records when missing, damaged or foreign
 //   lock                                     held while open; says whether the last end was clean
-// Bytes of an original are shared between tenants; each tenant has its own sidecar.
+// Bytes of an original and its levels are shared between tenants; each tenant has its own sidecar.
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
@@ -26,12 +27,13 @@ enum {
   STORE_MAX_TAGS = 1023,  // bytes: tags joined by '\n'
   STORE_MAX_RECIPE = 255,
   STORE_MAX_MEDIA_TYPE = 63,
-  STORE_MAX_VARIANT_BYTES = 512 * 1024 * 1024,
+  STORE_MAX_VARIANT_BYTES = 512 * 1024 * 1024,  // of a level too
+  STORE_LEVEL_VERSION = 1,                      // of how levels are made; others' levels are not found
 };
 
 struct store_config {
   const char *root;               // made when missing
-  uint64_t variant_budget_bytes;  // disk tier; default 4 GiB
+  uint64_t variant_budget_bytes;  // disk tier, variants and levels together; default 4 GiB
   // Uploads that would leave less are BASE_NO_SPACE, and variants are not kept; default 64 MiB.
   uint64_t min_free_bytes;
   const struct base_clock *clock;
@@ -47,7 +49,7 @@ struct store_original {
   uint32_t width, height;  // as stored
   uint8_t orientation;     // EXIF 1..8
   uint8_t bits;
-  bool has_alpha, has_icc, can_shrink;
+  bool has_alpha, has_icc;
   char format[16];    // "jpeg"
   char colour[16];    // "rgb"
   int64_t created_s;  // commit time
@@ -124,18 +126,31 @@ enum base_result store_variant_list(struct store *store, const char *tenant, con
                                     bool (*visit)(void *argument, const struct store_variant *variant), void *argument,
                                     struct base_fault *fault) BASE_CHECKED;
 
+// --- levels: an original's picture at 1/shrink; in the disk tier with the variants, and as fleeting ---
+// Not fsynced. They belong to no tenant and go when the original's bytes go. Nothing is kept and nothing is lost on
+// BASE_NOT_FOUND, BASE_TOO_LARGE and BASE_NO_SPACE, as for variants.
+enum base_result store_level_put(struct store *store, const struct integrity_digest *original, unsigned shrink,
+                                 struct base_span body, struct base_fault *fault) BASE_CHECKED;
+// Reads and verifies the whole record; *out is the caller's. BASE_NOT_FOUND as for variants.
+enum base_result store_level_get(struct store *store, const struct integrity_digest *original, unsigned shrink,
+                                 struct base_blob **out, struct base_fault *fault) BASE_CHECKED;
+// Whether it is in the tier; no use, nothing is read.
+bool store_level_exists(struct store *store, const struct integrity_digest *original, unsigned shrink);
+
 struct store_stats {
-  uint64_t originals, original_bytes, variants, variant_bytes, variant_budget_bytes, disk_free_bytes;
+  uint64_t originals, original_bytes, variants, variant_bytes, levels, level_bytes;
+  uint64_t variant_budget_bytes;  // of variants and levels together
+  uint64_t disk_free_bytes;
 };
 enum base_result store_get_stats(struct store *store, struct store_stats *out, struct base_fault *fault) BASE_CHECKED;
 
 // Rebuilds index.sqlite of a closed store from its records. `progress` may be NULL. Fills counts. BASE_CONFLICT when
 // it is open.
 struct store_reindex_report {
-  uint64_t originals, variants;  // readable records
-  uint64_t damaged;              // records that fail their checks: sidecars are kept, variants dropped
-  uint64_t unknown;              // records of an unknown format or kind, left alone
-  uint64_t orphans;              // originals without a sidecar and variants without an original, removed
+  uint64_t originals, variants, levels;  // readable records
+  uint64_t damaged;  // records that fail their checks: sidecars are kept, variants and levels dropped
+  uint64_t unknown;  // records of an unknown format or kind, left alone
+  uint64_t orphans;  // originals without a sidecar, variants and levels without an original, removed
 };
 enum base_result store_reindex(const struct store_config *config, void (*progress)(void *argument, uint64_t done),
                                void *argument, struct store_reindex_report *out, struct base_fault *fault) BASE_CHECKED;
