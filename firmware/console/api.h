@@ -15,6 +15,9 @@ enum base_result console_original_show(struct console_exchange *exchange, struct
                                        struct base_fault *fault) BASE_CHECKED;
 enum base_result console_original_delete(struct console_exchange *exchange, struct http_reply *reply,
                                          struct base_fault *fault) BASE_CHECKED;
+// /api/v1/originals/{id}/variants
+enum base_result console_variants_make(struct console_exchange *exchange, struct http_reply *reply,
+                                       struct base_fault *fault) BASE_CHECKED;
 // /api/v1/session
 enum base_result console_session_show(struct console_exchange *exchange, struct http_reply *reply,
                                       struct base_fault *fault) BASE_CHECKED;
@@ -22,8 +25,10 @@ enum base_result console_session_begin(struct console_exchange *exchange, struct
                                        struct base_fault *fault) BASE_CHECKED;
 enum base_result console_session_end(struct console_exchange *exchange, struct http_reply *reply,
                                      struct base_fault *fault) BASE_CHECKED;
-// /api/v1/status, /metrics, /healthz
+// /api/v1/status, /api/v1/device, /metrics, /healthz
 enum base_result console_status_show(struct console_exchange *exchange, struct http_reply *reply,
+                                     struct base_fault *fault) BASE_CHECKED;
+enum base_result console_device_show(struct console_exchange *exchange, struct http_reply *reply,
                                      struct base_fault *fault) BASE_CHECKED;
 enum base_result console_metrics_show(struct console_exchange *exchange, struct http_reply *reply,
                                       struct base_fault *fault) BASE_CHECKED;

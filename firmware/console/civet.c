@@ -13,6 +13,7 @@
 #include "request.h"
 #include "routes.h"
 #include "server.h"
+#include "stream.h"
 #include "tls/guard.h"
 
 _Static_assert(HTTP_MAX_HEAD_BYTES * 2 == 32768, "max_request_size follows the parser's limit");
@@ -27,6 +28,7 @@ struct console_server {
   pthread_cond_t idle;
   unsigned running;  // requests being answered
   bool is_stopping;
+  atomic_bool is_cut;  // what still runs is given up
 };
 
 static bool enter(struct console_server *server) {
@@ -68,8 +70,10 @@ static void wire_limit_reads(void *self, uint32_t ms) {
   console_door_limit_reads(ms);
 }
 
+static bool wire_is_gone(void *self) { return atomic_load(&server_of(self)->is_cut) || console_door_is_client_gone(); }
+
 static struct console_wire wire_over(struct mg_connection *connection) {
-  return (struct console_wire){wire_read, wire_write, wire_limit_reads, connection};
+  return (struct console_wire){wire_read, wire_write, wire_limit_reads, wire_is_gone, connection};
 }
 
 static enum base_result build_request(const struct mg_request_info *info, char *storage, struct http_request *out,
@@ -103,9 +107,8 @@ static void log_request(const struct console_exchange *exchange, const struct ht
 // Writes the reply, then reads what the client still sends. Returns whether the connection may live on.
 static bool finish_exchange(struct console_exchange *exchange, struct http_reply *reply) {
   const struct base_clock *clock = exchange->console->config.clock;
-  // CivetWeb leaves the trailers of a chunked body unread: they would be taken for the next request.
-  bool is_at_end = exchange->body.is_finished && !exchange->body.is_chunked;
-  bool keep_alive = exchange->request.keep_alive && !reply->close && is_at_end;
+  bool keep_alive = console_stream_keeps_alive(exchange, reply);
+  if (exchange->stream != CONSOLE_STREAM_NONE) return exchange->stream == CONSOLE_STREAM_ENDED && keep_alive;
   bool is_written =
       console_reply_write(reply, exchange->request.method, keep_alive, base_clock_wall_s(clock), &exchange->body.wire);
   if (is_written && !keep_alive) (void)console_body_drain(&exchange->body, clock);
@@ -262,6 +265,7 @@ void console_server_stop(struct console_server **server, uint32_t drain_ms) {
   *server = NULL;
   if (stopping->context) {
     drain(stopping, drain_ms);
+    atomic_store(&stopping->is_cut, true);
     mg_stop(stopping->context);
   }
   mg_exit_library();

@@ -94,6 +94,7 @@ int console_door_close(int fd) {
 
 // CivetWeb gives a connection to one thread, which is the one that answers its requests.
 static _Thread_local uint64_t read_deadline_us;  // 0: none
+static _Thread_local int connection = -1;        // the last one it waited for
 
 void console_door_limit_reads(uint32_t ms) {
   read_deadline_us = ms == 0 ? 0 : base_clock_us(base_clock_system()) + 1000ull * ms;
@@ -103,7 +104,13 @@ bool console_door_is_overdue(void) {
   return read_deadline_us != 0 && base_clock_us(base_clock_system()) >= read_deadline_us;
 }
 
+bool console_door_is_client_gone(void) {
+  struct pollfd end = {.fd = connection, .events = POLLRDHUP};
+  return poll(&end, 1, 0) == 1;
+}
+
 int console_door_poll(struct pollfd *fds, nfds_t count, int timeout_ms) {
+  if (count == 1) connection = fds->fd;
   if (count == 1 && (fds->events & POLLIN) && console_door_is_overdue()) {
     fds->revents = 0;
     errno = ETIMEDOUT;

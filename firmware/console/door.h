@@ -26,6 +26,9 @@ int console_door_close(int fd);
 void console_door_limit_reads(uint32_t ms);
 // True when the limit has passed.
 bool console_door_is_overdue(void);
+// True when the client of this thread's connection has closed its side of it. One that only says that it will send no
+// more can not be told from one that has left, and is taken for gone too.
+bool console_door_is_client_gone(void);
 // poll(2), but waiting for something to read fails (ETIMEDOUT) once the thread's limit has passed.
 int console_door_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
 

@@ -22,6 +22,8 @@ struct console_wire {
   // All reads from now on, however much comes with each, end after `ms` together; 0 lifts that. NULL: reads are
   // endless.
   void (*limit_reads)(void *self, uint32_t ms);
+  // True once the client has closed its side, or the server is being taken down. NULL: never.
+  bool (*is_gone)(void *self);
   void *self;
 };
 
@@ -36,6 +38,9 @@ struct console_body {
   bool is_broken;        // a read has failed: nothing more will come
 };
 
+// How far a reply is that a handler writes itself; see stream.h.
+enum console_stream { CONSOLE_STREAM_NONE, CONSOLE_STREAM_OPEN, CONSOLE_STREAM_BROKEN, CONSOLE_STREAM_ENDED };
+
 struct console_exchange {
   struct console *console;
   struct http_request request;
@@ -43,6 +48,7 @@ struct console_exchange {
   const char *tenant;
   char client[INET6_ADDRSTRLEN];  // numeric address
   bool is_tls;
+  enum console_stream stream;
 };
 
 // What the files of this room share; made by console_start, constant afterwards but for what locks itself.

@@ -8,10 +8,10 @@
 #include "http/date.h"
 
 // A small body travels with its head, in one TLS record and one packet.
-enum { MAX_HEAD_BYTES = 64 * 1024, SMALL_BODY_BYTES = 8 * 1024, FILE_STEP_BYTES = 64 * 1024 };
+enum { SMALL_BODY_BYTES = 8 * 1024, FILE_STEP_BYTES = 64 * 1024 };
 
-static enum base_result write_head(const struct http_reply *reply, bool keep_alive, int64_t now_s,
-                                   struct base_buffer *out) {
+enum base_result console_reply_write_head(const struct http_reply *reply, enum console_framing framing, bool keep_alive,
+                                          int64_t now_s, struct base_buffer *out) {
   char date[HTTP_DATE_CHARS + 1];
   http_date_format(now_s, date, sizeof date);
   enum base_result result =
@@ -22,7 +22,10 @@ static enum base_result write_head(const struct http_reply *reply, bool keep_ali
     result =
         base_buffer_printf(out, "%s: %.*s\r\n", reply->headers[i].name, (int)value.bytes, (const char *)value.data);
   }
-  if (result == BASE_OK && reply->status != 204 && reply->status != 304) {
+  if (result == BASE_OK && framing == CONSOLE_CHUNKED) {
+    result = base_buffer_append_text(out, "Transfer-Encoding: chunked\r\n");
+  }
+  if (result == BASE_OK && framing == CONSOLE_LENGTH && reply->status != 204 && reply->status != 304) {
     result = base_buffer_printf(out, "Content-Length: %" PRIu64 "\r\n", reply->body_bytes);
   }
   if (result == BASE_OK) {
@@ -52,10 +55,10 @@ static struct base_span blob_part(const struct http_body_part *part) {
 bool console_reply_write(const struct http_reply *reply, enum http_method method, bool keep_alive, int64_t now_s,
                          const struct console_wire *wire) {
   struct base_buffer head;
-  base_buffer_init(&head, MAX_HEAD_BYTES + SMALL_BODY_BYTES);
+  base_buffer_init(&head, CONSOLE_MAX_HEAD_BYTES + SMALL_BODY_BYTES);
   bool has_body = method != HTTP_HEAD && reply->status != 204 && reply->status != 304 && reply->body_bytes > 0;
   size_t next = 0;
-  bool is_fine = write_head(reply, keep_alive, now_s, &head) == BASE_OK;
+  bool is_fine = console_reply_write_head(reply, CONSOLE_LENGTH, keep_alive, now_s, &head) == BASE_OK;
   if (is_fine && has_body && reply->parts[0].blob && reply->parts[0].bytes <= SMALL_BODY_BYTES) {
     struct base_span first = blob_part(&reply->parts[next++]);
     is_fine = base_buffer_append(&head, first.data, first.bytes) == BASE_OK;

@@ -16,7 +16,7 @@ enum pace { QUICK, SLOW };
 enum { ANY_METHOD = HTTP_OTHER + 1, MAX_ALLOW_CHARS = 64 };
 
 struct route {
-  const char *path;  // exact, or a prefix when it ends in '/'
+  const char *path;  // exact, or a prefix when it ends in '/'; '*' stands for one segment
   int method;        // HEAD is served as GET
   enum access access;
   enum pace pace;
@@ -28,11 +28,13 @@ static const struct route routes[] = {
     {"/healthz", HTTP_GET, OPEN, QUICK, console_health_show},
     {"/metrics", HTTP_GET, GUARDED, QUICK, console_metrics_show},
     {"/api/v1/status", HTTP_GET, GUARDED, QUICK, console_status_show},
+    {"/api/v1/device", HTTP_GET, GUARDED, QUICK, console_device_show},
     {"/api/v1/session", HTTP_GET, OPEN, QUICK, console_session_show},
     {"/api/v1/session", HTTP_POST, OPEN, QUICK, console_session_begin},
     {"/api/v1/session", HTTP_DELETE, GUARDED, QUICK, console_session_end},
     {"/api/v1/originals", HTTP_GET, GUARDED, QUICK, console_originals_list},
     {"/api/v1/originals", HTTP_POST, GUARDED, SLOW, console_originals_upload},
+    {"/api/v1/originals/*/variants", HTTP_POST, GUARDED, SLOW, console_variants_make},
     {"/api/v1/originals/", HTTP_GET, GUARDED, QUICK, console_original_show},
     {"/api/v1/originals/", HTTP_DELETE, GUARDED, QUICK, console_original_delete},
     {"/i/", ANY_METHOD, GUARDED, SLOW, console_variant_show},
@@ -41,6 +43,14 @@ static const struct route routes[] = {
 enum { ROUTE_COUNT = sizeof routes / sizeof *routes };
 
 static bool is_path_match(const struct route *route, struct base_span path) {
+  const char *star = strchr(route->path, '*');
+  if (star) {
+    const struct base_span before = base_span_of(route->path, (size_t)(star - route->path));
+    if (!base_span_equal(base_span_slice(path, 0, before.bytes), before)) return false;
+    struct base_span rest = base_span_slice(path, before.bytes, path.bytes);
+    (void)base_span_cut(&rest, '/');
+    return rest.data && base_span_is(rest, star + sizeof "*/" - 1);
+  }
   bool is_prefix = route->path[strlen(route->path) - 1] == '/';
   return is_prefix ? base_span_starts_with(path, route->path) : base_span_is(path, route->path);
 }
@@ -102,7 +112,7 @@ static enum base_result serve(const struct route *route, struct console_exchange
 
 // The page may load nothing from elsewhere and may not be framed; blob: and data: are previews of what is being
 // uploaded.
-static void add_security_headers(struct http_reply *reply) {
+void console_add_security_headers(struct http_reply *reply) {
   http_reply_remove_header(reply, "X-Content-Type-Options");  // set by some replies already
   http_reply_header(reply, "X-Content-Type-Options", "nosniff");
   http_reply_header(reply, "Referrer-Policy", "no-referrer");
@@ -129,7 +139,7 @@ void console_answer(struct console_exchange *exchange, struct http_reply *reply)
     http_problem_reply(reply, &fault, request->id);
     if (!route) http_reply_header(reply, "Allow", "%s", allow);
   }
-  add_security_headers(reply);
+  if (exchange->stream == CONSOLE_STREAM_NONE) console_add_security_headers(reply);
 }
 
 enum base_result console_variant_show(struct console_exchange *exchange, struct http_reply *reply,

@@ -273,16 +273,22 @@ static enum base_result parse_id(struct base_span path, struct integrity_digest 
                    BASE_DIGEST_BASE64URL_CHARS);
 }
 
-enum base_result pop_native_parse(struct base_span path, struct base_span query, struct pop_address *out,
-                                  struct base_fault *fault) {
+enum base_result pop_native_parse_options(struct base_span query, struct recipe *out, struct base_fault *fault) {
   struct http_query pairs;
   struct options options = {.recipe = RECIPE_DEFAULT, .rot = IMAGE_UPRIGHT, .flip = IMAGE_UPRIGHT};
-  struct integrity_digest original;
-  enum base_result result = parse_id(path, &original, fault);
-  if (result == BASE_OK) result = http_query_parse(query, &pairs, fault);
+  enum base_result result = http_query_parse(query, &pairs, fault);
   if (result == BASE_OK) result = parse_options(&pairs, &options, fault);
   if (result != BASE_OK) return result;
   options.recipe.turn = image_orientation_compose(options.rot, options.flip);
-  *out = (struct pop_address){.original = original, .recipe = options.recipe};
+  *out = options.recipe;
   return BASE_OK;
+}
+
+enum base_result pop_native_parse(struct base_span path, struct base_span query, struct pop_address *out,
+                                  struct base_fault *fault) {
+  struct pop_address address;
+  enum base_result result = parse_id(path, &address.original, fault);
+  if (result == BASE_OK) result = pop_native_parse_options(query, &address.recipe, fault);
+  if (result == BASE_OK) *out = address;
+  return result;
 }

@@ -90,7 +90,6 @@ static enum base_result read_header(const struct store_original *stored, struct 
       .bits = stored->bits,
       .has_alpha = stored->has_alpha,
       .has_icc = stored->has_icc,
-      .can_shrink = stored->can_shrink,
   };
   const bool has_orientation = stored->orientation >= IMAGE_UPRIGHT && stored->orientation <= IMAGE_ROTATE_270;
   if (out->format == IMAGE_FILE_UNKNOWN || out->width == 0 || out->height == 0 || !has_orientation ||

@@ -29,6 +29,8 @@ static void register_metrics(struct pop *pop, struct base_metrics *metrics) {
   for (int i = 0; i < POP_OUTCOME_COUNT; i++) {
     pop->outcomes[i] = base_metrics_counter(metrics, "pixpop_pop_requests_total", labels[i],
                                             "Requests for variants by where the answer came from");
+    pop->batch_outcomes[i] = base_metrics_counter(metrics, "pixpop_pop_batch_variants_total", labels[i],
+                                                  "Variants asked for in batches by where they came from");
   }
 }
 

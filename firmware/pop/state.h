@@ -29,7 +29,8 @@ struct pop {
   struct recipe_renderer renderer;
   const struct base_clock *clock;
   struct base_log *log;
-  struct base_metric *outcomes[POP_OUTCOME_COUNT];
+  struct base_metric *outcomes[POP_OUTCOME_COUNT];        // of GETs
+  struct base_metric *batch_outcomes[POP_OUTCOME_COUNT];  // of the variants of batches
 };
 
 #endif

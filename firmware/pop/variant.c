@@ -88,17 +88,19 @@ static bool write_terms(struct pop_variant *variant, const struct recipe *pinned
 }
 
 struct pop_variant *pop_variant_create(struct pop_original *original, const struct recipe *pinned,
-                                       struct base_blob *blob, const char *media_type,
-                                       const struct integrity_digest *digest) {
+                                       const struct recipe_product *product) {
   struct pop_variant *variant = calloc(1, sizeof *variant);
   if (!variant) return NULL;
   atomic_init(&variant->refs, 1);
   variant->original = pop_original_ref(original);
-  variant->blob = base_blob_ref(blob);
-  variant->digest = *digest;
+  variant->blob = base_blob_ref(product->blob);
+  variant->digest = product->digest;
+  variant->width = product->width;
+  variant->height = product->height;
   base_buffer_init(&variant->text, MAX_FIELDS_BYTES);
-  const bool is_whole = base_span_copy(base_span_text(media_type), variant->media_type, sizeof variant->media_type) &&
-                        write_common_fields(variant) && write_terms(variant, pinned);
+  const bool is_whole =
+      base_span_copy(base_span_text(product->media_type), variant->media_type, sizeof variant->media_type) &&
+      write_common_fields(variant) && write_terms(variant, pinned);
   if (!is_whole) pop_variant_unref(&variant);
   return variant;
 }

@@ -6,7 +6,7 @@
 
 #include "http/message.h"
 #include "original.h"
-#include "recipe/recipe.h"
+#include "recipe/order.h"
 
 // How an URL wants a variant to be cached.
 struct pop_terms {
@@ -28,16 +28,16 @@ struct pop_variant {
   struct base_blob *blob;
   char media_type[STORE_MAX_MEDIA_TYPE + 1];
   struct integrity_digest digest;
+  uint32_t width, height;
   struct base_buffer text;  // values of all fields below
   size_t common_count;
   struct pop_variant_field common[POP_VARIANT_COMMON_FIELDS];  // of a 200 from RAM
   struct pop_variant_field pinned_life, open_life, vary, location;
 };
 
-// `digest` is the blob's. Takes references of its own. NULL when memory is short.
+// Takes references of its own. NULL when memory is short.
 struct pop_variant *pop_variant_create(struct pop_original *original, const struct recipe *pinned,
-                                       struct base_blob *blob, const char *media_type,
-                                       const struct integrity_digest *digest);
+                                       const struct recipe_product *product);
 struct pop_variant *pop_variant_ref(struct pop_variant *variant);
 void pop_variant_unref(struct pop_variant **variant);
 // What it costs in RAM.

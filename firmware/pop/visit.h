@@ -7,6 +7,7 @@
 #include "pop/native.h"
 #include "pop/pop.h"
 #include "variant.h"
+#include "waiter.h"
 
 // What a request asks for.
 struct pop_ask {
@@ -21,11 +22,10 @@ enum base_result pop_ask_read(const struct http_request *request, const struct p
 struct pop_terms pop_ask_terms(const struct pop_ask *ask);
 
 struct pop_visit {
-  struct pop_visit *next;  // among the waiters of a flight
+  struct pop_waiter waiter;  // filled in by the journey
   struct pop *pop;
   struct http_sink *sink;
   struct pop_ask ask;
-  bool has_joined;              // came to a flight that was under way
   struct http_request request;  // method, id and the conditional and range fields, with bytes in `storage`
   uint8_t storage[];
 };

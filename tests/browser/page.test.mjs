@@ -81,6 +81,48 @@ describe('the page', () => {
     assert.equal(await page.evaluate(() => navigator.clipboard.readText()), srcset);
   });
 
+  it('makes_variants_with_a_line_for_each_as_it_comes', async () => {
+    const card = page.locator('article.original').first();
+    await card.getByText('Make variants', { exact: true }).click();
+    const form = card.getByRole('form', { name: /^Make variants of/ });
+    await form.getByLabel('Widths in pixels').fill('333, 444 555');
+    await form.getByLabel('Format').selectOption('jpeg');
+    await form.getByLabel('Quality').fill('70');
+    await form.getByRole('button', { name: 'Make' }).click();
+    await card.getByRole('status').filter({ hasText: /^3 of 3 are there \(/ }).waitFor({ timeout: 60000 });
+    const links = await card.locator('.made a').all();
+    assert.equal(links.length, 3);
+    for (const link of links) {
+      const url = await link.getAttribute('href');
+      assert.match(url, /\?dpr=1&fm=jpeg&q=70&w=(333|444|555)$/);
+      const reply = await fetch(url);
+      assert.equal(reply.status, 200);
+      assert.equal(reply.headers.get('cache-status'), 'pixpop; hit');
+      assert.equal(reply.headers.get('content-type'), 'image/jpeg');
+    }
+    assert.match(await card.locator('.made').innerText(), /made, \d+ ms/);
+    await shot('4-make');
+    await page.emulateMedia({ colorScheme: 'dark' });
+    await shot('5-make-dark');
+    await page.emulateMedia({ colorScheme: null });
+    await form.getByRole('button', { name: 'Make' }).click();
+    await card.locator('.made li').filter({ hasText: 'was in memory' }).nth(2).waitFor();
+    assert.deepEqual(failures, []);
+  });
+
+  it('says_what_is_wrong_with_the_widths', async () => {
+    const card = page.locator('article.original').first();
+    const form = card.getByRole('form', { name: /^Make variants of/ });
+    await form.getByLabel('Widths in pixels').fill('wide');
+    await form.getByRole('button', { name: 'Make' }).click();
+    await card.getByRole('alert').filter({ hasText: 'whole numbers' }).waitFor();
+    assert.equal(await form.getByLabel('Widths in pixels').getAttribute('aria-invalid'), 'true');
+    await form.getByLabel('Widths in pixels').fill('100, 99999');
+    await form.getByRole('button', { name: 'Make' }).click();
+    await card.getByRole('alert').filter({ hasText: /recipe 1: w must be/ }).waitFor();
+    failures.length = 0; // the browser logs the 400
+  });
+
   it('stays_logged_in_over_a_reload_and_deletes', async () => {
     await page.reload();
     await page.locator('article.original').nth(2).waitFor();

@@ -140,7 +140,7 @@ export function request(url, { method = 'GET', headers = {}, body, agent = false
       response.on('error', fail);
       response.on('end', () => {
         const bytes = Buffer.concat(chunks);
-        const isJson = /json/.test(response.headers['content-type'] ?? '');
+        const isJson = /[/+]json/.test(response.headers['content-type'] ?? '');
         done({
           status: response.statusCode, headers: response.headers, body: bytes,
           json: isJson && bytes.length > 0 ? JSON.parse(bytes) : undefined,

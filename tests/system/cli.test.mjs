@@ -31,7 +31,7 @@ describe('pixpop', () => {
   it('prints_help_for_every_command', async () => {
     const help = await pixpop(['--help']);
     assert.equal(help.status, 0);
-    for (const command of ['put', 'get', 'url', 'ls', 'rm', 'status', 'reindex']) {
+    for (const command of ['put', 'make', 'get', 'url', 'ls', 'rm', 'status', 'device', 'reindex']) {
       assert.match(help.stdout, new RegExp(`\\b${command}\\b`));
       const page = await pixpop([command, '--help']);
       assert.equal(page.status, 0, command);

@@ -45,6 +45,39 @@ export const listOriginals = (after) =>
   call('GET', `/api/v1/originals?limit=24${after ? `&after=${encodeURIComponent(after)}` : ''}`);
 export const deleteOriginal = (id) => call('DELETE', `/api/v1/originals/${id}`);
 
+// Makes variants of an original; `wishes` is what the API takes. Calls onItem for each variant as soon as it is there
+// and resolves with the counts.
+export async function makeVariants(id, wishes, onItem) {
+  let response;
+  try {
+    response = await fetch(`/api/v1/originals/${id}/variants`, {
+      method: 'POST',
+      headers: { 'X-CSRF-Token': csrf, 'Content-Type': 'application/json', Accept: 'application/x-ndjson' },
+      body: JSON.stringify(wishes),
+    });
+  } catch {
+    throw new Problem(0, { detail: 'The box can not be reached' });
+  }
+  if (!response.ok) throw new Problem(response.status, await response.json().catch(() => null));
+  const reader = response.body.getReader();
+  const decoder = new TextDecoder();
+  let text = '';
+  let counts = null;
+  for (;;) {
+    const { done, value } = await reader.read().catch(() => ({ done: true }));
+    if (done) break;
+    const lines = (text + decoder.decode(value, { stream: true })).split('\n');
+    text = lines.pop();
+    for (const line of lines) {
+      const item = JSON.parse(line);
+      if ('done' in item) counts = item;
+      else onItem(item);
+    }
+  }
+  if (!counts) throw new Problem(0, { detail: 'The connection broke' });
+  return counts;
+}
+
 // XMLHttpRequest, because fetch tells nothing about how much has been sent. Resolves with the stored original.
 export function uploadFile(file, onProgress) {
   return new Promise((resolve, reject) => {

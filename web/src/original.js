@@ -1,6 +1,7 @@
 // One original as a card: preview, facts, its variants at a few widths with their sizes, and a srcset to copy.
 import { deleteOriginal } from './api.js';
 import { bytesText, element } from './format.js';
+import { makeForm } from './make.js';
 import { fetchVariant } from './variants.js';
 
 const ladder = [320, 640, 960, 1280, 1920];
@@ -48,7 +49,8 @@ async function copyText(button, text) {
   setTimeout(() => { button.textContent = 'Copy srcset'; }, 2000);
 }
 
-export function originalCard(original, deliveryUrl, onDeleted) {
+// onChanged: the store holds something else now.
+export function originalCard(original, deliveryUrl, onChanged) {
   const { width, height } = uprightSize(original);
   const widths = widthsFor(width);
   const name = original.metadata?.name || original.id.slice(0, 10);
@@ -72,7 +74,7 @@ export function originalCard(original, deliveryUrl, onDeleted) {
     try {
       await deleteOriginal(original.id);
       card.remove();
-      onDeleted();
+      onChanged();
     } catch (problem) {
       error.textContent = problem.message;
       event.target.disabled = false;
@@ -91,6 +93,7 @@ export function originalCard(original, deliveryUrl, onDeleted) {
       element('p', { class: 'actions' },
         element('button', { onclick: (event) => copyText(event.target, srcset) }, 'Copy srcset'),
         element('button', { class: 'quiet danger', onclick: remove }, 'Delete')),
-      error));
+      error,
+      makeForm(original, name, widths, onChanged)));
   return card;
 }

@@ -9,23 +9,19 @@ struct option {
   const char *name, *letter;
   size_t offset;  // of its field in struct options
   bool is_switch;
-  const char *command, *other_command;  // the only ones that take it; NULL: all
+  const char *commands;  // the only ones that take it, with spaces between; NULL: all
 };
 
 #define FIELD(field) offsetof(struct options, field)
 
 static const struct option known[] = {
-    {"--console", NULL, FIELD(console_url), false, NULL, NULL},
-    {"--delivery", NULL, FIELD(delivery_url), false, NULL, NULL},
-    {"--token", NULL, FIELD(token), false, NULL, NULL},
-    {"--token-file", NULL, FIELD(token_file), false, NULL, NULL},
-    {"--ca", NULL, FIELD(ca_file), false, NULL, NULL},
-    {"--fingerprint", NULL, FIELD(fingerprint), false, NULL, NULL},
-    {"--output", "-o", FIELD(output), false, "get", NULL},
-    {"--data", "-d", FIELD(data_folder), false, "reindex", NULL},
-    {"--json", NULL, FIELD(json), true, "ls", "status"},
-    {"--help", "-h", FIELD(wants_help), true, NULL, NULL},
-    {"--version", "-V", FIELD(wants_version), true, NULL, NULL},
+    {"--console", NULL, FIELD(console_url), false, NULL}, {"--delivery", NULL, FIELD(delivery_url), false, NULL},
+    {"--token", NULL, FIELD(token), false, NULL},         {"--token-file", NULL, FIELD(token_file), false, NULL},
+    {"--ca", NULL, FIELD(ca_file), false, NULL},          {"--fingerprint", NULL, FIELD(fingerprint), false, NULL},
+    {"--output", "-o", FIELD(output), false, "get"},      {"--data", "-d", FIELD(data_folder), false, "reindex"},
+    {"--widths", NULL, FIELD(widths), false, "make"},     {"--fm", NULL, FIELD(format), false, "make"},
+    {"--q", NULL, FIELD(quality), false, "make"},         {"--json", NULL, FIELD(json), true, "ls status device make"},
+    {"--help", "-h", FIELD(wants_help), true, NULL},      {"--version", "-V", FIELD(wants_version), true, NULL},
 };
 enum { KNOWN_COUNT = sizeof(known) / sizeof(*known) };
 
@@ -57,13 +53,20 @@ static enum base_result take(int argc, char **argv, int *at, struct options *out
   return BASE_OK;
 }
 
+static bool takes(const char *commands, const char *command) {
+  struct base_span rest = base_span_text(commands);
+  while (rest.data != NULL) {
+    if (base_span_is(base_span_cut(&rest, ' '), command)) return true;
+  }
+  return false;
+}
+
 static enum base_result check_use(const struct options *options, const bool seen[KNOWN_COUNT],
                                   struct base_fault *fault) {
   for (size_t i = 0; i < KNOWN_COUNT; i++) {
     const struct option *option = &known[i];
-    if (!seen[i] || option->command == NULL || options->command == NULL) continue;
-    if (strcmp(options->command, option->command) == 0) continue;
-    if (option->other_command != NULL && strcmp(options->command, option->other_command) == 0) continue;
+    if (!seen[i] || option->commands == NULL || options->command == NULL) continue;
+    if (takes(option->commands, options->command)) continue;
     return BASE_FAIL(fault, BASE_BAD_INPUT, "usage", "'%s' takes no %s", options->command, option->name);
   }
   return BASE_OK;

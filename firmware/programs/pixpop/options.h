@@ -21,9 +21,10 @@ struct options {
   const char *token_file;  // NULL: none; read when there is no token
   const char *ca_file;     // NULL: the system's
   const char *fingerprint;
-  const char *output;       // get -o
-  const char *data_folder;  // reindex --data
-  bool json;                // ls, status
+  const char *output;                     // get -o
+  const char *data_folder;                // reindex --data
+  const char *widths, *format, *quality;  // make --widths, --fm, --q
+  bool json;                              // ls, status, device, make
 };
 
 // Defaults, then the environment (PIXPOP_*), then argv, whose words are reordered in place.

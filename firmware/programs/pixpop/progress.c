@@ -1,5 +1,6 @@
 #include "progress.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -8,7 +9,14 @@
 #include "base/clock.h"
 #include "terminal.h"
 
-enum { REDRAW_MS = 100, DEFAULT_COLUMNS = 80, MAX_BAR_CHARS = 40, MAX_NAME_CHARS = 24, MAX_LINE_BYTES = 256 };
+enum {
+  REDRAW_MS = 100,
+  DEFAULT_COLUMNS = 80,
+  MAX_BAR_CHARS = 40,
+  MAX_NAME_CHARS = 24,
+  MAX_LINE_BYTES = 256,
+  AMOUNT_CHARS = 24
+};
 
 static uint64_t now_ms(void) { return base_clock_ms(base_clock_system()); }
 
@@ -32,24 +40,38 @@ static void draw_bar(size_t chars, double part) {
   fprintf(stderr, "[%.*s] ", (int)chars, bar);
 }
 
+// An amount without its unit's name, which bytes do not need.
+static const char *amount(const struct progress *progress, uint64_t number, char out[AMOUNT_CHARS]) {
+  if (progress->unit == NULL) return terminal_size(number, out);
+  snprintf(out, AMOUNT_CHARS, "%" PRIu64, number);
+  return out;
+}
+
+static void write_numbers(const struct progress *progress, uint64_t total, uint64_t now, char out[MAX_LINE_BYTES]) {
+  char done[AMOUNT_CHARS], all[AMOUNT_CHARS], speed[AMOUNT_CHARS], left[TERMINAL_TIME_CHARS];
+  const uint64_t rate = rate_of(progress, now);
+  amount(progress, progress->done, done);
+  amount(progress, rate, speed);
+  if (total == 0) {
+    snprintf(out, MAX_LINE_BYTES, "%s  %s/s", done, speed);
+    return;
+  }
+  const double percent = (double)progress->done / (double)total * 100;
+  amount(progress, total, all);
+  if (progress->unit != NULL)
+    snprintf(out, MAX_LINE_BYTES, "%3.0f%%  %s of %s %s", percent, done, all, progress->unit);
+  else if (rate == 0)
+    snprintf(out, MAX_LINE_BYTES, "%3.0f%%  %s of %s", percent, done, all);
+  else
+    snprintf(out, MAX_LINE_BYTES, "%3.0f%%  %s of %s  %s/s  %s left", percent, done, all, speed,
+             terminal_duration((total - progress->done) / rate, left));
+}
+
 // "photo.jpg [=====>    ]  52%  12.1 MB of 23.4 MB  8.0 MB/s  1 s left"
 static void draw(const struct progress *progress, uint64_t total, uint64_t now) {
-  char name[MAX_NAME_CHARS + 1], done_text[TERMINAL_SIZE_CHARS], total_text[TERMINAL_SIZE_CHARS];
-  char rate_text[TERMINAL_SIZE_CHARS], left_text[TERMINAL_TIME_CHARS], numbers[MAX_LINE_BYTES];
-  const uint64_t rate = rate_of(progress, now);
-  const double part = total > 0 ? (double)progress->done / (double)total : 0;
+  char name[MAX_NAME_CHARS + 1], numbers[MAX_LINE_BYTES];
   terminal_clean(progress->name, name, sizeof(name));
-  terminal_size(progress->done, done_text);
-  terminal_size(rate, rate_text);
-  if (total == 0) {
-    snprintf(numbers, sizeof(numbers), "%s  %s/s", done_text, rate_text);
-  } else if (rate == 0) {
-    snprintf(numbers, sizeof(numbers), "%3.0f%%  %s of %s", part * 100, done_text, terminal_size(total, total_text));
-  } else {
-    snprintf(numbers, sizeof(numbers), "%3.0f%%  %s of %s  %s/s  %s left", part * 100, done_text,
-             terminal_size(total, total_text), rate_text,
-             terminal_duration((total - progress->done) / rate, left_text));
-  }
+  write_numbers(progress, total, now, numbers);
   const size_t width = terminal_width();
   const size_t taken = terminal_columns(name) + strlen(numbers) + strlen(" [] ") + 1;
   const size_t bar = width > taken ? width - taken : 0;
@@ -58,7 +80,7 @@ static void draw(const struct progress *progress, uint64_t total, uint64_t now) 
     fprintf(stderr, "%.*s", (int)width - 1, numbers);
   } else {
     fprintf(stderr, "%s ", name);
-    draw_bar(bar < MAX_BAR_CHARS ? bar : MAX_BAR_CHARS, part);
+    draw_bar(bar < MAX_BAR_CHARS ? bar : MAX_BAR_CHARS, (double)progress->done / (double)total);
     fputs(numbers, stderr);
   }
   fflush(stderr);
@@ -71,6 +93,7 @@ void progress_begin(struct progress *progress, const char *name) {
 void progress_show(void *self, uint64_t done, uint64_t total) {
   struct progress *progress = self;
   progress->done = done;
+  progress->total = total;
   if (!progress->is_terminal) return;
   const uint64_t now = now_ms();
   if (progress->is_shown && now - progress->shown_ms < REDRAW_MS && done != total) return;
@@ -87,9 +110,14 @@ void progress_erase(struct progress *progress) {
 void progress_end(struct progress *progress) {
   progress_erase(progress);
   if (progress->is_terminal) return;
-  char name[MAX_LINE_BYTES], size[TERMINAL_SIZE_CHARS], rate[TERMINAL_SIZE_CHARS];
+  char name[MAX_LINE_BYTES], done[AMOUNT_CHARS], other[AMOUNT_CHARS];
   const uint64_t now = now_ms();
-  fprintf(stderr, "%s: %s in %.1f s (%s/s)\n", terminal_clean(progress->name, name, sizeof(name)),
-          terminal_size(progress->done, size), (double)(now - progress->started_ms) / 1000,
-          terminal_size(rate_of(progress, now), rate));
+  const double seconds = (double)(now - progress->started_ms) / 1000;
+  terminal_clean(progress->name, name, sizeof(name));
+  amount(progress, progress->done, done);
+  if (progress->unit != NULL)
+    fprintf(stderr, "%s: %s of %s %s in %.1f s\n", name, done, amount(progress, progress->total, other), progress->unit,
+            seconds);
+  else
+    fprintf(stderr, "%s: %s in %.1f s (%s/s)\n", name, done, seconds, amount(progress, rate_of(progress, now), other));
 }

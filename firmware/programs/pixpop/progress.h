@@ -7,10 +7,11 @@
 
 struct progress {
   const char *name;  // of what is moving
+  const char *unit;  // of what is counted, such as "variants"; NULL: bytes
   bool is_terminal;
   bool is_shown;
   uint64_t started_ms, shown_ms;
-  uint64_t done;
+  uint64_t done, total;
 };
 
 void progress_begin(struct progress *progress, const char *name);

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "base/file.h"
 #include "command.h"
@@ -11,7 +10,7 @@
 #include "remote.h"
 #include "terminal.h"
 
-enum { MAX_RETRIES = 3, FIRST_PAUSE_MS = 500, PATH_LIMIT = 2048, MAX_URL_BYTES = 1024 };
+enum { MAX_RETRIES = 3, PATH_LIMIT = 2048, MAX_URL_BYTES = 1024 };
 
 static const char page[] =
     "pixpop put - upload pictures\n"
@@ -44,12 +43,6 @@ static enum base_result upload_path(const char *file, struct base_buffer *out, s
   return result == BASE_OK ? BASE_OK : BASE_FAIL(fault, BASE_TOO_LARGE, "name", "the file's name is too long");
 }
 
-static void pause_before(int retry) {
-  const long pause_ms = (long)FIRST_PAUSE_MS << retry;
-  const struct timespec pause = {.tv_sec = pause_ms / 1000, .tv_nsec = pause_ms % 1000 * 1000000};
-  nanosleep(&pause, NULL);
-}
-
 // Sends until there is an answer that trying again would not change. `response` is finished by the caller.
 static enum base_result send_file(struct put *put, const char *path, int fd, uint64_t bytes, struct progress *progress,
                                   struct client_response *response, struct base_fault *fault) {
@@ -71,7 +64,7 @@ static enum base_result send_file(struct put *put, const char *path, int fd, uin
     fprintf(stderr, "pixpop: %s: %s; trying again (%d of %d)\n", terminal_clean(progress->name, name, sizeof(name)),
             result == BASE_OK ? "the box is busy" : fault->text, retry + 1, MAX_RETRIES);
     client_response_finish(response);
-    pause_before(retry);
+    remote_pause_before(retry);
   }
 }
 

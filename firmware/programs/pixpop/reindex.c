@@ -54,7 +54,8 @@ static int run(const struct options *options) {
   if (is_terminal) fputs("\r\x1b[K", stderr);
   base_log_destroy(&log);
   if (result != BASE_OK) return complain_fault(root, &fault), EXIT_FAILED;
-  printf("%" PRIu64 " originals and %" PRIu64 " variants are in the index\n", report.originals, report.variants);
+  printf("%" PRIu64 " originals, %" PRIu64 " variants and %" PRIu64 " levels are in the index\n", report.originals,
+         report.variants, report.levels);
   printf("%" PRIu64 " damaged records, %" PRIu64 " of an unknown format, %" PRIu64 " orphans removed\n", report.damaged,
          report.unknown, report.orphans);
   return EXIT_FINE;

@@ -1,9 +1,12 @@
 #include "remote.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "complain.h"
+
+enum { FIRST_PAUSE_MS = 500 };
 
 static enum base_result read_token(const struct options *options, struct remote *remote, struct base_fault *fault) {
   if (options->token != NULL) {
@@ -63,6 +66,12 @@ int remote_ask_json(struct remote *remote, const char *path, struct client_respo
   struct base_fault fault = {0};
   if (base_json_parse(base_buffer_span(&response->body), json, &fault) == BASE_OK) return EXIT_FINE;
   return complain_fault("the server's answer", &fault), EXIT_FAILED;
+}
+
+void remote_pause_before(int retry) {
+  const long pause_ms = (long)FIRST_PAUSE_MS << retry;
+  const struct timespec pause = {.tv_sec = pause_ms / 1000, .tv_nsec = pause_ms % 1000 * 1000000};
+  nanosleep(&pause, NULL);
 }
 
 enum base_result remote_append_encoded(struct base_buffer *out, const char *text) {

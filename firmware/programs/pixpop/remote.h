@@ -26,6 +26,8 @@ int remote_ask(struct remote *remote, const char *method, const char *path, cons
                struct client_response *response);
 // The same, parsed; *json is to be destroyed after EXIT_FINE.
 int remote_ask_json(struct remote *remote, const char *path, struct client_response *response, struct base_json **json);
+// Waits before another try at what a busy box refused; longer with each.
+void remote_pause_before(int retry);
 // Appends with everything but letters, digits and "-._~" percent-encoded (RFC 3986 2.3).
 enum base_result remote_append_encoded(struct base_buffer *out, const char *text) BASE_CHECKED;
 

@@ -11,6 +11,7 @@ static const char help[] =
     "Options:\n"
     "  -c, --config FILE        read this configuration file (default: embedded defaults)\n"
     "  -d, --data DIR           folder for everything the box keeps (pixpop.data)\n"
+    "      --resampler KIND     auto, vulkan or cpu: what resamples pictures (render.resampler)\n"
     "      --device NAME        Vulkan device: an index or a part of its name (render.device)\n"
     "  -s, --set SECTION.KEY=V  override one setting; may be repeated\n"
     "      --list-devices       print the Vulkan devices and exit\n"
@@ -28,7 +29,7 @@ static const char help[] =
     "  SIGHUP            read the configuration again (keys marked 'reload' in --print-config)\n"
     "\n"
     "Exit status:\n"
-    "  0  stopped as asked       3  no usable Vulkan device\n"
+    "  0  stopped as asked       3  no usable Vulkan device, where one is asked for\n"
     "  1  failed                 4  an address or the data folder is in use\n"
     "  2  wrong usage or configuration\n"
     "\n"
@@ -51,6 +52,9 @@ static enum base_result take(struct arguments *arguments, const char *name, cons
   } else if (strcmp(name, "--device") == 0) {
     snprintf(arguments->device_override, sizeof(arguments->device_override), "render.device=%s", value);
     override = arguments->device_override;
+  } else if (strcmp(name, "--resampler") == 0) {
+    snprintf(arguments->resampler_override, sizeof(arguments->resampler_override), "render.resampler=%s", value);
+    override = arguments->resampler_override;
   }
   if (arguments->override_count == ARGUMENTS_MAX_OVERRIDES)
     return BASE_FAIL(fault, BASE_BAD_INPUT, name, "more than %d overrides", ARGUMENTS_MAX_OVERRIDES);
@@ -67,6 +71,7 @@ enum base_result arguments_parse(int argc, char **argv, struct arguments *out, s
       {"--config", "-c", true, ARGUMENTS_RUN},
       {"--data", "-d", true, ARGUMENTS_RUN},
       {"--device", "", true, ARGUMENTS_RUN},
+      {"--resampler", "", true, ARGUMENTS_RUN},
       {"--set", "-s", true, ARGUMENTS_RUN},
       {"--list-devices", "", false, ARGUMENTS_LIST_DEVICES},
       {"--print-config", "", false, ARGUMENTS_PRINT_CONFIG},

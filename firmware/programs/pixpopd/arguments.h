@@ -22,6 +22,7 @@ struct arguments {
   const char *overrides[ARGUMENTS_MAX_OVERRIDES];  // "section.key=value"
   char data_override[SETTINGS_MAX_TEXT + 16];
   char device_override[SETTINGS_MAX_TEXT + 16];
+  char resampler_override[SETTINGS_MAX_TEXT + 32];
 };
 
 // BASE_BAD_INPUT for what is not understood.

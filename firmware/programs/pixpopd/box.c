@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "box_parts.h"
+#include "device.h"
 #include "health.h"
 #include "tls/tls.h"
 #include "web_assets.h"
@@ -93,19 +94,29 @@ static enum base_result build_sandbox(struct box *box, struct base_fault *fault)
   return sandbox_create(&config, &box->sandbox, fault);
 }
 
+static enum resample_mode resample_mode_of(const struct settings *settings) {
+  if (strcmp(settings->render_resampler, "vulkan") == 0) return RESAMPLE_MODE_VULKAN;
+  return strcmp(settings->render_resampler, "cpu") == 0 ? RESAMPLE_MODE_CPU : RESAMPLE_MODE_AUTO;
+}
+
 static enum base_result build_resampler(struct box *box, struct base_fault *fault) {
   const struct settings *settings = &box->settings;
-  struct gpu_config config = {.device = settings->render_device[0] ? settings->render_device : NULL,
-                              .validation = settings->render_validation,
-                              .cache_folder = box->cache_path,
-                              .timeout_ms = (uint32_t)settings->render_gpu_timeout_ms,
-                              .log = box->log,
-                              .metrics = box->metrics};
-  enum base_result result = gpu_create(&config, &box->gpu, fault);
-  if (result != BASE_OK) return result;
-  const struct gpu_info *info = gpu_get_info(box->gpu);
-  snprintf(box->device_text, sizeof(box->device_text), "%s (%s)", info->name, info->reason);
-  return resample_create(box->gpu, settings->render_gpu_memory_bytes, &box->resampler, fault);
+  const struct resample_config config = {.mode = resample_mode_of(settings),
+                                         .gpu = {.device = settings->render_device[0] ? settings->render_device : NULL,
+                                                 .validation = settings->render_validation,
+                                                 .cache_folder = box->cache_path,
+                                                 .timeout_ms = (uint32_t)settings->render_gpu_timeout_ms,
+                                                 .lose_after = (uint32_t)settings->render_lose_device_after,
+                                                 .log = box->log,
+                                                 .metrics = box->metrics},
+                                         .budget_bytes = settings->render_gpu_memory_bytes,
+                                         .calibration_folder = box->cache_path,
+                                         .clock = base_clock_system(),
+                                         .log = box->log,
+                                         .metrics = box->metrics};
+  const enum base_result result = resample_create(&config, &box->resampler, fault);
+  if (result == BASE_OK) device_write_line(box->resampler, box->device_text, sizeof(box->device_text));
+  return result;
 }
 
 static enum base_result build_render(struct box *box, struct base_fault *fault) {
@@ -114,6 +125,8 @@ static enum base_result build_render(struct box *box, struct base_fault *fault) 
                                  .queue_limit = settings->render_queue,
                                  .webp_effort = (int)settings->render_webp_effort,
                                  .sharp_yuv = settings->render_sharp_yuv,
+                                 .resident_bytes = settings->render_resident_bytes,
+                                 .linear_light = settings->render_linear_light,
                                  .store = box->store,
                                  .sandbox = box->sandbox,
                                  .resampler = box->resampler,
@@ -155,10 +168,16 @@ static enum base_result build_pop(struct box *box, struct base_fault *fault) {
   return result;
 }
 
+static void keep_levels(void *self, const struct integrity_digest *original, struct image *picture) {
+  render_keep_levels(self, original, picture);
+}
+
 static enum base_result build_ingest(struct box *box, struct base_fault *fault) {
   struct ingest_config config = {.store = box->store,
                                  .sandbox = box->sandbox,
                                  .limits = limits_of(&box->settings),
+                                 .decoded = keep_levels,
+                                 .decoded_self = box->render,
                                  .log = box->log,
                                  .metrics = box->metrics};
   return ingest_create(&config, &box->ingest, fault);
@@ -225,6 +244,8 @@ static enum base_result build_console(struct box *box, struct base_fault *fault)
                                   .store = box->store,
                                   .pop = box->pop,
                                   .device_text = box->device_text,
+                                  .describe_device = device_describe,
+                                  .device_self = box->resampler,
                                   .clock = base_clock_system(),
                                   .log = box->log,
                                   .metrics = box->metrics};
@@ -288,7 +309,6 @@ void box_stop(struct box **pointer) {
   ingest_destroy(&box->ingest);
   pop_destroy(&box->pop);
   resample_destroy(&box->resampler);
-  gpu_destroy(&box->gpu);
   sandbox_destroy(&box->sandbox);
   store_close(&box->store);
   base_metrics_destroy(&box->metrics);

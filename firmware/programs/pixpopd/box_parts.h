@@ -4,7 +4,6 @@
 
 #include "console/console.h"
 #include "delivery/delivery.h"
-#include "gpu/gpu.h"
 #include "ingest/ingest.h"
 #include "pop/pop.h"
 #include "render/render.h"
@@ -29,7 +28,6 @@ struct box {
   struct base_metrics *metrics;
   struct store *store;
   struct sandbox *sandbox;
-  struct gpu *gpu;
   struct resampler *resampler;
   struct render *render;
   struct pop *pop;

@@ -69,10 +69,14 @@ static void guards_everything_but_health_page_and_login(void **state) {
       {"GET", "/api/v1/session", 200, 200},
       {"GET", "/metrics", 401, 200},
       {"GET", "/api/v1/status", 401, 200},
+      {"GET", "/api/v1/device", 401, 200},
       {"GET", "/api/v1/originals", 401, 200},
       {"POST", "/api/v1/originals", 401, 411},
       {"GET", "/api/v1/originals/47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU", 401, 404},
       {"DELETE", "/api/v1/originals/47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU", 401, 404},
+      {"POST", "/api/v1/originals/47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU/variants", 401, 415},
+      {"GET", "/api/v1/originals/47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU/variants", 405, 405},
+      {"POST", "/api/v1/originals/47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU", 405, 405},
       {"DELETE", "/api/v1/session", 401, 204},
       {"GET", "/i/47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU", 401, 404},
       {"PUT", "/api/v1/originals", 405, 405},
@@ -84,6 +88,15 @@ static void guards_everything_but_health_page_and_login(void **state) {
     console_rig_ask_as_owner(&rig, table[i].method, table[i].target, "", NULL, &answer);
     if (answer.status != table[i].owner) fail_msg("owner, %s %s: %s", table[i].method, table[i].target, answer.text);
   }
+}
+
+static void the_device_describes_itself(void **state) {
+  (void)state;
+  console_rig_ask_as_owner(&rig, "GET", "/api/v1/device", "", NULL, &answer);
+  assert_int_equal(answer.status, 200);
+  assert_string_equal(console_answer_field(&answer, "Content-Type"), "application/json");
+  assert_string_equal(console_answer_field(&answer, "Cache-Control"), "no-store");
+  assert_string_equal(answer.body, "{\"device\":\"a fake\"}");
 }
 
 static void says_what_is_missing(void **state) {
@@ -200,6 +213,7 @@ static void serves_the_page_with_its_headers(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(guards_everything_but_health_page_and_login),
+      TEST(the_device_describes_itself),
       TEST(says_what_is_missing),
       TEST(a_session_reads_with_its_cookie_alone),
       TEST(a_session_changes_nothing_without_its_csrf_token),

@@ -48,7 +48,7 @@ static void init(struct console_body *body, struct script *script, uint64_t leng
   struct http_request request = {.has_content_length = !is_chunked, .content_length = length, .is_chunked = is_chunked};
   if (expect)
     request.headers[request.header_count++] = (struct http_header){base_span_text("expect"), base_span_text(expect)};
-  const struct console_wire wire = {script_read, script_write, script_limit_reads, script};
+  const struct console_wire wire = {script_read, script_write, script_limit_reads, NULL, script};
   console_body_init(body, &request, &wire);
 }
 

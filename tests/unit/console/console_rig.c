@@ -35,6 +35,32 @@ struct job {
   struct recipe_order *order;
 };
 
+// A product, or a fault when nobody waits any more or for PNG.
+static void make(struct console_rig *rig, struct recipe_order *order, size_t i) {
+  struct recipe_product *product = &order->products[i];
+  if (order->is_cancelled(order->self)) {
+    (void)BASE_FAIL(&product->fault, BASE_CANCELLED, "", "nobody waits");
+    pthread_mutex_lock(&rig->lock);
+    rig->cancelled++;
+    pthread_mutex_unlock(&rig->lock);
+  } else if (order->recipes[i].format == RECIPE_FORMAT_PNG) {
+    (void)BASE_FAIL(&product->fault, BASE_UNPROCESSABLE, "", "the fake renderer makes no PNG");
+  } else {
+    product->blob = base_blob_copy(base_span_text("a variant"));
+    product->media_type = "image/webp";
+    product->width = product->height = 1;
+    integrity_digest_of(base_blob_span(product->blob), &product->digest);
+  }
+  if (order->arrived) order->arrived(order->self, order, i);
+}
+
+static bool is_held_midway(struct console_rig *rig) {
+  pthread_mutex_lock(&rig->lock);
+  const bool is_held = rig->holds_midway;
+  pthread_mutex_unlock(&rig->lock);
+  return is_held;
+}
+
 // Renders on a thread of its own, so that a held render does not hold pop's.
 static void *render(void *argument) {
   struct job job = *(struct job *)argument;
@@ -47,21 +73,24 @@ static void *render(void *argument) {
   while (rig->holds_renders) pthread_cond_wait(&rig->released, &rig->lock);
   rig->held--;
   pthread_mutex_unlock(&rig->lock);
-  struct recipe_product *product = &order->products[0];
-  product->blob = base_blob_copy(base_span_text("a variant"));
-  product->media_type = "image/webp";
-  product->width = product->height = 1;
-  integrity_digest_of(base_blob_span(product->blob), &product->digest);
+  for (size_t i = 0; i < order->count; i++) {
+    make(rig, order, i);
+    while (is_held_midway(rig) && !order->is_cancelled(order->self)) usleep(5000);
+  }
   order->done(order->self, order);
   return NULL;
 }
 
 static enum base_result submit(void *self, struct recipe_order *order, struct base_fault *fault) {
-  (void)fault;
+  struct console_rig *rig = self;
   pthread_t thread;
+  pthread_mutex_lock(&rig->lock);
+  const bool is_busy = rig->is_busy;
+  pthread_mutex_unlock(&rig->lock);
+  if (is_busy) return BASE_FAIL(fault, BASE_BUSY, "", "the fake renderer is busy");
   struct job *job = malloc(sizeof *job);
   must_be(job != NULL, "malloc");
-  *job = (struct job){self, order};
+  *job = (struct job){rig, order};
   must_be(pthread_create(&thread, NULL, render, job) == 0, "pthread_create");
   must_be(pthread_detach(thread) == 0, "pthread_detach");
   return BASE_OK;
@@ -94,6 +123,11 @@ static void open_rooms(struct console_rig *rig) {
   must(pop_create(&pop, &rig->pop, &fault), &fault);
 }
 
+static enum base_result describe_device(void *self, struct base_buffer *json, struct base_fault *fault) {
+  (void)self, (void)fault;
+  return base_buffer_append_text(json, "{\"device\":\"a fake\"}");
+}
+
 void console_rig_open(struct console_rig *rig, const struct console_rig_config *config) {
   memset(rig, 0, sizeof *rig);
   signal(SIGPIPE, SIG_IGN);
@@ -121,6 +155,7 @@ void console_rig_open(struct console_rig *rig, const struct console_rig_config *
       .store = rig->store,
       .pop = rig->pop,
       .device_text = "a fake device",
+      .describe_device = describe_device,
       .metrics = rig->metrics,
   };
   must(console_start(&console, &rig->console, &rig->token, &fault), &fault);
@@ -129,6 +164,7 @@ void console_rig_open(struct console_rig *rig, const struct console_rig_config *
 
 void console_rig_close(struct console_rig *rig) {
   console_rig_hold_renders(rig, false);
+  console_rig_set(rig, &rig->holds_midway, false);
   console_stop(&rig->console);
   pop_destroy(&rig->pop);
   ingest_destroy(&rig->ingest);
@@ -141,12 +177,14 @@ void console_rig_close(struct console_rig *rig) {
   pthread_mutex_destroy(&rig->lock);
 }
 
-void console_rig_hold_renders(struct console_rig *rig, bool holds) {
+void console_rig_set(struct console_rig *rig, bool *flag, bool value) {
   pthread_mutex_lock(&rig->lock);
-  rig->holds_renders = holds;
+  *flag = value;
   pthread_cond_broadcast(&rig->released);
   pthread_mutex_unlock(&rig->lock);
 }
+
+void console_rig_hold_renders(struct console_rig *rig, bool holds) { console_rig_set(rig, &rig->holds_renders, holds); }
 
 int console_rig_connect(const struct console_rig *rig) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -23,7 +23,9 @@ struct console_rig {
   pthread_mutex_t lock;
   pthread_cond_t released;
   bool holds_renders;  // renders wait until this is false
-  unsigned held;
+  bool holds_midway;   // the same, behind the first product of an order, unless it is cancelled
+  bool is_busy;        // orders are refused
+  unsigned held, cancelled;
 };
 
 // What a test may choose; zero is the rig's default.
@@ -36,6 +38,8 @@ struct console_rig_config {
 void console_rig_open(struct console_rig *rig, const struct console_rig_config *config);
 void console_rig_close(struct console_rig *rig);
 void console_rig_hold_renders(struct console_rig *rig, bool holds);
+// Changes a switch of the renderer and wakes everyone.
+void console_rig_set(struct console_rig *rig, bool *flag, bool value);
 
 // A connected socket with a time-out of 20 s.
 int console_rig_connect(const struct console_rig *rig);

@@ -45,20 +45,67 @@ static const char *media_type_of(enum recipe_format format) {
   return format == RECIPE_FORMAT_WEBP ? "image/webp" : format == RECIPE_FORMAT_PNG ? "image/png" : "image/jpeg";
 }
 
-static void fill_product(struct recipe_order *order, enum base_result fault) {
-  struct recipe_product *product = &order->products[0];
+static void fill_product(struct recipe_order *order, size_t i, enum base_result fault) {
+  struct recipe_product *product = &order->products[i];
   char text[RECIPE_TEXT_BYTES], body[RECIPE_TEXT_BYTES + 64];
   if (fault != BASE_OK) {
     (void)BASE_FAIL(&product->fault, fault, "", "the fake renderer failed");
     return;
   }
-  recipe_text(order->recipes, text);
+  recipe_text(&order->recipes[i], text);
   const int length = snprintf(body, sizeof body, "a picture made by %s", text);
   product->blob = base_blob_copy(base_span_of(body, (size_t)length));
-  product->media_type = media_type_of(order->recipes->format);
+  product->media_type = media_type_of(order->recipes[i].format);
   integrity_digest_of(base_blob_span(product->blob), &product->digest);
-  product->width = product->height = 1;
+  product->width = order->recipes[i].width;
+  product->height = 1;
+}
+
+struct piece {
+  struct rig_renderer *renderer;
+  struct recipe_order *order;
+  size_t index;
+  enum base_result fault;
+  pthread_t thread;
+};
+
+static void *make(void *argument) {
+  struct piece *piece = argument;
+  fill_product(piece->order, piece->index, piece->fault);
+  if (piece->order->arrived) piece->order->arrived(piece->order->self, piece->order, piece->index);
+  pthread_mutex_lock(&piece->renderer->lock);
+  piece->renderer->products++;
+  pthread_cond_broadcast(&piece->renderer->changed);
+  pthread_mutex_unlock(&piece->renderer->lock);
+  return NULL;
+}
+
+static void wait_midway(struct rig_renderer *renderer) {
+  pthread_mutex_lock(&renderer->lock);
+  renderer->midway++;
+  pthread_cond_broadcast(&renderer->changed);
+  while (renderer->is_closed_midway) pthread_cond_wait(&renderer->changed, &renderer->lock);
+  pthread_mutex_unlock(&renderer->lock);
+}
+
+// Asks for cancellation before each product, as a renderer does between its stages.
+static void make_all(struct rig_renderer *renderer, struct recipe_order *order, enum base_result fault, uint32_t width,
+                     bool is_parallel) {
+  struct piece pieces[POP_MAX_BATCH];
+  for (size_t i = 0; i < order->count; i++) {
+    pieces[i] = (struct piece){.renderer = renderer, .order = order, .index = i};
+    if (!width || order->recipes[i].width == width) pieces[i].fault = fault;
+    if (order->is_cancelled(order->self)) pieces[i].fault = BASE_CANCELLED;
+    if (is_parallel) {
+      assert_int_equal(pthread_create(&pieces[i].thread, NULL, make, &pieces[i]), 0);
+    } else {
+      make(&pieces[i]);
+      if (i == 0) wait_midway(renderer);
+    }
+  }
+  for (size_t i = 0; is_parallel && i < order->count; i++) pthread_join(pieces[i].thread, NULL);
   base_trace_end(&order->trace, base_trace_begin(&order->trace, "encode"));
+  order->done(order->self, order);
 }
 
 static struct recipe_order *take_order(struct rig_renderer *renderer) {
@@ -87,13 +134,10 @@ static void *render(void *argument) {
     }
     while (renderer->is_closed) pthread_cond_wait(&renderer->changed, &renderer->lock);
     const enum base_result fault = is_cancelled ? BASE_CANCELLED : renderer->fault;
+    const uint32_t width = is_cancelled ? 0 : renderer->fault_width;
+    const bool is_parallel = renderer->is_parallel;
     pthread_mutex_unlock(&renderer->lock);
-    if (!is_cancelled && order->is_cancelled(order->self)) {
-      fill_product(order, BASE_CANCELLED);
-    } else {
-      fill_product(order, fault);
-    }
-    order->done(order->self, order);
+    make_all(renderer, order, fault, width, is_parallel);
     pthread_mutex_lock(&renderer->lock);
     renderer->rendered++;
     pthread_cond_broadcast(&renderer->changed);
@@ -235,6 +279,13 @@ int64_t rig_requests(struct rig *rig, const char *result) {
                                               "Requests for variants by where the answer came from"));
 }
 
+int64_t rig_batch_variants(struct rig *rig, const char *result) {
+  char labels[64];
+  snprintf(labels, sizeof labels, "result=\"%s\"", result);
+  return base_metric_get(base_metrics_counter(rig->metrics, "pixpop_pop_batch_variants_total", labels,
+                                              "Variants asked for in batches by where they came from"));
+}
+
 // --- clients ---
 
 static void complete(struct http_sink *sink, struct http_reply *reply) {
@@ -311,6 +362,86 @@ void rig_client_finish(struct rig_client *client) {
 int rig_get(struct rig *rig, struct rig_client *client, const char *query, const char *fields) {
   rig_send(rig, client, "GET", query, fields);
   return rig_receive(client);
+}
+
+// --- batches ---
+
+static bool is_batch_gone(void *self) { return atomic_load(&((struct rig_batch *)self)->is_gone); }
+
+static void take_item(void *self, const struct pop_batch_item *item) {
+  struct rig_batch *batch = self;
+  pthread_mutex_lock(&batch->lock);
+  assert_true(batch->count < POP_MAX_BATCH);
+  assert_int_equal(batch->completions, 0);
+  if (item->fault.result == BASE_OK) assert_string_equal(item->media_type, media_type_of(item->recipe.format));
+  batch->items[batch->count++] = *item;
+  pthread_cond_broadcast(&batch->changed);
+  pthread_mutex_unlock(&batch->lock);
+}
+
+static void complete_batch(void *self) {
+  struct rig_batch *batch = self;
+  pthread_mutex_lock(&batch->lock);
+  batch->completions++;
+  pthread_cond_broadcast(&batch->changed);
+  pthread_mutex_unlock(&batch->lock);
+}
+
+enum base_result rig_batch_begin(struct rig *rig, struct rig_batch *batch, const char *const *recipes,
+                                 struct base_fault *fault) {
+  struct recipe parsed[POP_MAX_BATCH];
+  char request_id[] = "0123456789abcdef";
+  size_t count = 0;
+  *batch = (struct rig_batch){.count = 0};
+  pthread_mutex_init(&batch->lock, NULL);
+  pthread_cond_init(&batch->changed, NULL);
+  for (; recipes[count]; count++) {
+    const enum base_result result = pop_batch_parse(count, base_span_text(recipes[count]), &parsed[count], fault);
+    if (result != BASE_OK) return result;
+  }
+  const struct pop_batch wanted = {.tenant = pop_tenant_name(rig->pop, base_span_text("box.local")),
+                                   .original = rig->original,
+                                   .recipes = parsed,
+                                   .count = count,
+                                   .request_id = request_id,
+                                   .is_cancelled = is_batch_gone,
+                                   .ready = take_item,
+                                   .done = complete_batch,
+                                   .self = batch};
+  const enum base_result result = pop_batch_run(rig->pop, &wanted, fault);
+  memset(parsed, 'x', sizeof parsed);
+  memset(request_id, 'x', sizeof request_id);
+  return result;
+}
+
+void rig_batch_wait(struct rig_batch *batch, size_t count) {
+  const struct timespec until = deadline();
+  int error = 0;
+  pthread_mutex_lock(&batch->lock);
+  while (batch->count < count && error == 0) error = pthread_cond_timedwait(&batch->changed, &batch->lock, &until);
+  pthread_mutex_unlock(&batch->lock);
+  assert_int_equal(error, 0);
+}
+
+void rig_batch_finish(struct rig_batch *batch, size_t count) {
+  const struct timespec until = deadline();
+  int error = 0;
+  pthread_mutex_lock(&batch->lock);
+  while (!batch->completions && error == 0) error = pthread_cond_timedwait(&batch->changed, &batch->lock, &until);
+  pthread_mutex_unlock(&batch->lock);
+  assert_int_equal(error, 0);
+  assert_int_equal(batch->completions, 1);
+  assert_int_equal(batch->count, count);
+  for (size_t i = 0; i < count; i++) assert_non_null(rig_batch_item(batch, i));
+  pthread_cond_destroy(&batch->changed);
+  pthread_mutex_destroy(&batch->lock);
+}
+
+const struct pop_batch_item *rig_batch_item(const struct rig_batch *batch, size_t index) {
+  for (size_t i = 0; i < batch->count; i++) {
+    if (batch->items[i].index == index) return &batch->items[i];
+  }
+  return NULL;
 }
 
 void rig_assert_field(const struct rig_client *client, const char *name, const char *value) {

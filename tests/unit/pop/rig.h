@@ -6,12 +6,13 @@
 #include <stdatomic.h>
 
 #include "fake_clock.h"
-#include "pop/pop.h"
+#include "pop/batch.h"
 #include "temp_folder.h"
 
 enum { RIG_MAX_ORDERS = 64, RIG_WALL_S = 1764000000 };
 
-// A renderer with one thread. Products are short texts that name the recipe.
+// A renderer with one thread for its orders. Products are short texts that name the recipe; those of an order with
+// `arrived` arrive one after another, or each from a thread of its own.
 struct rig_renderer {
   pthread_mutex_t lock;
   pthread_cond_t changed;
@@ -23,8 +24,11 @@ struct rig_renderer {
   bool is_submit_closed;  // submit itself waits
   bool is_busy;           // submit refuses
   bool is_asked;          // asks is_cancelled when an order arrives, before it waits
+  bool is_parallel;
+  bool is_closed_midway;  // orders wait after their first product has arrived
   enum base_result fault;
-  unsigned submitted, submitting, cancelled, rendered;
+  uint32_t fault_width;  // only recipes of this width have the fault; 0: all
+  unsigned submitted, submitting, cancelled, rendered, products, midway;
 };
 
 struct rig {
@@ -85,6 +89,28 @@ bool rig_has_reply(struct rig_client *client);
 void rig_client_finish(struct rig_client *client);
 // Send and receive in one go.
 int rig_get(struct rig *rig, struct rig_client *client, const char *query, const char *fields);
+
+// One who wants a batch.
+struct rig_batch {
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  atomic_bool is_gone;
+  size_t count;  // items ready, in the order they came
+  struct pop_batch_item items[POP_MAX_BATCH];
+  unsigned completions;
+};
+
+// Begins a batch of the rig's original; `recipes` are texts, the last is NULL. What pop_batch_run returned.
+enum base_result rig_batch_begin(struct rig *rig, struct rig_batch *batch, const char *const *recipes,
+                                 struct base_fault *fault);
+// Waits until `count` items are ready.
+void rig_batch_wait(struct rig_batch *batch, size_t count);
+// Waits for its end. Fails the test unless each index was told of once and done was called once.
+void rig_batch_finish(struct rig_batch *batch, size_t count);
+// The item of that index, or NULL. For finished batches.
+const struct pop_batch_item *rig_batch_item(const struct rig_batch *batch, size_t index);
+// A counter of the batches' variants.
+int64_t rig_batch_variants(struct rig *rig, const char *result);
 
 // Fails the test unless the field is there with this value (NULL: is absent).
 void rig_assert_field(const struct rig_client *client, const char *name, const char *value);

@@ -94,6 +94,23 @@ static void switches_and_choices_are_refused_when_unknown(void **state) {
   must_refuse("[log]\nlevel =\n", "box.ini:2", "one of:");
 }
 
+static void resampler_is_one_of_three_and_residents_may_be_off(void **state) {
+  (void)state;
+  settings_defaults(&settings);
+  assert_string_equal(settings.render_resampler, "auto");
+  assert_int_equal(settings.render_resident_bytes, 256 << 20);
+  assert_false(settings.render_linear_light);
+  assert_int_equal(settings.render_lose_device_after, 0);
+  must_parse("[render]\nresampler = cpu\nresident = 0\nlinear_light = on\nlose_device_after = 3\n", &settings);
+  assert_string_equal(settings.render_resampler, "cpu");
+  assert_int_equal(settings.render_resident_bytes, 0);
+  assert_true(settings.render_linear_light);
+  assert_int_equal(settings.render_lose_device_after, 3);
+  must_parse("[render]\nresampler = vulkan\n", &settings);
+  assert_string_equal(settings.render_resampler, "vulkan");
+  must_refuse("[render]\nresampler = gpu\n", "box.ini:2", "render.resampler must be one of: auto vulkan cpu");
+}
+
 static void texts_are_refused_when_too_long_or_empty(void **state) {
   (void)state;
   char text[SETTINGS_MAX_TEXT + 32] = "[pixpop]\ndata = ";
@@ -165,6 +182,7 @@ int main(void) {
       cmocka_unit_test(sizes_are_refused_when_malformed_or_out_of_range),
       cmocka_unit_test(numbers_are_refused_when_outside_their_range),
       cmocka_unit_test(switches_and_choices_are_refused_when_unknown),
+      cmocka_unit_test(resampler_is_one_of_three_and_residents_may_be_off),
       cmocka_unit_test(texts_are_refused_when_too_long_or_empty),
       cmocka_unit_test(unknown_names_are_refused_with_their_place),
       cmocka_unit_test(keys_are_refused_when_repeated),

@@ -37,6 +37,9 @@ struct console_config {
   struct store *store;
   struct pop *pop;
   const char *device_text;  // for /api/v1/status: the resampler's device
+  // For /api/v1/device: appends one JSON object on what pictures are resampled with. From any thread. NULL: 404.
+  enum base_result (*describe_device)(void *self, struct base_buffer *json, struct base_fault *fault);
+  void *device_self;
   const struct base_clock *clock;
   struct base_log *log;
   struct base_metrics *metrics;

@@ -16,5 +16,8 @@ struct pop_address {
 // the option's name as subject and a text that says what is allowed.
 enum base_result pop_native_parse(struct base_span path, struct base_span query, struct pop_address *out,
                                   struct base_fault *fault) BASE_CHECKED;
+// The options alone, for recipes that come without a path.
+enum base_result pop_native_parse_options(struct base_span query, struct recipe *out,
+                                          struct base_fault *fault) BASE_CHECKED;
 
 #endif

@@ -66,10 +66,14 @@ struct settings {
   uint64_t render_queue;
   uint64_t render_webp_effort;
   bool render_sharp_yuv;
+  bool render_linear_light;
+  uint64_t render_resident_bytes;
+  char render_resampler[16];
   char render_device[SETTINGS_MAX_TEXT];
   uint64_t render_gpu_memory_bytes;
   uint64_t render_gpu_timeout_ms;
   bool render_validation;
+  uint64_t render_lose_device_after;
 
   char decoder_path[SETTINGS_MAX_TEXT];
   uint64_t decoder_workers;

@@ -1,0 +1,172 @@
+// What resamples: the modes, what is measured and remembered, and a device that is lost again and again.
+import assert from 'node:assert/strict';
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { baseSettings, bin, metric, readPhoto, sleep, startBox, suppressions } from './box.mjs';
+import { decodePng, largestStep } from './png.mjs';
+
+const withoutDrivers = { VK_ICD_FILENAMES: '/nonexistent.json', VK_DRIVER_FILES: '/nonexistent.json' };
+const deviceOf = async (box) => (await box.api('/api/v1/device')).json;
+
+// PNG originals are resampled as RGBA, so that a step in the result is a step of the kernel.
+async function pngOriginal(box) {
+  const id = await box.put(readPhoto());
+  const reply = await box.get(`/i/${id}?w=900&fm=png`);
+  assert.equal(reply.status, 200);
+  return reply.body;
+}
+
+describe('resampler', () => {
+  let cpu, vulkan, original;
+  before(async () => {
+    cpu = await startBox({ args: ['--resampler', 'cpu'] });
+    vulkan = await startBox({ args: ['--resampler=vulkan'] });
+    original = await pngOriginal(cpu);
+  });
+  after(async () => {
+    await cpu.finish();
+    await vulkan.finish();
+  });
+
+  it('makes_the_same_pictures_on_the_cpu_and_on_the_device', async () => {
+    const ids = [await cpu.put(original, 'a.png'), await vulkan.put(original, 'a.png')];
+    assert.equal(ids[0], ids[1]);
+    for (const options of ['w=400', 'w=1500&fit=outside', 'w=301&h=200&fit=cover', 'w=200&rot=90&filter=lanczos3']) {
+      const [a, b] = await Promise.all([cpu, vulkan].map((box) => box.get(`/i/${ids[0]}?${options}&fm=png`)));
+      assert.equal(a.status, 200, options);
+      assert.equal(b.status, 200, options);
+      assert.ok(largestStep(decodePng(a.body), decodePng(b.body)) <= 1, options);
+    }
+  });
+
+  it('says_what_it_runs_on', async () => {
+    const onCpu = await deviceOf(cpu), onVulkan = await deviceOf(vulkan);
+    assert.deepEqual([onCpu.mode, onCpu.state, onCpu.device], ['cpu', 'none', null]);
+    assert.deepEqual([onVulkan.mode, onVulkan.state], ['vulkan', 'ok']);
+    assert.match(cpu.output, /^ {2}device +zimg on the CPU \(as configured\)$/m);
+    assert.ok(vulkan.output.includes(onVulkan.device.name));
+    assert.ok(['software', 'integrated', 'discrete'].includes(onVulkan.device.type));
+    assert.ok(onVulkan.memory.budget_bytes > 0);
+    assert.equal((await vulkan.api('/api/v1/status')).json.device, `${onVulkan.device.name} (as configured)`);
+    for (const one of onVulkan.calibration.cases) {
+      assert.ok(['two-pass', 'tile'].includes(one.choice), one.name);
+      assert.ok(one.kernels.every((kernel) => kernel.microseconds > 0), one.name);
+    }
+    const jobs = async (box, kernel) => metric((await box.api('/metrics')).body.toString(), 'pixpop_resample_jobs_total', `kernel="${kernel}"`);
+    assert.ok(await jobs(cpu, 'cpu') > 0);
+    assert.equal(await jobs(cpu, 'two-pass'), 0);
+    assert.ok(await jobs(vulkan, 'two-pass') + await jobs(vulkan, 'tile') > 0);
+    assert.equal(await jobs(vulkan, 'cpu'), 0);
+  });
+
+  it('is_shown_by_pixpop_device', async () => {
+    const pixpop = (box, ...args) => new Promise((done) => {
+      execFile(join(bin, 'pixpop'), ['--console', box.console, '--token', box.token, 'device', ...args], (error, stdout, stderr) => done({ status: error?.code ?? 0, stdout, stderr }));
+    });
+    const table = await pixpop(vulkan);
+    assert.equal(table.status, 0, table.stderr);
+    assert.match(table.stdout, /^CASE +two-pass/m);
+    assert.match(table.stdout, /^2x up, RGBA +[0-9.]+ ms/m);
+    const { cases } = (await deviceOf(vulkan)).calibration;
+    assert.equal(table.stdout.split('\n').filter((line) => / (ms|-)\*/.test(line)).length, cases.length);
+    assert.match(table.stdout, /^losses +0, recovered 0$/m);
+    assert.deepEqual(JSON.parse((await pixpop(vulkan, '--json')).stdout).calibration, (await deviceOf(vulkan)).calibration);
+    assert.match((await pixpop(cpu)).stdout, /^device +none: the CPU does the work$/m);
+    assert.equal((await pixpop(cpu, 'bogus')).status, 2);
+  });
+
+  it('keeps_its_answers_to_itself', async () => {
+    assert.equal((await cpu.api('/api/v1/device', { headers: { authorization: 'Bearer wrong' } })).status, 401);
+    assert.equal((await cpu.api('/api/v1/device', { method: 'POST' })).status, 405);
+  });
+});
+
+describe('a device that is lost again and again', () => {
+  let box, id;
+  before(async () => {
+    box = await startBox({ settings: ['render.resampler=vulkan', 'render.lose_device_after=3', 'render.threads=4'] });
+    id = await box.put(readPhoto());
+  });
+  after(() => box.finish());
+
+  it('costs_no_request', async () => {
+    const replies = await Promise.all(Array.from({ length: 20 }, (_, i) => box.get(`/i/${id}?w=${100 + i}&fm=webp`)));
+    assert.deepEqual(replies.map((reply) => reply.status), replies.map(() => 200));
+    for (let i = 0; i < 600 && (await deviceOf(box)).recoveries === 0; i++) await sleep(100);
+    const device = await deviceOf(box);
+    assert.ok(device.losses >= 1, JSON.stringify(device));
+    assert.ok(device.recoveries >= 1, JSON.stringify(device));
+    const metrics = (await box.api('/metrics')).body.toString();
+    assert.ok(metric(metrics, 'pixpop_device_losses_total') >= 1);
+    assert.ok(metric(metrics, 'pixpop_device_recoveries_total') >= 1);
+    assert.match(box.log, /is lost \(/);
+    assert.match(box.log, /is back/);
+  });
+});
+
+describe('automatic choice', () => {
+  let data;
+  before(() => { data = mkdtempSync(join(tmpdir(), 'pixpop-auto-')); });
+  after(() => rmSync(data, { recursive: true }));
+  const files = () => readdirSync(join(data, 'gpu-cache')).filter((name) => /^calibration-.*\.json$/.test(name));
+  const visit = async (options) => {
+    const box = await startBox({ data, ...options });
+    const device = await deviceOf(box);
+    await box.finish();
+    return { device, box };
+  };
+
+  it('is_measured_remembered_and_explained', async () => {
+    const first = await startBox({ data });
+    const { token } = first;
+    const device = await deviceOf(first);
+    await first.finish();
+    assert.equal(device.mode, 'auto');
+    assert.equal(device.calibration.remembered, false);
+    const usesDevice = device.calibration.cases.some((one) => one.choice !== 'cpu');
+    assert.equal(device.state, usesDevice ? 'ok' : 'none');
+    assert.ok(first.output.includes(`(${device.reason})`), first.output);
+    assert.equal(files().length, 1);
+    const second = await visit({ token });
+    assert.equal(second.device.calibration.remembered, true);
+    assert.deepEqual(second.device.calibration.cases, device.calibration.cases);
+
+    const path = join(data, 'gpu-cache', files()[0]);
+    writeFileSync(path, readFileSync(path).subarray(0, 100));
+    assert.equal((await visit({ token })).device.calibration.remembered, false);
+    assert.equal((await visit({ token })).device.calibration.remembered, true);
+
+    const without = await visit({ token, env: withoutDrivers });
+    assert.equal(without.device.state, 'none');
+    assert.match(without.box.output, /^ {2}device +zimg on the CPU \(no Vulkan device: /m);
+  });
+});
+
+describe('pixpopd --resampler', () => {
+  const run = (args, env = {}) => {
+    const data = mkdtempSync(join(tmpdir(), 'pixpop-usage-'));
+    const settings = ['console.listen=127.0.0.1:0', 'delivery.listen=127.0.0.1:0', ...baseSettings];
+    const outcome = spawnSync(join(bin, 'pixpopd'), ['--data', data, ...settings.flatMap((setting) => ['--set', setting]), ...args], {
+      encoding: 'utf8', env: { ...process.env, ...suppressions, ...env }, timeout: 60000,
+    });
+    rmSync(data, { recursive: true });
+    return outcome;
+  };
+
+  it('refuses_what_it_does_not_know', () => {
+    const outcome = run(['--resampler', 'nonsense']);
+    assert.equal(outcome.status, 2);
+    assert.match(outcome.stderr, /render\.resampler must be one of: auto vulkan cpu/);
+    assert.match(run(['--help']).stdout, /--resampler/);
+  });
+
+  it('fails_without_a_device_only_where_one_is_asked_for', () => {
+    assert.equal(run(['--resampler', 'vulkan'], withoutDrivers).status, 3);
+    const named = run(['--device', 'no such device']);
+    assert.equal(named.status, 3);
+    assert.match(named.stderr, /no such device/);
+  });
+});
