@@ -18,12 +18,14 @@ export function report(rows, path) {
     ...row,
     ratio: Number((higherIsBetter ? row.ours / row.peer : row.peer / row.ours).toFixed(3)),
   }));
-  console.log(`${'metric'.padEnd(24)} ${'unit'.padEnd(8)} ${'pixpop'.padStart(12)} ${'peer'.padStart(12)} ${'ratio'.padStart(7)}  peer`);
+  const wide = Math.max(24, ...list.map((row) => row.metric.length));
+  const number = (value) => value.toFixed(value < 1000 ? 1 : 0).padStart(12);
+  console.log(`${'metric'.padEnd(wide)} ${'unit'.padEnd(8)} ${'pixpop'.padStart(12)} ${'peer'.padStart(12)} ${'ratio'.padStart(7)}  peer`);
   for (const row of list) {
-    console.log(`${row.metric.padEnd(24)} ${row.unit.padEnd(8)} ${row.ours.toFixed(0).padStart(12)} ${row.peer.toFixed(0).padStart(12)} ${row.ratio.toFixed(2).padStart(7)}  ${row.peer_name}`);
+    console.log(`${row.metric.padEnd(wide)} ${row.unit.padEnd(8)} ${number(row.ours)} ${number(row.peer)} ${row.ratio.toFixed(2).padStart(7)}  ${row.peer_name}`);
   }
   const geometric = Math.exp(list.reduce((sum, row) => sum + Math.log(row.ratio), 0) / list.length);
-  console.log(`${'geometric mean'.padEnd(59)} ${geometric.toFixed(2).padStart(6)}`);
+  console.log(`${'geometric mean'.padEnd(wide + 35)} ${geometric.toFixed(2).padStart(7)}`);
   writeFileSync(path, `${JSON.stringify(list, null, 2)}\n`);
 }
 
