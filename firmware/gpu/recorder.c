@@ -1,6 +1,8 @@
 #include "device.h"
 
 static const uint64_t NS_PER_MS = 1000000;
+// How long a run waits for one before it that has timed out: those in the queue behind it must not add up.
+enum { SETTLE_MS = 50 };
 enum { KERNEL_ACCESS = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT };
 
 static VkResult create_command_buffer(struct gpu *gpu) {
@@ -218,7 +220,7 @@ bool gpu_recorder_settle(struct gpu *gpu, uint32_t timeout_ms) {
 enum base_result gpu_recorder_run(struct gpu *gpu, const struct gpu_dispatch *dispatches, size_t count,
                                   struct base_fault *fault) {
   const struct gpu_vulkan *vk = &gpu->instance.vk;
-  if (!gpu_recorder_settle(gpu, gpu->timeout_ms)) {
+  if (!gpu_recorder_settle(gpu, gpu->timeout_ms < SETTLE_MS ? gpu->timeout_ms : SETTLE_MS)) {
     return BASE_FAIL(fault, BASE_TIMEOUT, "device", "%s still works on something that timed out", gpu->info.name);
   }
   if (gpu->is_lost) return BASE_FAIL(fault, BASE_DEVICE, "device", "%s was lost", gpu->info.name);
