@@ -130,8 +130,11 @@ static enum base_result keep_levels(struct render *render, const struct integrit
     result = image_make_levels(picture, missing, levels);
     if (result != BASE_OK) result = BASE_FAIL(fault, result, "size", "no memory for the levels");
   }
+  if (result == BASE_OK) {
+    render_sources_offer(render, original, picture);
+    render_keeper_keep(render->keeper, original, levels);
+  }
   image_unref(&picture);
-  if (result == BASE_OK) render_keeper_keep(render->keeper, original, levels);
   return result;
 }
 

@@ -119,6 +119,14 @@ static void make_resident(struct render_sources *sources, const struct integrity
   base_metric_set(sources->bytes, (int64_t)stats.bytes);
 }
 
+void render_sources_offer(const struct render *render, const struct integrity_digest *original, struct image *picture) {
+  struct resample_source *source;
+  // Without memory for it the first variant costs a decode.
+  if (resample_source_create(render->resampler, picture, &source, NULL) != BASE_OK) return;
+  make_resident(render->sources, original, 0, source);
+  resample_source_unref(&source);
+}
+
 // Flights; the lock is held where it says nothing else.
 
 static struct flight *find_flight(struct render_sources *sources, const struct integrity_digest *original) {

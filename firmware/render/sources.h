@@ -22,6 +22,9 @@ void render_sources_destroy(struct render_sources **sources);
 // Fills haul->sources, one for every bit of haul->wanted. On failure the haul is empty.
 enum base_result render_sources_get(const struct render *render, struct recipe_order *order, struct render_haul *haul,
                                     struct base_fault *fault) BASE_CHECKED;
+// Keeps a full-size picture that was decoded for another reason: an upload's, of which variants are soon wanted. It has
+// no heat yet, so that a flood of uploads does not drive out what is in use.
+void render_sources_offer(const struct render *render, const struct integrity_digest *original, struct image *picture);
 // Lets go of what is left in the haul.
 void render_haul_finish(struct render_haul *haul);
 

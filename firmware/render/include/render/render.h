@@ -37,8 +37,9 @@ enum base_result render_create(const struct render_config *config, struct render
 void render_destroy(struct render **render);
 // The door for pop and console.
 struct recipe_renderer render_renderer(struct render *render);
-// Leaves the levels of a freshly decoded original in the store, for ingest (which has it decoded anyway). Nothing is
-// kept of small originals, which are decoded as quickly as a level is read. Never fails the upload: trouble is logged.
+// Leaves the levels of a freshly decoded original in the store and keeps it resident, for ingest (which has it decoded
+// anyway). Nothing is kept of small originals, which are decoded as quickly as a level is read. Never fails the upload:
+// trouble is logged.
 void render_keep_levels(struct render *render, const struct integrity_digest *original, struct image *source);
 
 #endif
