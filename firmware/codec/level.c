@@ -92,7 +92,9 @@ static enum base_result read_head(struct base_span bytes, struct shape *out, str
   out->yuv.chroma_x = head[7] >> 4;
   out->yuv.chroma_y = head[7] & 15;
   write_head(out, wanted);
-  return memcmp(head, wanted, HEAD_BYTES) == 0 ? BASE_OK : damaged(fault, "its head is none of this version");
+  if (memcmp(head, wanted, HEAD_BYTES) != 0) return damaged(fault, "its head is none of this version");
+  const bool is_grey_with_blocks = out->yuv.is_grey && (out->yuv.chroma_x != 1 || out->yuv.chroma_y != 1);
+  return is_grey_with_blocks ? damaged(fault, "grey has no chroma") : BASE_OK;
 }
 
 // Rows that are predicted from each other: a plane, or all of RGBA8.

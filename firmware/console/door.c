@@ -83,18 +83,19 @@ int console_door_accept(int listener, struct sockaddr *address, socklen_t *addre
   return fd;
 }
 
+// CivetWeb gives a connection to one thread, which is the one that answers its requests and closes it.
+static _Thread_local uint64_t read_deadline_us;  // 0: none
+static _Thread_local int connection = -1;        // the last one it waited for
+
 int console_door_close(int fd) {
   pthread_mutex_lock(&lock);
   for (size_t i = 0; fd > 0 && i < MAX_GUESTS; i++) {
     if (guests[i].fd == fd) guests[i].fd = 0;
   }
   pthread_mutex_unlock(&lock);
+  if (fd == connection) connection = -1;  // its number may soon be somebody else's
   return close(fd);
 }
-
-// CivetWeb gives a connection to one thread, which is the one that answers its requests.
-static _Thread_local uint64_t read_deadline_us;  // 0: none
-static _Thread_local int connection = -1;        // the last one it waited for
 
 void console_door_limit_reads(uint32_t ms) {
   read_deadline_us = ms == 0 ? 0 : base_clock_us(base_clock_system()) + 1000ull * ms;

@@ -205,8 +205,13 @@ static enum base_result submit_and_wait(struct gpu *gpu, struct base_fault *faul
   gpu->recorder.is_pending = true;
   result = wait_for_device(gpu, gpu->timeout_ms);
   if (result == VK_SUCCESS) return BASE_OK;
-  if (result != VK_TIMEOUT) return fail_device(gpu, result, "vkWaitForFences", fault);
+  if (result == VK_ERROR_DEVICE_LOST) return fail_device(gpu, result, "vkWaitForFences", fault);
   base_metric_add(gpu->failure_metric, 1);
+  // Whatever waiting failed of, the device may still write: callers must treat its memory as after a time-out.
+  if (result != VK_TIMEOUT) {
+    return BASE_FAIL(fault, BASE_TIMEOUT, "device", "%s can not be waited for: %s (%d)", gpu->info.name,
+                     gpu_vulkan_error(result), (int)result);
+  }
   return BASE_FAIL(fault, BASE_TIMEOUT, "device", "%s did not finish within %u ms", gpu->info.name,
                    (unsigned)gpu->timeout_ms);
 }

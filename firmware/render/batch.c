@@ -7,6 +7,10 @@
 #include "product.h"
 #include "sources.h"
 
+// Pictures of an order that are in memory at once; more wait for the next slice. One is always taken.
+static const uint64_t SLICE_BYTES = (uint64_t)256 << 20;
+enum { BYTES_A_PIXEL = 4 };
+
 struct batch {
   const struct render *render;
   struct recipe_order *order;
@@ -14,7 +18,8 @@ struct batch {
     struct render_picture picture;
     size_t recipe;  // its number in the order
     bool has_arrived;
-  } * items;                  // one a recipe; in the order of their encoding after sort_by_work
+  } * items;                  // one a recipe; the largest first once they are planned
+  size_t begin, end;          // of the slice at work
   struct resample_job *jobs;  // of those that need one
   struct render_haul haul;
   atomic_bool is_cancelled;
@@ -75,12 +80,11 @@ static enum base_result resample(struct batch *batch, struct base_fault *fault) 
   struct recipe_order *order = batch->order;
   size_t job_count = 0;
   const size_t span = base_trace_begin(&order->trace, "resample");
-  for (size_t i = 0; i < order->count; i++) {
+  for (size_t i = batch->begin; i < batch->end; i++) {
     struct item *item = &batch->items[i];
-    struct base_fault *own_fault = &order->products[i].fault;
+    struct base_fault *own_fault = &order->products[item->recipe].fault;
     bool needs_job = false;
-    if (item->has_arrived) continue;
-    if (render_picture_begin(batch->render, &item->picture, &order->recipes[i],
+    if (render_picture_begin(batch->render, &item->picture, &order->recipes[item->recipe],
                              batch->haul.sources[item->picture.level], &batch->jobs[job_count], &needs_job,
                              own_fault) != BASE_OK) {
       arrive(batch, item);
@@ -106,8 +110,9 @@ static int compare_work(const void *a, const void *b) {
 
 static void encode(void *self, size_t i) {
   struct batch *batch = self;
-  struct item *item = &batch->items[i];
+  struct item *item = &batch->items[batch->begin + i];
   struct base_fault fault = {0};
+  if (item->has_arrived) return;  // there was no memory for its picture
   if (is_cancelled(batch, &fault)) {
     fail(batch, item, &fault);
     return;
@@ -117,24 +122,38 @@ static void encode(void *self, size_t i) {
   arrive(batch, item);
 }
 
-static enum base_result encode_all(struct batch *batch, struct base_fault *fault) {
-  size_t count = batch->order->count;
-  qsort(batch->items, count, sizeof *batch->items, compare_work);
-  while (count > 0 && batch->items[count - 1].has_arrived) count--;  // what could not be planned is behind
+static enum base_result encode_slice(struct batch *batch, struct base_fault *fault) {
   const size_t span = base_trace_begin(&batch->order->trace, "encode");
-  const bool is_done = render_crew_run(batch->render->pool, count, encode, batch);
+  const bool is_done = render_crew_run(batch->render->pool, batch->end - batch->begin, encode, batch);
   base_trace_end(&batch->order->trace, span);
   return is_done ? BASE_OK : BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory to share the encoding");
 }
 
+static void cut_slice(struct batch *batch, size_t count) {
+  uint64_t bytes = 0;
+  batch->begin = batch->end;
+  do {
+    bytes += work_of(&batch->items[batch->end++]) * BYTES_A_PIXEL;
+  } while (batch->end < count && bytes + work_of(&batch->items[batch->end]) * BYTES_A_PIXEL <= SLICE_BYTES);
+}
+
 static enum base_result make(struct batch *batch, struct base_fault *fault) {
+  size_t count = batch->order->count;
   if (is_cancelled(batch, fault)) return BASE_CANCELLED;
+  qsort(batch->items, count, sizeof *batch->items, compare_work);
+  while (count > 0 && batch->items[count - 1].has_arrived) count--;  // what could not be planned is behind
   enum base_result result = render_sources_get(batch->render, batch->order, &batch->haul, fault);
-  if (result == BASE_OK && is_cancelled(batch, fault)) result = BASE_CANCELLED;
-  if (result == BASE_OK) result = resample(batch, fault);
-  // The largest piece of memory, and not needed for encoding.
+  while (result == BASE_OK && batch->end < count) {
+    cut_slice(batch, count);
+    if (is_cancelled(batch, fault)) result = BASE_CANCELLED;
+    if (result == BASE_OK) result = resample(batch, fault);
+    if (batch->end == count) {  // the largest piece of memory, and not needed for encoding
+      for (unsigned level = 0; level < RENDER_LEVELS; level++) resample_source_unref(&batch->haul.sources[level]);
+    }
+    if (result == BASE_OK) result = encode_slice(batch, fault);
+  }
   for (unsigned level = 0; level < RENDER_LEVELS; level++) resample_source_unref(&batch->haul.sources[level]);
-  return result == BASE_OK ? encode_all(batch, fault) : result;
+  return result;
 }
 
 void render_batch_run(const struct render *render, struct recipe_order *order, struct image *levels[]) {

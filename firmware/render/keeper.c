@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "codec/level.h"
+#include "store/level.h"
 
 enum { WAITING_MOST = 32 };
 static const uint64_t WAITING_BYTES_MOST = 64 << 20;

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "codec/level.h"
 #include "image/convert.h"
+#include "store/level.h"
 
 enum { BYTES_A_PIXEL = 4, ALPHA = 3, OPAQUE = 255 };
 

@@ -144,9 +144,14 @@ static void unlist(struct render_sources *sources, struct flight *flight) {
 // Takes the caller's share of a flight that is done, lets go of it, and gives up the lock.
 static enum base_result leave(struct render_sources *sources, struct flight *flight, unsigned wanted,
                               struct render_haul *haul, struct base_fault *fault) {
-  enum base_result result = flight->fault.result;
-  if (result != BASE_OK) result = BASE_FAIL(fault, result, flight->fault.subject, "%s", flight->fault.text);
-  for (unsigned level = 0; level < RENDER_LEVELS && result == BASE_OK; level++) {
+  // A later wish that failed is not the trouble of those whose sources are there.
+  bool has_all = true;
+  for (unsigned level = 0; level < RENDER_LEVELS; level++) {
+    if (wanted & 1u << level && !flight->sources[level]) has_all = false;
+  }
+  enum base_result result = BASE_OK;
+  if (!has_all) result = BASE_FAIL(fault, flight->fault.result, flight->fault.subject, "%s", flight->fault.text);
+  for (unsigned level = 0; level < RENDER_LEVELS && has_all; level++) {
     if (wanted & 1u << level) haul->sources[level] = resample_source_ref(flight->sources[level]);
   }
   const bool is_last = --flight->holds == 0;

@@ -1,7 +1,5 @@
 #include "cpu.h"
 
-#include <string.h>
-
 #include "cpu_filter.h"
 #include "image/convert.h"
 
@@ -15,16 +13,6 @@ static enum base_result run_part(const struct resample_work *work, const struct 
   if (result == BASE_OK && !is_done) result = resample_plain_run(&rows, fault);
   resample_rows_finish(&rows);
   return result;
-}
-
-static void fill_plane(const struct resample_work *work, unsigned plane, unsigned block_x, unsigned block_y,
-                       uint8_t value) {
-  const struct resample_job *job = work->job;
-  const struct image_plane *to = &work->target->planes[plane];
-  const uint32_t width = (job->width + block_x - 1) / block_x, height = (job->height + block_y - 1) / block_y;
-  for (uint32_t y = 0; y < height; y++) {
-    memset(image_plane_row(to, job->y / block_y + y) + job->x / block_x, value, width);
-  }
 }
 
 // A picture of the job's size whose planes are the job's place in the target.
@@ -71,10 +59,6 @@ enum base_result resample_cpu_run(const struct resample_work *work, struct base_
     const enum base_result result = run_part(work, &work->parts[i], work->target, fault);
     if (result != BASE_OK) return result;
   }
-  if (work->fills_chroma) {
-    fill_plane(work, IMAGE_PLANE_U, work->target->yuv.chroma_x, work->target->yuv.chroma_y, 128);
-    fill_plane(work, IMAGE_PLANE_V, work->target->yuv.chroma_x, work->target->yuv.chroma_y, 128);
-  }
-  if (work->fills_alpha) fill_plane(work, IMAGE_PLANE_A, 1, 1, 255);
+  resample_work_fill(work);
   return BASE_OK;
 }

@@ -1,15 +1,12 @@
 #include "vulkan.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/checked.h"
 #include "batch.h"
 
 enum { WARM_SOURCE = 8, WARM_TARGET = 4 };
 
 static const uint64_t DEFAULT_BUDGET_BYTES = 256u << 20;
-static const uint8_t NEUTRAL = 128, OPAQUE = 255;
 
 // The units of some works.
 struct units {
@@ -49,26 +46,6 @@ static enum base_result make_units(struct resample_vulkan *vulkan, const struct 
   return BASE_OK;
 }
 
-static void fill_plane(const struct resample_work *work, unsigned index, uint8_t value) {
-  const struct resample_job *job = work->job;
-  const struct image_plane *plane = &work->target->planes[index];
-  const bool is_chroma = index != IMAGE_PLANE_A;
-  const uint32_t block_x = is_chroma ? work->target->yuv.chroma_x : 1;
-  const uint32_t block_y = is_chroma ? work->target->yuv.chroma_y : 1;
-  const uint32_t width = (job->width + block_x - 1) / block_x, height = (job->height + block_y - 1) / block_y;
-  for (uint32_t y = 0; y < height; y++) {
-    memset(image_plane_row(plane, job->y / block_y + y) + job->x / block_x, value, width);
-  }
-}
-
-static void fill(const struct resample_work *work) {
-  if (work->fills_chroma) {
-    fill_plane(work, IMAGE_PLANE_U, NEUTRAL);
-    fill_plane(work, IMAGE_PLANE_V, NEUTRAL);
-  }
-  if (work->fills_alpha) fill_plane(work, IMAGE_PLANE_A, OPAQUE);
-}
-
 enum base_result resample_vulkan_run(struct resample_vulkan *vulkan, const struct resample_work *works,
                                      const enum resample_kernel *kernels, size_t count, struct base_fault *fault) {
   struct units units;
@@ -83,7 +60,7 @@ enum base_result resample_vulkan_run(struct resample_vulkan *vulkan, const struc
     done += gathered > 0 ? gathered : 1;
   }
   finish_units(vulkan, &units, result);
-  for (size_t i = 0; i < count && result == BASE_OK; i++) fill(&works[i]);
+  for (size_t i = 0; i < count && result == BASE_OK; i++) resample_work_fill(&works[i]);
   return result;
 }
 

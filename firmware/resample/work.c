@@ -2,9 +2,9 @@
 #include "work.h"
 
 #include <math.h>
+#include <string.h>
 
-#include "base/checked.h"
-
+static const uint8_t NEUTRAL = 128, OPAQUE = 255;
 static const double SNAP = 1e-6;  // rect edges this close to a pixel edge are on it
 
 static double snap(double edge) {
@@ -94,7 +94,8 @@ static struct resample_span make_span(enum resample_filter filter, double origin
                                .begin = is_flipped ? end : begin,
                                .step = is_flipped ? -step : step,
                                .outputs = blocks_of(outputs, target_block)};
-  const double first = floor(snap(begin)), last = fmin(ceil(snap(end)), side);
+  // At least one sample, also where a sliver's two edges snap to the same one.
+  const double first = fmin(floor(snap(begin)), side - 1.0), last = fmax(fmin(ceil(snap(end)), side), first + 1.0);
   span.first = (uint32_t)first;
   span.length = (uint32_t)(last - first);
   return span;
@@ -159,4 +160,23 @@ enum base_result resample_work_init(struct resample_work *work, const struct res
     add_part(work, &rect, 0, whole, whole);
   }
   return BASE_OK;
+}
+
+static void fill_plane(const struct resample_work *work, unsigned plane, unsigned block_x, unsigned block_y,
+                       uint8_t value) {
+  const struct resample_job *job = work->job;
+  const struct image_plane *to = &work->target->planes[plane];
+  const uint32_t width = blocks_of(job->width, block_x), height = blocks_of(job->height, block_y);
+  for (uint32_t y = 0; y < height; y++) {
+    memset(image_plane_row(to, job->y / block_y + y) + job->x / block_x, value, width);
+  }
+}
+
+void resample_work_fill(const struct resample_work *work) {
+  const struct image_yuv *yuv = &work->target->yuv;
+  if (work->fills_chroma) {
+    fill_plane(work, IMAGE_PLANE_U, yuv->chroma_x, yuv->chroma_y, NEUTRAL);
+    fill_plane(work, IMAGE_PLANE_V, yuv->chroma_x, yuv->chroma_y, NEUTRAL);
+  }
+  if (work->fills_alpha) fill_plane(work, IMAGE_PLANE_A, 1, 1, OPAQUE);
 }

@@ -33,6 +33,8 @@ struct resample_work {
 // Checks the job; the errors are those of resample_run.
 enum base_result resample_work_init(struct resample_work *work, const struct resample_job *job,
                                     struct base_fault *fault) BASE_CHECKED;
+// Does what fills_chroma and fills_alpha say; the CPU writes to the target.
+void resample_work_fill(const struct resample_work *work);
 
 struct resample_copy;  // the device's
 

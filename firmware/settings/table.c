@@ -70,7 +70,7 @@ const struct settings_row settings_rows[] = {
   SIZE("cache", "ram", cache_ram_bytes, "256M", 1 * MIB, 1024 * GIB, true, "variants kept in memory"),
   SIZE("cache", "disk", cache_disk_bytes, "4G", 1 * MIB, 1024 * 1024 * GIB, false, "variants kept on disk"),
   SIZE("cache", "min_free", cache_min_free_bytes, "64M", 0, 1024 * GIB, false,
-       "disk space left alone: uploads that would leave less get 507"),
+       "disk space left alone: variants go for it; uploads that would still leave less get 507"),
   NUMBER("cache", "io_threads", cache_io_threads, "4", 1, 256, false, "threads that read variants from disk"),
   NUMBER("cache", "io_queue", cache_io_queue, "1024", 1, 1000000, false,
          "requests waiting for them; further ones get 503"),

@@ -115,6 +115,13 @@ uint64_t store_free_bytes(struct store *store) {
   return (uint64_t)info.f_bavail * info.f_frsize;
 }
 
+uint64_t store_missing_bytes(struct store *store, uint64_t more) {
+  const uint64_t free_bytes = store_free_bytes(store);
+  uint64_t wanted;
+  if (__builtin_add_overflow(store->config.min_free_bytes, more, &wanted)) wanted = UINT64_MAX;
+  return wanted > free_bytes ? wanted - free_bytes : 0;
+}
+
 enum base_result store_record_open(struct store *store, const char *path, struct store_record_file *file,
                                    struct base_fault *fault) {
   file->fd = openat(store->root_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);

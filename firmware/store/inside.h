@@ -90,6 +90,8 @@ void store_file_discard(struct store *store, const char *path);
 // False when there is no regular file of that name.
 bool store_file_size(struct store *store, const char *path, uint64_t *bytes) BASE_CHECKED;
 uint64_t store_free_bytes(struct store *store);
+// How many bytes must become free before `more` can be written and the configured reserve still stays; 0: it fits.
+uint64_t store_missing_bytes(struct store *store, uint64_t more);
 
 // A record's file, opened, with its head believed. Holds `front`, which the record's metadata points into.
 struct store_record_file {
@@ -117,10 +119,9 @@ enum base_result store_tier_load(struct store *store, struct base_fault *fault) 
 void store_tier_destroy(struct store *store);
 // Unlinks the files of what left the tier. No lock may be held.
 void store_tier_bury(struct store *store);
-struct store_tier_counts {
-  uint64_t variants, variant_bytes, levels, level_bytes;
-};
-void store_tier_count(struct store *store, struct store_tier_counts *out);
+// Evicts and unlinks at least `bytes`, coldest first. False, with nothing done, when there is less. No lock may be
+// held.
+bool store_tier_make_room(struct store *store, uint64_t bytes);
 
 // variant.c and level.c; call store_tier_bury afterwards.
 // Removes all variants of a tenant's original. Its original lock is held.

@@ -1,3 +1,5 @@
+#include "store/level.h"
+
 #include <string.h>
 
 #include "describe.h"

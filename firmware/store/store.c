@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "inside.h"
+#include "tier.h"
 
 enum { LOCK_MODE = 0640 };
 
@@ -25,7 +25,7 @@ static void register_level_meters(struct store_meters *m, struct base_metrics *m
   m->level_misses = base_metrics_counter(metrics, gets, "result=\"miss\"", gets_help);
   m->level_puts = base_metrics_counter(metrics, "pixpop_store_level_puts_total", "", "Levels kept.");
   m->level_evictions =
-      base_metrics_counter(metrics, "pixpop_store_level_evictions_total", "", "Levels evicted by the budget.");
+      base_metrics_counter(metrics, "pixpop_store_level_evictions_total", "", "Levels evicted for lack of room.");
 }
 
 static void register_meters(struct store *store) {
@@ -50,7 +50,7 @@ static void register_meters(struct store *store) {
   m->variant_misses = base_metrics_counter(metrics, gets, "result=\"miss\"", gets_help);
   m->variant_puts = base_metrics_counter(metrics, "pixpop_store_variant_puts_total", "", "Variants kept.");
   m->variant_evictions =
-      base_metrics_counter(metrics, "pixpop_store_variant_evictions_total", "", "Variants evicted by the budget.");
+      base_metrics_counter(metrics, "pixpop_store_variant_evictions_total", "", "Variants evicted for lack of room.");
   register_level_meters(m, metrics);
 
   m->damaged = base_metrics_counter(metrics, "pixpop_store_damaged_total", "", "Records that failed their checks.");

@@ -140,6 +140,17 @@ enum base_result store_tier_load(struct store *store, struct base_fault *fault) 
   return result;
 }
 
+bool store_tier_make_room(struct store *store, uint64_t bytes) {
+  struct cache_stats stats;
+  cache_lru_get_stats(store->tier, &stats);
+  if (bytes > stats.bytes) return false;
+  // A put in between sees the small budget: it evicts more than it had to, or is not kept.
+  cache_lru_set_budget(store->tier, stats.bytes - bytes);
+  cache_lru_set_budget(store->tier, store->config.variant_budget_bytes);
+  store_tier_bury(store);
+  return true;
+}
+
 // Put.
 
 enum base_result store_tier_check(struct store *store, struct base_span body, struct base_fault *fault) {
@@ -147,8 +158,9 @@ enum base_result store_tier_check(struct store *store, struct base_span body, st
     return BASE_FAIL(fault, BASE_TOO_LARGE, "variant", "a variant or level of %zu bytes is too large to keep",
                      body.bytes);
   }
-  const uint64_t free_bytes = store_free_bytes(store);
-  if (free_bytes < body.bytes || free_bytes - body.bytes < store->config.min_free_bytes) {
+  uint64_t missing = store_missing_bytes(store, body.bytes);
+  if (missing > 0 && store_tier_make_room(store, missing)) missing = store_missing_bytes(store, body.bytes);
+  if (missing > 0) {
     base_metric_add(store->meters.no_space, 1);
     return BASE_FAIL(fault, BASE_NO_SPACE, "disk", "the disk has no room for variants");
   }

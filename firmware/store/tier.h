@@ -5,6 +5,11 @@
 
 #include "inside.h"
 
+struct store_tier_counts {
+  uint64_t variants, variant_bytes, levels, level_bytes;
+};
+void store_tier_count(struct store *store, struct store_tier_counts *out);
+
 // Something on its way into the tier; one of `variant` and `level` is set.
 struct store_placement {
   struct cache_key key;

@@ -5,8 +5,10 @@
 #include "base/file.h"
 #include "inside.h"
 
-// What an upload of unknown length reserves at a time.
-enum { RESERVE_STEP_BYTES = 1024 * 1024 };
+enum {
+  RESERVE_STEP_BYTES = 1024 * 1024,  // what an upload of unknown length reserves at a time
+  ROOM_ROUNDS = 8,
+};
 
 struct store_upload {
   struct store *store;
@@ -18,18 +20,28 @@ struct store_upload {
   struct integrity_hash hash;
 };
 
-// Sets `more` bytes of the free space aside, so that concurrent uploads do not all count on the same bytes.
+// Sets `more` bytes of the free space aside, so that concurrent uploads do not all count on the same bytes. Returns how
+// many are missing; then none are set aside.
+static uint64_t try_to_reserve(struct store *store, uint64_t more) {
+  const uint64_t missing = store_missing_bytes(store, more);
+  if (missing > 0) return missing;
+  const uint64_t others = atomic_fetch_add(&store->reserved_bytes, more);
+  const uint64_t missing_beside_others = store_missing_bytes(store, others + more);
+  if (missing_beside_others > 0) atomic_fetch_sub(&store->reserved_bytes, more);
+  return missing_beside_others;
+}
+
+// Variants and levels give way: they can be made again.
 static enum base_result reserve(struct store_upload *upload, uint64_t more, struct base_fault *fault) {
   struct store *store = upload->store;
-  const uint64_t free_bytes = store_free_bytes(store);
-  const uint64_t kept_bytes = store->config.min_free_bytes;
-  if (kept_bytes <= free_bytes && more <= free_bytes - kept_bytes) {
-    const uint64_t others = atomic_fetch_add(&store->reserved_bytes, more);
-    if (others <= free_bytes - kept_bytes - more) {
-      upload->reserved_bytes += more;
-      return BASE_OK;
-    }
-    atomic_fetch_sub(&store->reserved_bytes, more);
+  uint64_t missing = try_to_reserve(store, more);
+  // Others may take the room that was made.
+  for (int round = 0; missing > 0 && round < ROOM_ROUNDS && store_tier_make_room(store, missing); round++) {
+    missing = try_to_reserve(store, more);
+  }
+  if (missing == 0) {
+    upload->reserved_bytes += more;
+    return BASE_OK;
   }
   base_metric_add(store->meters.no_space, 1);
   return BASE_FAIL(fault, BASE_NO_SPACE, "disk", "the disk has no room for the upload");

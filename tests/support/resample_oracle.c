@@ -107,14 +107,17 @@ struct axis {
   struct taps *taps;
 };
 
-// `places`: the outputs' centres in source samples; `scale`: source samples an output.
+// `places`: the outputs' centres in source samples; `scale`: source samples an output; of `side` samples those that
+// [begin, end] touches exist, one at least.
 static struct axis make_axis(enum resample_filter filter, const double *places, uint32_t outputs, double scale,
-                             double begin, double end) {
+                             double begin, double end, uint32_t side) {
   const double widening = fmax(scale, 1.0), reach = support_of(filter) * widening;
   struct axis axis = {.low = (long)floor(whole_if_near(begin)),
                       .high = (long)ceil(whole_if_near(end)),
                       .outputs = outputs,
                       .taps = calloc(outputs, sizeof(struct taps))};
+  if (axis.low == (long)side) axis.low--;
+  if (axis.high == axis.low) axis.high++;
   for (uint32_t i = 0; i < outputs; i++) {
     struct taps *taps = &axis.taps[i];
     taps->first = (long)floor(places[i] - reach) - 1;
@@ -178,7 +181,7 @@ static double *centres(const struct resample_job *job, const struct edges *edges
 
 // The source axis that runs across the target (or down it) and what of it is seen.
 static struct axis target_axis(const struct resample_job *job, const struct edges *edges, struct blocks from,
-                               struct blocks to, bool is_across) {
+                               struct blocks to, bool is_across, const struct field *plane) {
   const bool is_source_x = is_across != swaps_axes(job->orientation);
   const uint32_t pixels = is_across ? job->width : job->height;
   const unsigned to_block = is_across ? to.x : to.y, from_block = is_source_x ? from.x : from.y;
@@ -186,7 +189,8 @@ static struct axis target_axis(const struct resample_job *job, const struct edge
   const double end = (is_source_x ? edges->right : edges->bottom) / from_block;
   const uint32_t outputs = blocks_of(pixels, to_block);
   double *places = centres(job, edges, from, to, is_across, outputs);
-  struct axis axis = make_axis(job->filter, places, outputs, (end - begin) / pixels * to_block, begin, end);
+  struct axis axis = make_axis(job->filter, places, outputs, (end - begin) / pixels * to_block, begin, end,
+                               is_source_x ? plane->width : plane->height);
   free(places);
   return axis;
 }
@@ -194,7 +198,8 @@ static struct axis target_axis(const struct resample_job *job, const struct edge
 // Filters a plane into the target's orientation. `from` and `to`: pixels a sample covers in source and target.
 static struct field filter_plane(const struct resample_job *job, const struct edges *edges, const struct field *plane,
                                  struct blocks from, struct blocks to) {
-  struct axis across = target_axis(job, edges, from, to, true), down = target_axis(job, edges, from, to, false);
+  struct axis across = target_axis(job, edges, from, to, true, plane);
+  struct axis down = target_axis(job, edges, from, to, false, plane);
   const bool swaps = swaps_axes(job->orientation);
   const size_t across_step = swaps ? plane->width : 1, down_step = swaps ? 1 : plane->width;
   const uint32_t lines = swaps ? plane->width : plane->height;

@@ -133,11 +133,11 @@ export class Sharp {
   get pid() { return this.child.pid; }
 
   // {lengths} of the files made; with `keep` also {files}.
-  make(file, widths, how, keep = false) {
+  make(file, widths, how, { keep = false, lossless = false } = {}) {
     const number = ++this.last;
     return new Promise((done, fail) => {
       this.waiting.set(number, { done, fail });
-      this.child.send({ number, file, widths, how, keep });
+      this.child.send({ number, file, widths, how, keep, lossless });
     });
   }
 

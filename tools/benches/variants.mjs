@@ -58,7 +58,7 @@ async function runOurs(box, one, photos, ids, results) {
 
 async function runSharp(sharp, [sizes, how], photos, keep, results) {
   results.push(await metered(sharp.pid, () => inLanes(photos, lanes, async (photo) => {
-    const made = await sharp.make(photo.file, sizes, how, keep);
+    const made = await sharp.make(photo.file, sizes, how, { keep });
     if (keep) sizes.forEach((width, i) => { photo.peer[width] = Buffer.from(made.files[i]); });
   })));
 }

@@ -209,6 +209,17 @@ static void shorter_and_longer_bytes_are_corrupt(void **state) {
   base_buffer_finish(&bytes);
 }
 
+static void grey_with_chroma_blocks_is_corrupt(void **state) {
+  (void)state;
+  const struct image_yuv yuv = {.width = 16, .height = 9, .chroma_x = 2, .chroma_y = 2, .is_grey = true};
+  struct image *image = make_planes(&yuv, 0), *back;
+  struct base_buffer bytes = encode(image);
+  assert_int_equal(codec_level_decode(base_buffer_span(&bytes), &back, NULL), BASE_CORRUPT);
+  assert_null(back);
+  image_unref(&image);
+  base_buffer_finish(&bytes);
+}
+
 // The head of one level before the frame of another, smaller or larger.
 static void head_of_another_size_is_corrupt(void **state) {
   (void)state;
@@ -270,6 +281,7 @@ int main(void) {
       cmocka_unit_test(smooth_pictures_become_smaller),
       cmocka_unit_test(every_changed_bit_is_noticed),
       cmocka_unit_test(shorter_and_longer_bytes_are_corrupt),
+      cmocka_unit_test(grey_with_chroma_blocks_is_corrupt),
       cmocka_unit_test(head_of_another_size_is_corrupt),
       cmocka_unit_test(encode_appends_and_leaves_the_buffer_alone_when_it_is_full),
       cmocka_unit_test(sides_that_no_level_has_are_refused),

@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "image/levels.h"
 #include "rig.h"
+#include "store/level.h"
 
 enum { RESIDENT_BYTES = 64 << 20, DISK_BYTES = 256 << 20, RECIPES = 6 };
 

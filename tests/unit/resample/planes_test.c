@@ -266,11 +266,34 @@ static void plain_colours_are_bt601_when_colour_becomes_planes(void **state) {
   }
 }
 
+// Its edges are two for luma and one for chroma, in the middle of a plane and at its end.
+static void plane_is_one_sample_when_the_rect_is_a_sliver(void **state) {
+  static const uint8_t VALUES[] = {40, 90, 200};
+  struct resample_rig *rig = *state;
+  for (int i = 0; i < 4; i++) {
+    const struct image_yuv kind = sized(SOURCES[3], i < 2 ? 8 : 16, 16);
+    struct image *source = resample_picture_yuv(&kind);
+    for (unsigned p = 0; p < 3; p++) fill_plane(source, p, VALUES[p]);
+    struct resample_job job = planar_job(rig, source, &TARGETS[1], 9, 7);
+    job.rect = (struct image_rect){7.9999985, 5.0, 1.6e-6, 9.0};
+    job.orientation = i % 2 ? IMAGE_FLIP_H : IMAGE_UPRIGHT;
+    enum resample_kernel kernel = RESAMPLE_KERNEL_AUTO;
+    while ((kernel = resample_rig_next_kernel(rig->resampler, &job, kernel)) != RESAMPLE_KERNEL_AUTO) {
+      job.kernel = kernel;
+      assert_int_equal(resample_run(rig->resampler, &job, 1, NULL), BASE_OK);
+      for (unsigned p = 0; p < 3; p++) assert_plane_is(job.target, p, VALUES[p]);
+    }
+    resample_job_finish(&job);
+    image_unref(&source);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(one_step_from_oracle_when_kinds_and_sizes_vary),
       cmocka_unit_test(one_step_from_oracle_when_odd_planes_are_turned),
       cmocka_unit_test(one_step_from_oracle_when_planes_are_cropped),
+      cmocka_unit_test(plane_is_one_sample_when_the_rect_is_a_sliver),
       cmocka_unit_test(nothing_else_is_touched_when_target_is_larger),
       cmocka_unit_test(constants_stay_exact_when_range_stays),
       cmocka_unit_test(ends_of_the_range_meet_when_it_changes),

@@ -4,7 +4,7 @@
 
 #include <limits.h>
 
-#include "store/store.h"
+#include "store/level.h"
 
 struct fixture {
   char root[64];

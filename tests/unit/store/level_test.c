@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -233,6 +234,46 @@ static void reads_an_originals_record_with_a_line_it_does_not_know(void **state)
   base_buffer_finish(&rewritten);
 }
 
+// A real disk that really fills up: a small tmpfs, where mounting is allowed.
+static void gives_way_when_an_upload_needs_the_room(void **state) {
+  enum { MIB = 1024 * 1024, DISK_MIB = 16, HEADROOM = 2 * MIB };
+  struct fixture *fixture = *state;
+  fixture_close(fixture);
+  if (mount("tmpfs", fixture->root, "tmpfs", 0, "size=16m") != 0) skip();
+  fixture->config.min_free_bytes = HEADROOM;
+  fixture->config.variant_budget_bytes = 1024ull * MIB;
+  fixture_open(fixture);
+  const struct store_original first = fixture_put(fixture, "default", 1, 100);
+  assert_int_equal(fixture_put_variant(fixture->store, &first, 1, MIB), BASE_OK);
+  for (unsigned shrink = 2; shrink <= 8; shrink *= 2) {
+    assert_int_equal(fixture_put_level(fixture->store, &first.id, shrink, 4 * MIB - 4096), BASE_OK);
+  }
+  assert_int_equal(fixture_get_variant(fixture->store, 1, MIB), BASE_OK);  // the warmest
+
+  struct store_original original;
+  bool is_new;
+  const int64_t evictions = fixture_counter(fixture, "pixpop_store_level_evictions_total", "");
+  assert_int_equal(fixture_upload(fixture->store, "default", 3, DISK_MIB * MIB, &original, &is_new), BASE_NO_SPACE);
+  assert_int_equal(fixture_counter(fixture, "pixpop_store_level_evictions_total", ""), evictions);
+  assert_int_equal(fixture_upload(fixture->store, "default", 5, 6 * MIB, &original, &is_new), BASE_OK);
+  assert_true(fixture_bytes_match(fixture->store, 5, 6 * MIB));
+  assert_int_equal(fixture_get_level(fixture->store, &first.id, 2, 4 * MIB - 4096), BASE_NOT_FOUND);
+  assert_int_equal(fixture_get_variant(fixture->store, 1, MIB), BASE_OK);
+  assert_true(stats_of(fixture).disk_free_bytes >= HEADROOM);
+
+  // What comes new into the tier takes the place of the coldest, too.
+  for (unsigned number = 2; number < 20; number++) {
+    assert_int_equal(fixture_put_variant(fixture->store, &first, number, MIB), BASE_OK);
+    assert_int_equal(fixture_get_variant(fixture->store, 1, MIB), BASE_OK);
+  }
+  assert_int_equal(stats_of(fixture).levels, 0);
+  assert_int_equal(fixture_get_variant(fixture->store, 2, MIB), BASE_NOT_FOUND);
+  assert_int_equal(fixture_count_files(fixture, "variants"), stats_of(fixture).variants);
+  assert_true(stats_of(fixture).disk_free_bytes >= HEADROOM);
+  fixture_close(fixture);
+  assert_int_equal(umount(fixture->root), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(comes_back_for_its_original_and_shrink_alone, fixture_setup, fixture_teardown),
@@ -240,6 +281,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(is_a_miss_and_dropped_when_any_part_is_damaged, fixture_setup, fixture_teardown),
       cmocka_unit_test_setup_teardown(shares_the_budget_with_variants_when_that_is_full, fixture_setup,
                                       fixture_teardown),
+      cmocka_unit_test_setup_teardown(gives_way_when_an_upload_needs_the_room, fixture_setup, fixture_teardown),
       cmocka_unit_test_setup_teardown(goes_when_the_last_tenant_deletes_the_original, fixture_setup, fixture_teardown),
       cmocka_unit_test_setup_teardown(is_found_again_when_the_index_is_rebuilt, fixture_setup, fixture_teardown),
       cmocka_unit_test_setup_teardown(is_dropped_when_its_name_is_not_its_own, fixture_setup, fixture_teardown),

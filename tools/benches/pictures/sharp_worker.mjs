@@ -10,13 +10,14 @@ sharp.concurrency(1);
 if (process.env.UV_THREADPOOL_SIZE !== threads) throw new Error('UV_THREADPOOL_SIZE is not set');
 
 // The same filter (Keys, a = -0.5), quality and effort as pixpop's.
-const variant = (picture, width) => picture.resize(width, null, { kernel: 'cubic' }).webp({ quality: 80, effort: 4 }).toBuffer();
+const variant = (picture, width, lossless) =>
+  picture.resize(width, null, { kernel: 'cubic' }).webp(lossless ? { lossless: true } : { quality: 80, effort: 4 }).toBuffer();
 
 // "calls": one call a width, each from the file; "clone": one decode, cloned.
-function make({ file, widths, how }) {
-  if (how === 'calls') return Promise.all(widths.map((width) => variant(sharp(file), width)));
+function make({ file, widths, how, lossless }) {
+  if (how === 'calls') return Promise.all(widths.map((width) => variant(sharp(file), width, lossless)));
   const picture = sharp(file);
-  return Promise.all(widths.map((width) => variant(picture.clone(), width)));
+  return Promise.all(widths.map((width) => variant(picture.clone(), width, lossless)));
 }
 
 process.on('message', async (message) => {

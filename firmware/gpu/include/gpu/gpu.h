@@ -127,9 +127,10 @@ struct gpu_dispatch {
 };
 
 // Runs up to GPU_MAX_DISPATCHES in one submission and returns when the device is done; results in READBACK buffers are
-// visible. BASE_TIMEOUT after timeout_ms: the device still works on it, and later runs are soon refused with
-// BASE_TIMEOUT as well until it is done (buffers and kernels may be destroyed or reused meanwhile). BASE_DEVICE when
-// the device is lost: destroy the gpu and create it again.
+// visible. BASE_TIMEOUT after timeout_ms, or when it can not be waited for: the device still works on it, and later
+// runs are soon refused with BASE_TIMEOUT as well until it is done (buffers and kernels may be destroyed or reused
+// meanwhile). BASE_DEVICE when the device is lost: destroy the gpu and create it again. After any other failure the
+// device is done with the buffers.
 enum base_result gpu_run(struct gpu *gpu, const struct gpu_dispatch *dispatches, size_t count,
                          struct base_fault *fault) BASE_CHECKED;
 

@@ -1,7 +1,7 @@
 // A decoded picture in memory: pixel format, planes, ownership.
 //
 // Images are ref-counted; their pixels do not change once shared. Rows run top to bottom. Memory begins on a page and
-// is whole pages, so that a device can import it (image_page_bytes).
+// is whole pages, so that a device can import it (IMAGE_PAGE_BYTES).
 #ifndef IMAGE_IMAGE_H
 #define IMAGE_IMAGE_H
 

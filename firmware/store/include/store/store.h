@@ -1,7 +1,7 @@
 // The store: originals, variants and levels on disk, in one self-describing record format, with a derived SQLite index.
 //
-// `ingest` commits originals, `render` opens them and keeps levels, `pop` reads and writes variants, `console` lists.
-// Thread-safe.
+// `ingest` commits originals, `render` opens them and keeps levels (store/level.h), `pop` reads and writes variants,
+// `console` lists. Thread-safe.
 //
 // Layout under the root:
 //   originals/<2 chars>/<id>                 the bytes as uploaded
@@ -28,13 +28,13 @@ enum {
   STORE_MAX_RECIPE = 255,
   STORE_MAX_MEDIA_TYPE = 63,
   STORE_MAX_VARIANT_BYTES = 512 * 1024 * 1024,  // of a level too
-  STORE_LEVEL_VERSION = 1,                      // of how levels are made; others' levels are not found
 };
 
 struct store_config {
   const char *root;               // made when missing
   uint64_t variant_budget_bytes;  // disk tier, variants and levels together; default 4 GiB
-  // Uploads that would leave less are BASE_NO_SPACE, and variants are not kept; default 64 MiB.
+  // When an upload, variant or level would leave less, the coldest variants and levels go for it; when all of them
+  // would not do, it is BASE_NO_SPACE. Default 64 MiB.
   uint64_t min_free_bytes;
   const struct base_clock *clock;
   struct base_log *log;
@@ -125,17 +125,6 @@ enum base_result store_variant_get(struct store *store, const struct cache_key *
 enum base_result store_variant_list(struct store *store, const char *tenant, const struct integrity_digest *original,
                                     bool (*visit)(void *argument, const struct store_variant *variant), void *argument,
                                     struct base_fault *fault) BASE_CHECKED;
-
-// --- levels: an original's picture at 1/shrink; in the disk tier with the variants, and as fleeting ---
-// Not fsynced. They belong to no tenant and go when the original's bytes go. Nothing is kept and nothing is lost on
-// BASE_NOT_FOUND, BASE_TOO_LARGE and BASE_NO_SPACE, as for variants.
-enum base_result store_level_put(struct store *store, const struct integrity_digest *original, unsigned shrink,
-                                 struct base_span body, struct base_fault *fault) BASE_CHECKED;
-// Reads and verifies the whole record; *out is the caller's. BASE_NOT_FOUND as for variants.
-enum base_result store_level_get(struct store *store, const struct integrity_digest *original, unsigned shrink,
-                                 struct base_blob **out, struct base_fault *fault) BASE_CHECKED;
-// Whether it is in the tier; no use, nothing is read.
-bool store_level_exists(struct store *store, const struct integrity_digest *original, unsigned shrink);
 
 struct store_stats {
   uint64_t originals, original_bytes, variants, variant_bytes, levels, level_bytes;
