@@ -44,7 +44,7 @@ describe('the command line', () => {
     assert.match(bad.stderr, /bad\.conf:2.*ram/);
   });
   it('says_so_when_there_is_no_vulkan_device', () => {
-    const outcome = run(quiet(), { VK_ICD_FILENAMES: '/nonexistent.json', VK_DRIVER_FILES: '/nonexistent.json' });
+    const outcome = run(['--resampler', 'vulkan', ...quiet()], { VK_ICD_FILENAMES: '/nonexistent.json', VK_DRIVER_FILES: '/nonexistent.json' });
     assert.equal(outcome.status, 3);
     assert.match(outcome.stderr, /Vulkan/);
   });
