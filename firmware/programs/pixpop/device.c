@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "command.h"
-#include "complain.h"
 #include "remote.h"
 #include "terminal.h"
 
@@ -118,27 +117,12 @@ static void print_rest(const struct base_json_value *root) {
          number_of(root, "recoveries"));
 }
 
-static int run(const struct options *options) {
-  struct remote remote;
-  struct base_fault fault = {0};
-  if (remote_open_console(options, &remote, &fault) != BASE_OK) {
-    remote_close(&remote);
-    return complain_fault(NULL, &fault);
-  }
-  struct client_response response = {0};
-  struct base_json *json = NULL;
-  const int status = remote_ask_json(&remote, "/api/v1/device", &response, &json);
-  if (status == EXIT_FINE && options->json) {
-    printf("%.*s\n", (int)response.body.bytes, response.body.data);
-  } else if (status == EXIT_FINE) {
-    print_device(base_json_root(json));
-    print_table(base_json_get(base_json_root(json), "calibration"));
-    print_rest(base_json_root(json));
-  }
-  base_json_destroy(&json);
-  client_response_finish(&response);
-  remote_close(&remote);
-  return status;
+static void print_all(const struct base_json_value *root) {
+  print_device(root);
+  print_table(base_json_get(root, "calibration"));
+  print_rest(root);
 }
+
+static int run(const struct options *options) { return remote_show(options, "/api/v1/device", print_all); }
 
 const struct command command_device = {"device", "show what resamples pictures, and how fast", page, NULL, 0, 0, run};

@@ -1,5 +1,6 @@
 #include "remote.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -66,6 +67,27 @@ int remote_ask_json(struct remote *remote, const char *path, struct client_respo
   struct base_fault fault = {0};
   if (base_json_parse(base_buffer_span(&response->body), json, &fault) == BASE_OK) return EXIT_FINE;
   return complain_fault("the server's answer", &fault), EXIT_FAILED;
+}
+
+int remote_show(const struct options *options, const char *path, void (*print)(const struct base_json_value *root)) {
+  struct remote remote;
+  struct base_fault fault = {0};
+  if (remote_open_console(options, &remote, &fault) != BASE_OK) {
+    remote_close(&remote);
+    return complain_fault(NULL, &fault);
+  }
+  struct client_response response = {0};
+  struct base_json *json = NULL;
+  const int status = remote_ask_json(&remote, path, &response, &json);
+  if (status == EXIT_FINE && options->json) {
+    printf("%.*s\n", (int)response.body.bytes, response.body.data);
+  } else if (status == EXIT_FINE) {
+    print(base_json_root(json));
+  }
+  base_json_destroy(&json);
+  client_response_finish(&response);
+  remote_close(&remote);
+  return status;
 }
 
 void remote_pause_before(int retry) {

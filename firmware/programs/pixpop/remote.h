@@ -26,6 +26,8 @@ int remote_ask(struct remote *remote, const char *method, const char *path, cons
                struct client_response *response);
 // The same, parsed; *json is to be destroyed after EXIT_FINE.
 int remote_ask_json(struct remote *remote, const char *path, struct client_response *response, struct base_json **json);
+// A whole command: asks the console for a document and prints it, for people or, with --json, as it came.
+int remote_show(const struct options *options, const char *path, void (*print)(const struct base_json_value *root));
 // Waits before another try at what a busy box refused; longer with each.
 void remote_pause_before(int retry);
 // Appends with everything but letters, digits and "-._~" percent-encoded (RFC 3986 2.3).

@@ -2,7 +2,6 @@
 #include <stdio.h>
 
 #include "command.h"
-#include "complain.h"
 #include "remote.h"
 #include "terminal.h"
 
@@ -49,24 +48,6 @@ static void print_status(const struct base_json_value *status) {
          asked > 0 ? (double)hits * 100 / asked : 0, number_of(ram, "evictions"));
 }
 
-static int run(const struct options *options) {
-  struct remote remote;
-  struct base_fault fault = {0};
-  if (remote_open_console(options, &remote, &fault) != BASE_OK) {
-    remote_close(&remote);
-    return complain_fault(NULL, &fault);
-  }
-  struct client_response response = {0};
-  struct base_json *json = NULL;
-  const int status = remote_ask_json(&remote, "/api/v1/status", &response, &json);
-  if (status == EXIT_FINE && options->json)
-    printf("%.*s\n", (int)response.body.bytes, response.body.data);
-  else if (status == EXIT_FINE)
-    print_status(base_json_root(json));
-  base_json_destroy(&json);
-  client_response_finish(&response);
-  remote_close(&remote);
-  return status;
-}
+static int run(const struct options *options) { return remote_show(options, "/api/v1/status", print_status); }
 
 const struct command command_status = {"status", "show how the box is doing", page, NULL, 0, 0, run};
