@@ -137,6 +137,10 @@ static void cut_slice(struct batch *batch, size_t count) {
   } while (batch->end < count && bytes + work_of(&batch->items[batch->end]) * BYTES_A_PIXEL <= SLICE_BYTES);
 }
 
+static void drop_sources(struct batch *batch) {
+  for (unsigned level = 0; level < RENDER_LEVELS; level++) resample_source_unref(&batch->haul.sources[level]);
+}
+
 static enum base_result make(struct batch *batch, struct base_fault *fault) {
   size_t count = batch->order->count;
   if (is_cancelled(batch, fault)) return BASE_CANCELLED;
@@ -147,12 +151,10 @@ static enum base_result make(struct batch *batch, struct base_fault *fault) {
     cut_slice(batch, count);
     if (is_cancelled(batch, fault)) result = BASE_CANCELLED;
     if (result == BASE_OK) result = resample(batch, fault);
-    if (batch->end == count) {  // the largest piece of memory, and not needed for encoding
-      for (unsigned level = 0; level < RENDER_LEVELS; level++) resample_source_unref(&batch->haul.sources[level]);
-    }
+    if (batch->end == count) drop_sources(batch);  // the largest piece of memory, and not needed for encoding
     if (result == BASE_OK) result = encode_slice(batch, fault);
   }
-  for (unsigned level = 0; level < RENDER_LEVELS; level++) resample_source_unref(&batch->haul.sources[level]);
+  drop_sources(batch);
   return result;
 }
 
