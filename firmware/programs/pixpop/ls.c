@@ -26,16 +26,6 @@ static const char page[] =
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage\n";
 
-static int64_t integer_of(const struct base_json_value *object, const char *key) {
-  int64_t value = 0;
-  return base_json_as_integer(base_json_get(object, key), &value) ? value : 0;
-}
-
-static const char *text_of(const struct base_json_value *object, const char *key) {
-  const char *text = base_json_as_string(base_json_get(object, key));
-  return text != NULL ? text : "-";
-}
-
 static void print_heading(void) {
   terminal_print_padded("ID", 45);
   printf("%9s  %11s  %-6s  %-16s  %s\n", "SIZE", "DIMENSIONS", "FORMAT", "CREATED", "NAME");
@@ -43,13 +33,13 @@ static void print_heading(void) {
 
 static void print_row(const struct base_json_value *item) {
   char id[64], size[TERMINAL_SIZE_CHARS], sides[32], format[16], time[TERMINAL_TIME_CHARS], name[MAX_NAME_BYTES];
-  snprintf(sides, sizeof(sides), "%lldx%lld", (long long)integer_of(item, "width"),
-           (long long)integer_of(item, "height"));
-  terminal_print_padded(terminal_clean(text_of(item, "id"), id, sizeof(id)), 45);
-  printf("%9s  %11s  %-6s  %-16s  %s\n", terminal_size((uint64_t)integer_of(item, "bytes"), size), sides,
-         terminal_clean(text_of(item, "format"), format, sizeof(format)),
-         terminal_time(integer_of(item, "created_s"), time),
-         terminal_clean(text_of(base_json_get(item, "metadata"), "name"), name, sizeof(name)));
+  snprintf(sides, sizeof(sides), "%lldx%lld", (long long)remote_integer_of(item, "width"),
+           (long long)remote_integer_of(item, "height"));
+  terminal_print_padded(terminal_clean(remote_text_of(item, "id"), id, sizeof(id)), 45);
+  printf("%9s  %11s  %-6s  %-16s  %s\n", terminal_size((uint64_t)remote_integer_of(item, "bytes"), size), sides,
+         terminal_clean(remote_text_of(item, "format"), format, sizeof(format)),
+         terminal_time(remote_integer_of(item, "created_s"), time),
+         terminal_clean(remote_text_of(base_json_get(item, "metadata"), "name"), name, sizeof(name)));
 }
 
 static enum base_result write_item(const struct base_json_value *item, struct base_buffer *out) {
@@ -63,7 +53,7 @@ static enum base_result write_item(const struct base_json_value *item, struct ba
   for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
     base_json_string(&json, texts[i], base_json_as_string(base_json_get(item, texts[i])));
   for (size_t i = 0; i < sizeof(integers) / sizeof(*integers); i++)
-    base_json_integer(&json, integers[i], integer_of(item, integers[i]));
+    base_json_integer(&json, integers[i], remote_integer_of(item, integers[i]));
   base_json_object(&json, "metadata");
   base_json_string(&json, "name", base_json_as_string(base_json_get(metadata, "name")));
   base_json_array(&json, "tags");

@@ -119,31 +119,23 @@ static enum base_result write_body(struct make *make, struct base_fault *fault) 
 
 // --- what comes back ---
 
-static int64_t integer_of(const struct base_json_value *object, const char *key) {
-  int64_t value = 0;
-  return base_json_as_integer(base_json_get(object, key), &value) ? value : 0;
-}
-
-static const char *text_of(const struct base_json_value *object, const char *key) {
-  const char *text = base_json_as_string(base_json_get(object, key));
-  return text != NULL ? text : "-";
-}
-
 static void complain_of(const struct make *make, const struct base_json_value *item) {
   char about[ABOUT_BYTES];
   struct base_fault fault = {0};
   const struct base_json_value *error = base_json_get(item, "error");
-  snprintf(about, sizeof(about), "%s: %s", make->id, text_of(item, "recipe"));
-  (void)BASE_FAIL(&fault, BASE_IO, "", "%s: %.200s", text_of(error, "title"), text_of(error, "detail"));
+  snprintf(about, sizeof(about), "%s: %s", make->id, remote_text_of(item, "recipe"));
+  (void)BASE_FAIL(&fault, BASE_IO, "", "%s: %.200s", remote_text_of(error, "title"), remote_text_of(error, "detail"));
   complain_fault(about, &fault);
 }
 
 static void print_variant(const struct base_json_value *item) {
   char sides[32], size[TERMINAL_SIZE_CHARS], source[16], url[MAX_URL_BYTES];
-  snprintf(sides, sizeof(sides), "%" PRId64 "x%" PRId64, integer_of(item, "width"), integer_of(item, "height"));
-  printf("%11s  %9s  %-4s  %6" PRId64 " ms  %s\n", sides, terminal_size((uint64_t)integer_of(item, "bytes"), size),
-         terminal_clean(text_of(item, "source"), source, sizeof(source)), integer_of(item, "ms"),
-         terminal_clean(text_of(item, "url"), url, sizeof(url)));
+  snprintf(sides, sizeof(sides), "%" PRId64 "x%" PRId64, remote_integer_of(item, "width"),
+           remote_integer_of(item, "height"));
+  printf("%11s  %9s  %-4s  %6" PRId64 " ms  %s\n", sides,
+         terminal_size((uint64_t)remote_integer_of(item, "bytes"), size),
+         terminal_clean(remote_text_of(item, "source"), source, sizeof(source)), remote_integer_of(item, "ms"),
+         terminal_clean(remote_text_of(item, "url"), url, sizeof(url)));
 }
 
 static enum base_result take_line(struct make *make, struct base_span line, struct base_fault *fault) {

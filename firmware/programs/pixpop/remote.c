@@ -69,6 +69,16 @@ int remote_ask_json(struct remote *remote, const char *path, struct client_respo
   return complain_fault("the server's answer", &fault), EXIT_FAILED;
 }
 
+int64_t remote_integer_of(const struct base_json_value *object, const char *key) {
+  int64_t value = 0;
+  return base_json_as_integer(base_json_get(object, key), &value) ? value : 0;
+}
+
+const char *remote_text_of(const struct base_json_value *object, const char *key) {
+  const char *text = base_json_as_string(base_json_get(object, key));
+  return text != NULL ? text : "-";
+}
+
 int remote_show(const struct options *options, const char *path, void (*print)(const struct base_json_value *root)) {
   struct remote remote;
   struct base_fault fault = {0};

@@ -26,6 +26,9 @@ int remote_ask(struct remote *remote, const char *method, const char *path, cons
                struct client_response *response);
 // The same, parsed; *json is to be destroyed after EXIT_FINE.
 int remote_ask_json(struct remote *remote, const char *path, struct client_response *response, struct base_json **json);
+// A member of an answer for people to read: 0 and "-" when it is not there.
+int64_t remote_integer_of(const struct base_json_value *object, const char *key);
+const char *remote_text_of(const struct base_json_value *object, const char *key);
 // A whole command: asks the console for a document and prints it, for people or, with --json, as it came.
 int remote_show(const struct options *options, const char *path, void (*print)(const struct base_json_value *root));
 // Waits before another try at what a busy box refused; longer with each.
