@@ -152,6 +152,12 @@ bool base_json_as_integer(const struct base_json_value *value, int64_t *out) {
   return true;
 }
 
+bool base_json_as_number(const struct base_json_value *value, double *out) {
+  if (!cJSON_IsNumber(node_of(value))) return false;
+  *out = node_of(value)->valuedouble;
+  return true;
+}
+
 bool base_json_is_true(const struct base_json_value *value) { return cJSON_IsTrue(node_of(value)); }
 bool base_json_is_object(const struct base_json_value *value) { return cJSON_IsObject(node_of(value)); }
 bool base_json_is_array(const struct base_json_value *value) { return cJSON_IsArray(node_of(value)); }

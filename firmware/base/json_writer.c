@@ -120,3 +120,8 @@ void base_json_bool(struct base_json_writer *writer, const char *key, bool value
   begin_value(writer, key);
   put_text(writer, value ? "true" : "false");
 }
+
+void base_json_raw(struct base_json_writer *writer, const char *key, struct base_span json) {
+  begin_value(writer, key);
+  put(writer, json.data, json.bytes);
+}

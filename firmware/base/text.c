@@ -43,21 +43,22 @@ void base_base64url_encode(struct base_span bytes, char *out, size_t capacity) {
   *base64_put(bytes, base64url_alphabet, out) = '\0';
 }
 
-static int base64url_value(uint8_t c) {
+// `last` is the alphabet's 62nd and 63rd character.
+static int base64_value(uint8_t c, const char last[2]) {
   if (c >= 'A' && c <= 'Z') return c - 'A';
   if (c >= 'a' && c <= 'z') return c - 'a' + 26;
   if (c >= '0' && c <= '9') return c - '0' + 52;
-  if (c == '-') return 62;
-  if (c == '_') return 63;
+  if (c == last[0]) return 62;
+  if (c == last[1]) return 63;
   return -1;
 }
 
-bool base_base64url_decode(struct base_span text, uint8_t *out, size_t bytes) {
-  if (bytes > SIZE_MAX / 2 || text.bytes != base64_chars(bytes)) return false;
+// `text` is without padding, of a length that whole bytes have.
+static bool base64_get(struct base_span text, const char last[2], uint8_t *out) {
   uint32_t bits = 0;
   unsigned held = 0;
   for (size_t i = 0; i < text.bytes; i++) {
-    const int value = base64url_value(text.data[i]);
+    const int value = base64_value(text.data[i], last);
     if (value < 0) return false;
     bits = (bits << 6 | (uint32_t)value) & 0xffff;
     held += 6;
@@ -66,6 +67,19 @@ bool base_base64url_decode(struct base_span text, uint8_t *out, size_t bytes) {
     *out++ = (uint8_t)(bits >> held);
   }
   return (bits & ((1u << held) - 1)) == 0;
+}
+
+bool base_base64url_decode(struct base_span text, uint8_t *out, size_t bytes) {
+  if (bytes > SIZE_MAX / 2 || text.bytes != base64_chars(bytes)) return false;
+  return base64_get(text, "-_", out);
+}
+
+bool base_base64_decode(struct base_span text, uint8_t *out, size_t capacity, size_t *bytes) {
+  if (text.bytes % 4 != 0) return false;
+  size_t padding = 0;
+  while (padding < 2 && padding < text.bytes && text.data[text.bytes - 1 - padding] == '=') padding++;
+  *bytes = text.bytes / 4 * 3 - padding;
+  return *bytes <= capacity && base64_get(base_span_slice(text, 0, text.bytes - padding), "+/", out);
 }
 
 int base_hex_digit(uint8_t character) {

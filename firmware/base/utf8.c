@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include <string.h>
+
 static bool is_between(uint8_t c, uint8_t low, uint8_t high) { return c >= low && c <= high; }
 
 // RFC 3629 section 4: only the second byte has limits that depend on the first.
@@ -30,4 +32,29 @@ size_t base_utf8_char_bytes(struct base_span text) {
     if (!is_between(text.data[i], 0x80, 0xbf)) return 0;
   }
   return length;
+}
+
+size_t base_utf8_plain_bytes(struct base_span text) {
+  const size_t bytes = base_utf8_char_bytes(text);
+  if (bytes == 1 && (text.data[0] < 0x20 || text.data[0] == 0x7f)) return 0;
+  // U+0080..U+009F are controls as well.
+  if (bytes == 2 && text.data[0] == 0xc2 && text.data[1] < 0xa0) return 0;
+  return bytes;
+}
+
+void base_utf8_copy_plain(struct base_span text, char *out, size_t capacity) {
+  BASE_ASSERT(capacity > 0);
+  size_t used = 0;
+  while (text.bytes > 0) {
+    const size_t bytes = base_utf8_plain_bytes(text);
+    if (used + (bytes ? bytes : 1) >= capacity) break;
+    if (bytes) {
+      memcpy(out + used, text.data, bytes);
+      used += bytes;
+    } else {
+      out[used++] = '?';
+    }
+    text = base_span_slice(text, bytes ? bytes : 1, text.bytes);
+  }
+  memset(out + used, 0, capacity - used);
 }

@@ -74,6 +74,31 @@ struct base_span client_response_header(const struct client_response *response, 
   return base_span_of(NULL, 0);
 }
 
+// A URL's path with its query; empty when it has none.
+static struct base_span path_of_url(struct base_span url) {
+  for (size_t i = 0; i + 3 <= url.bytes; i++) {
+    if (memcmp(url.data + i, "://", 3) != 0) continue;
+    const struct base_span rest = base_span_slice(url, i + 3, url.bytes);
+    const uint8_t *slash = rest.bytes > 0 ? memchr(rest.data, '/', rest.bytes) : NULL;
+    return slash != NULL ? base_span_slice(rest, (size_t)(slash - rest.data), rest.bytes) : base_span_of(NULL, 0);
+  }
+  return base_span_of(NULL, 0);
+}
+
+enum base_result client_location_path(const struct client *client, struct base_span location, char *out,
+                                      size_t capacity, struct base_fault *fault) {
+  const bool is_path = base_span_starts_with(location, "/") && !base_span_starts_with(location, "//");
+  const struct base_span path = is_path ? location : path_of_url(location);
+  const char *prefix = client->origin.prefix;
+  const struct base_span rest = base_span_slice(path, strlen(prefix), path.bytes);
+  if (!base_span_starts_with(path, prefix) || !base_span_starts_with(rest, "/"))
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "location", "the server named a place that is not below its own address");
+  if (!base_span_copy(rest, out, capacity))
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "location", "the server named a place with more than %zu characters",
+                     capacity - 1);
+  return BASE_OK;
+}
+
 // One attempt; opens the connection when there is none.
 static enum base_result attempt(struct client *client, const struct client_request *request, struct base_span head,
                                 struct client_response *response, struct client_exchange_outcome *outcome,
@@ -105,7 +130,7 @@ enum base_result client_send(struct client *client, const struct client_request 
   result = attempt(client, request, base_buffer_span(&head), response, &outcome, was_kept ? &first : fault);
   if (!was_kept) goto out;
   // The server closed a kept connection in the moment it was used again: that says nothing about the request.
-  if (result == BASE_IO && !outcome.has_received)
+  if (result == BASE_IO && !outcome.has_received && !request->is_once)
     result = attempt(client, request, base_buffer_span(&head), response, &outcome, fault);
   else if (result != BASE_OK)
     (void)base_fault_record(fault, first.result, first.file, first.line, first.subject, "%s", first.text);

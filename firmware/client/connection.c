@@ -112,12 +112,14 @@ bool client_connection_is_stale(const struct client_connection *connection) {
   return poll_until(&poll_fd, 0) != 0;
 }
 
-enum base_result client_connection_wait_to_write(const struct client_connection *connection, unsigned *ready,
-                                                 struct base_fault *fault) {
+enum base_result client_connection_wait_to_write(const struct client_connection *connection, uint64_t left_ms,
+                                                 unsigned *ready, struct base_fault *fault) {
   struct pollfd poll_fd = {.fd = connection->fd, .events = POLLIN | POLLOUT};
-  const int count = poll_until(&poll_fd, deadline_after_ms(connection->io_timeout_ms));
+  const uint32_t wait_ms = (uint32_t)base_min_u64(left_ms, connection->io_timeout_ms);
+  const int count = poll_until(&poll_fd, deadline_after_ms(wait_ms));
+  *ready = 0;
   if (count < 0) return BASE_FAIL_ERRNO(fault, "connection", "cannot wait for the server");
-  if (count == 0) return io_timeout(connection, fault);
+  if (count == 0) return left_ms > connection->io_timeout_ms ? io_timeout(connection, fault) : BASE_OK;
   // POLLHUP and POLLERR: the read shows what there is.
   const bool is_readable = (poll_fd.revents & ~POLLOUT) != 0;
   const bool is_writable = (poll_fd.revents & POLLOUT) != 0;

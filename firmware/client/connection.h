@@ -26,9 +26,10 @@ enum base_result client_connection_open(struct client_connection *connection, co
 void client_connection_close(struct client_connection *connection);
 // True when a connection without a request in flight has something to read: the peer closed it (or broke the rules).
 bool client_connection_is_stale(const struct client_connection *connection);
-// Waits until bytes can be written or are there to be read; *ready is a set of enum client_readiness.
-enum base_result client_connection_wait_to_write(const struct client_connection *connection, unsigned *ready,
-                                                 struct base_fault *fault) BASE_CHECKED;
+// Waits until bytes can be written or are there to be read, at most `left_ms`; *ready is a set of enum
+// client_readiness, empty when the time is up. BASE_TIMEOUT after the connection's own time-out.
+enum base_result client_connection_wait_to_write(const struct client_connection *connection, uint64_t left_ms,
+                                                 unsigned *ready, struct base_fault *fault) BASE_CHECKED;
 // Writes some of `bytes` (at least one when the socket has room).
 enum base_result client_connection_write(struct client_connection *connection, struct base_span bytes, size_t *written,
                                          struct base_fault *fault) BASE_CHECKED;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "body.h"
 #include "head.h"
@@ -22,8 +23,11 @@ struct exchange {
   bool is_ended;  // the server has ended the stream
   bool has_received;
   struct client_head head;
+  uint64_t deadline_ms;  // for the request to be sent; UINT64_MAX: none
   struct base_fault *fault;
 };
+
+static uint64_t now_ms(void) { return base_clock_ms(base_clock_system()); }
 
 static enum base_result read_more(struct exchange *exchange) {
   uint8_t chunk[CLIENT_READ_BYTES];
@@ -79,15 +83,24 @@ static enum base_result receive_head(struct exchange *exchange) {
 // A server may answer before it has read everything, and then not read on.
 static bool should_stop_sending(const struct exchange *exchange) { return exchange->has_head || exchange->is_ended; }
 
+static enum base_result wait_to_write(struct exchange *exchange, unsigned *ready) {
+  const uint64_t now = now_ms();
+  if (now >= exchange->deadline_ms)
+    return BASE_FAIL(exchange->fault, BASE_TIMEOUT, "connection", "the request could not be sent within %u s",
+                     exchange->request->send_timeout_ms / 1000);
+  const uint64_t left_ms = exchange->deadline_ms - now;
+  return client_connection_wait_to_write(exchange->connection, left_ms, ready, exchange->fault);
+}
+
 // Sends until everything is written or the server has answered.
 static enum base_result send_bytes(struct exchange *exchange, struct base_span bytes) {
   while (bytes.bytes > 0 && !should_stop_sending(exchange)) {
     unsigned ready = 0;
-    enum base_result result = client_connection_wait_to_write(exchange->connection, &ready, exchange->fault);
+    enum base_result result = wait_to_write(exchange, &ready);
     if (result == BASE_OK && (ready & CLIENT_READY_TO_READ) != 0) {
       result = read_more(exchange);
       if (result == BASE_OK) result = take_heads(exchange);
-    } else if (result == BASE_OK) {
+    } else if (result == BASE_OK && (ready & CLIENT_READY_TO_WRITE) != 0) {
       size_t written;
       result = client_connection_write(exchange->connection, bytes, &written, exchange->fault);
       if (result == BASE_OK) bytes = base_span_slice(bytes, written, bytes.bytes);
@@ -101,27 +114,41 @@ static void report(const struct exchange *exchange, uint64_t done, uint64_t tota
   if (exchange->request->progress != NULL) exchange->request->progress(exchange->request->self, done, total);
 }
 
+// One of the body's pieces in memory; *done counts over all of them.
+static enum base_result send_piece(struct exchange *exchange, struct base_span piece, uint64_t *done) {
+  if (piece.bytes == 0 || should_stop_sending(exchange)) return BASE_OK;
+  const enum base_result result = send_bytes(exchange, piece);
+  if (result != BASE_OK || should_stop_sending(exchange)) return result;
+  *done += piece.bytes;
+  report(exchange, *done, client_request_body_bytes(exchange->request));
+  return BASE_OK;
+}
+
+static enum base_result send_file(struct exchange *exchange, uint64_t *done) {
+  const struct client_request *request = exchange->request;
+  uint8_t chunk[UPLOAD_CHUNK_BYTES];
+  uint64_t at = 0;
+  while (request->body_fd >= 0 && at < request->body_fd_bytes && !should_stop_sending(exchange)) {
+    const size_t bytes = (size_t)base_min_u64(request->body_fd_bytes - at, sizeof(chunk));
+    const off_t offset = (off_t)(request->body_fd_offset + at);
+    enum base_result result = base_fd_pread_all(request->body_fd, chunk, bytes, offset, exchange->fault);
+    if (result == BASE_OK) result = send_piece(exchange, base_span_of(chunk, bytes), done);
+    if (result != BASE_OK) return result;
+    at += bytes;
+  }
+  return BASE_OK;
+}
+
 static enum base_result send_body(struct exchange *exchange) {
   const struct client_request *request = exchange->request;
-  const uint64_t total = client_request_body_bytes(request);
-  uint8_t chunk[UPLOAD_CHUNK_BYTES];
   uint64_t done = 0;
-  while (done < total && !should_stop_sending(exchange)) {
-    const size_t bytes = (size_t)base_min_u64(total - done, sizeof(chunk));
-    struct base_span piece = base_span_slice(request->body, (size_t)done, bytes);
-    enum base_result result = BASE_OK;
-    if (request->body_fd >= 0) {
-      result = base_fd_pread_all(request->body_fd, chunk, bytes, (off_t)done, exchange->fault);
-      piece = base_span_of(chunk, bytes);
-    }
-    if (result == BASE_OK) result = send_bytes(exchange, piece);
-    if (result != BASE_OK) return result;
-    if (should_stop_sending(exchange)) break;
-    done += bytes;
-    report(exchange, done, total);
-  }
-  exchange->is_sent = done == total;
-  return BASE_OK;
+  enum base_result result = BASE_OK;
+  for (size_t at = 0; at < request->body.bytes && result == BASE_OK; at += UPLOAD_CHUNK_BYTES)
+    result = send_piece(exchange, base_span_slice(request->body, at, UPLOAD_CHUNK_BYTES), &done);
+  if (result == BASE_OK) result = send_file(exchange, &done);
+  if (result == BASE_OK) result = send_piece(exchange, request->body_end, &done);
+  exchange->is_sent = done == client_request_body_bytes(request);
+  return result;
 }
 
 // Sends the request and receives the head of the response, which may come first.
@@ -200,6 +227,7 @@ enum base_result client_exchange_run(struct client_connection *connection, const
                                      struct base_span head, struct client_response *response,
                                      struct client_exchange_outcome *outcome, struct base_fault *fault) {
   struct exchange exchange = {.connection = connection, .request = request, .response = response, .fault = fault};
+  exchange.deadline_ms = request->send_timeout_ms > 0 ? now_ms() + request->send_timeout_ms : UINT64_MAX;
   base_buffer_init(&exchange.input, CLIENT_MAX_HEAD_BYTES + CLIENT_READ_BYTES);
   enum base_result result = send_and_receive_head(&exchange, head);
   if (result == BASE_OK) result = receive_body(&exchange);

@@ -6,6 +6,8 @@
 
 #include <lcms2.h>
 
+#include "cicp.h"
+
 // The largest real profiles (printing conditions with fine tables) have a few MiB.
 enum { MAX_PROFILE_BYTES = 16 << 20 };
 
@@ -15,6 +17,7 @@ struct colour_conversion {
   // Of a grey profile: R, G, B and an unused byte for each of the 256 or 65536 values. lcms itself would interpolate
   // between 33 points, which is far off in the shadows of a linear profile.
   uint8_t *grey_table;
+  struct cicp_conversion *cicp;  // then there is no transform
   bool is_wide;
 };
 
@@ -117,12 +120,24 @@ struct colour_conversion *codec_colour_create(struct base_span profile, enum col
   return conversion;
 }
 
+struct colour_conversion *codec_colour_create_cicp(struct colour_cicp cicp, enum colour_layout layout) {
+  BASE_ASSERT(layout == COLOUR_RGBA8 || layout == COLOUR_RGBA16);
+  if (!codec_cicp_differs_from_srgb(cicp)) return NULL;
+  struct colour_conversion *conversion = calloc(1, sizeof *conversion);
+  if (!conversion) return NULL;
+  conversion->is_wide = layout == COLOUR_RGBA16;
+  conversion->cicp = codec_cicp_create(cicp, conversion->is_wide);
+  if (!conversion->cicp) codec_colour_destroy(&conversion);
+  return conversion;
+}
+
 void codec_colour_destroy(struct colour_conversion **conversion) {
   struct colour_conversion *gone = *conversion;
   *conversion = NULL;
   if (!gone) return;
   if (gone->transform) cmsDeleteTransform(gone->transform);
   if (gone->context) cmsDeleteContext(gone->context);
+  codec_cicp_destroy(&gone->cicp);
   free(gone->grey_table);
   free(gone);
 }
@@ -136,7 +151,9 @@ static void convert_grey_row(const struct colour_conversion *conversion, const v
 }
 
 void codec_colour_row(const struct colour_conversion *conversion, const void *in, uint8_t *rgba, uint32_t width) {
-  if (conversion->grey_table) {
+  if (conversion->cicp) {
+    codec_cicp_row(conversion->cicp, in, rgba, width);
+  } else if (conversion->grey_table) {
     convert_grey_row(conversion, in, rgba, width);
   } else {
     cmsDoTransform(conversion->transform, in, rgba, width);

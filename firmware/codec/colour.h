@@ -1,4 +1,4 @@
-// ICC profiles to sRGB through lcms2 (its only home), and CMYK without a profile.
+// Colours to sRGB: ICC profiles through lcms2 (its only home), code points of ITU-T H.273, and CMYK without a profile.
 #ifndef CODEC_COLOUR_H
 #define CODEC_COLOUR_H
 
@@ -20,6 +20,19 @@ struct colour_conversion;
 // A conversion from `profile` to sRGB: relative colorimetric with black point compensation. NULL when there is
 // nothing to do: no profile, sRGB itself, a profile for another kind of picture, or one that can not be used.
 struct colour_conversion *codec_colour_create(struct base_span profile, enum colour_layout layout);
+
+// Colour primaries and transfer characteristics as AVIF and HEIC state them (ITU-T H.273, tables 2 and 3).
+struct colour_cicp {
+  uint16_t primaries, transfer;
+};
+
+// A conversion from these code points to sRGB; NULL when there is nothing to do: sRGB, what is unspecified or unknown,
+// and no memory. The curves of cameras (BT.601, BT.709, BT.2020) count as sRGB's, as viewers have it for still
+// pictures. PQ and HLG: diffuse white (203 cd/m2, ITU-R BT.2408) becomes white, what is brighter is cut off. Layouts:
+// RGBA only.
+struct colour_conversion *codec_colour_create_cicp(struct colour_cicp cicp, enum colour_layout layout);
+// True when 8 bits would show steps before the conversion: PQ, HLG and linear light.
+bool codec_colour_cicp_wants_16_bits(struct colour_cicp cicp);
 void codec_colour_destroy(struct colour_conversion **conversion);
 // Writes R, G and B of `width` pixels; alpha bytes are left alone. `in` may be `rgba` for COLOUR_RGBA8.
 void codec_colour_row(const struct colour_conversion *conversion, const void *in, uint8_t *rgba, uint32_t width);

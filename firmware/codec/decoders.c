@@ -4,8 +4,9 @@
 
 // In the order they are asked: formats with a strong signature first, TGA (which has none) last.
 static const struct codec_decoder *const decoders[] = {
-    &codec_jpeg_decoder, &codec_png_decoder, &codec_webp_decoder, &codec_gif_decoder,
-    &codec_psd_decoder,  &codec_bmp_decoder, &codec_pnm_decoder,  &codec_tga_decoder,
+    &codec_jpeg_decoder, &codec_png_decoder,  &codec_webp_decoder, &codec_gif_decoder,
+    &codec_avif_decoder, &codec_heic_decoder, &codec_tiff_decoder, &codec_psd_decoder,
+    &codec_bmp_decoder,  &codec_pnm_decoder,  &codec_tga_decoder,
 };
 
 const struct codec_decoder *codec_decoder_for(struct base_span file) {
@@ -28,7 +29,7 @@ enum base_result codec_inspect(struct base_span file, const struct image_limits 
   const struct codec_decoder *found = codec_decoder_for(file);
   if (!found) {
     return BASE_FAIL(fault, BASE_UNSUPPORTED, "format",
-                     "the content is none of JPEG, PNG, WebP, GIF, BMP, TGA, PSD and PNM");
+                     "the content is none of JPEG, PNG, WebP, AVIF, HEIC, TIFF, GIF, BMP, TGA, PSD and PNM");
   }
   enum base_result result = found->inspect(file, out, fault);
   if (result == BASE_OK) result = image_header_check(out, limits, fault);

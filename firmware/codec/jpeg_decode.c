@@ -4,9 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metadata/exif.h"
+
 #include "colour.h"
 #include "jpeg_error.h"
-#include "metadata.h"
 
 enum {
   // Every scan of a progressive picture walks all of it: a small file with thousands of scans would take hours.
@@ -63,7 +64,7 @@ static bool is_exif(const struct jpeg_marker_struct *marker) {
 
 static enum image_orientation orientation_of(const struct jpeg_decompress_struct *info) {
   for (jpeg_saved_marker_ptr marker = info->marker_list; marker; marker = marker->next) {
-    if (is_exif(marker)) return codec_exif_orientation(base_span_of(marker->data, marker->data_length));
+    if (is_exif(marker)) return metadata_exif_orientation(base_span_of(marker->data, marker->data_length));
   }
   return IMAGE_UPRIGHT;
 }

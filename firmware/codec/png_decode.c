@@ -4,10 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metadata/exif.h"
+
 #include <spng.h>
 
 #include "colour.h"
-#include "metadata.h"
 #include "png_chunks.h"
 
 // What one ancillary chunk may inflate to, and all of them together. Their number libspng limits itself, to 1000.
@@ -67,7 +68,7 @@ static void inspect_chunks(struct base_span file, struct image_header *out) {
     if (codec_png_chunk_is(&chunk, "IDAT")) {
       has_pixels = true;
     } else if (codec_png_chunk_is(&chunk, "eXIf") && codec_png_chunk_is_sound(&chunk)) {
-      out->orientation = codec_exif_orientation(chunk.data);
+      out->orientation = metadata_exif_orientation(chunk.data);
     } else if (!has_pixels && codec_png_chunk_is(&chunk, "tRNS") && codec_png_chunk_is_sound(&chunk)) {
       out->has_alpha = true;
     } else if (!has_pixels && codec_png_chunk_is(&chunk, "iCCP") && codec_png_chunk_is_sound(&chunk)) {

@@ -3,11 +3,12 @@
 
 #include <string.h>
 
+#include "metadata/exif.h"
+
 #include <webp/decode.h>
 #include <webp/demux.h>
 
 #include "colour.h"
-#include "metadata.h"
 
 // The demultiplexer with its first frame. Everything in it borrows from the file.
 struct reader {
@@ -107,7 +108,7 @@ static enum base_result webp_inspect(struct base_span file, struct image_header 
         .format = IMAGE_FILE_WEBP,
         .width = reader.width,
         .height = reader.height,
-        .orientation = codec_exif_orientation(first_chunk(&reader, "EXIF")),
+        .orientation = metadata_exif_orientation(first_chunk(&reader, "EXIF")),
         .colour = IMAGE_COLOUR_RGB,
         .bits = 8,
         .has_alpha = reader.has_alpha,

@@ -18,6 +18,20 @@ enum base_result console_original_delete(struct console_exchange *exchange, stru
 // /api/v1/originals/{id}/variants
 enum base_result console_variants_make(struct console_exchange *exchange, struct http_reply *reply,
                                        struct base_fault *fault) BASE_CHECKED;
+// /api/v1/uploads (tus)
+enum base_result console_tus_options(struct console_exchange *exchange, struct http_reply *reply,
+                                     struct base_fault *fault) BASE_CHECKED;
+enum base_result console_tus_list(struct console_exchange *exchange, struct http_reply *reply,
+                                  struct base_fault *fault) BASE_CHECKED;
+enum base_result console_tus_create(struct console_exchange *exchange, struct http_reply *reply,
+                                    struct base_fault *fault) BASE_CHECKED;
+// /api/v1/uploads/{id}
+enum base_result console_tus_show(struct console_exchange *exchange, struct http_reply *reply,
+                                  struct base_fault *fault) BASE_CHECKED;
+enum base_result console_tus_patch(struct console_exchange *exchange, struct http_reply *reply,
+                                   struct base_fault *fault) BASE_CHECKED;
+enum base_result console_tus_end(struct console_exchange *exchange, struct http_reply *reply,
+                                 struct base_fault *fault) BASE_CHECKED;
 // /api/v1/session
 enum base_result console_session_show(struct console_exchange *exchange, struct http_reply *reply,
                                       struct base_fault *fault) BASE_CHECKED;

@@ -8,16 +8,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "door.h"
-#include "tls/guard.h"
+#include "hatch.h"
 
-#define mbedtls_ssl_handshake tls_guard_handshake
-#define mbedtls_ssl_config_defaults tls_guard_config_defaults
-#define mbedtls_ssl_conf_own_cert tls_guard_own_cert
-#define accept console_door_accept
-#define close(fd) console_door_close(fd)
-#define poll(fds, count, timeout_ms) console_door_poll(fds, count, timeout_ms)
-// It prints a line to stderr whenever a TLS client leaves. What matters comes through its log callback.
+#define listen(fd, backlog) console_hatch_listen(fd, backlog)
+#define accept console_hatch_accept
+#define poll(fds, count, timeout_ms) console_hatch_poll(fds, count, timeout_ms)
+#define close(fd) console_hatch_close(fd)
+// What matters comes through its log callback.
 #define fprintf(...) 1
 
 #endif

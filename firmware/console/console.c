@@ -1,82 +1,44 @@
 #include "console/console.h"
 
-#include <errno.h>
-#include <netdb.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "assets.h"
 #include "auth.h"
+#include "gate.h"
 #include "server.h"
 #include "session.h"
 
 enum {
   DEFAULT_THREADS = 64,
-  DEFAULT_CONNECTIONS_PER_CLIENT = 32,
+  DEFAULT_CONNECTIONS = 12000,
+  DEFAULT_CONNECTIONS_PER_CLIENT = 64,
   DEFAULT_HANDSHAKE_TIMEOUT_MS = 3000,
   DEFAULT_REQUEST_TIMEOUT_MS = 30000,
   MIN_THREADS = 2,  // one for slow requests, one for the others
   MAX_THREADS = 512,
+  MAX_GATE_THREADS = 64,
   DRAIN_MS = 10000,
 };
 
 static void apply_defaults(struct console_config *config) {
   if (!config->address) config->address = "127.0.0.1";
   if (config->threads == 0) config->threads = DEFAULT_THREADS;
+  if (config->max_connections == 0) config->max_connections = DEFAULT_CONNECTIONS;
   if (config->max_connections_per_client == 0) config->max_connections_per_client = DEFAULT_CONNECTIONS_PER_CLIENT;
   if (config->handshake_timeout_ms == 0) config->handshake_timeout_ms = DEFAULT_HANDSHAKE_TIMEOUT_MS;
   if (config->request_timeout_ms == 0) config->request_timeout_ms = DEFAULT_REQUEST_TIMEOUT_MS;
   if (!config->clock) config->clock = base_clock_system();
 }
 
-static bool is_loopback(const struct sockaddr *address) {
-  if (address->sa_family == AF_INET) {
-    const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
-    return ntohl(in->sin_addr.s_addr) >> 24 == 127;
-  }
-  const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
-  return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
-}
-
-// Tries to bind, because CivetWeb does not say why it could not.
-static enum base_result check_port(const struct console_config *config, const struct addrinfo *address,
-                                   struct base_fault *fault) {
-  int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return BASE_FAIL_ERRNO(fault, "console", "the console needs a socket");
-  const int on = 1;
-  (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  enum base_result result = BASE_OK;
-  if (bind(fd, address->ai_addr, address->ai_addrlen) != 0) {
-    result = errno == EADDRINUSE
-                 ? BASE_FAIL(fault, BASE_CONFLICT, "console", "%s port %u is in use", config->address, config->port)
-                 : BASE_FAIL_ERRNO(fault, "console", "the console can not listen on %s port %u", config->address,
-                                   config->port);
-  }
-  close(fd);
-  return result;
-}
-
 static enum base_result check_config(const struct console_config *config, struct base_fault *fault) {
   if (config->threads < MIN_THREADS || config->threads > MAX_THREADS) {
     return BASE_FAIL(fault, BASE_BAD_INPUT, "threads", "the console has %d..%d threads", MIN_THREADS, MAX_THREADS);
   }
-  char port[8];
-  snprintf(port, sizeof port, "%u", config->port);
-  const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
-  struct addrinfo *address = NULL;
-  if (getaddrinfo(config->address, port, &hints, &address) != 0) {
-    return BASE_FAIL(fault, BASE_BAD_INPUT, "address", "%s is no numeric address", config->address);
+  if (config->gate_threads == 1 || config->gate_threads > MAX_GATE_THREADS) {
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "gate_threads", "the console's gate has 2..%d threads", MAX_GATE_THREADS);
   }
-  enum base_result result;
-  if (!config->pem_path && !is_loopback(address->ai_addr)) {
-    result = BASE_FAIL(fault, BASE_BAD_INPUT, "address", "without TLS the console listens on a loopback address only");
-  } else {
-    result = check_port(config, address, fault);
-  }
-  freeaddrinfo(address);
-  return result;
+  return BASE_OK;
 }
 
 static enum base_result create_parts(struct console *console, char **new_token, struct base_fault *fault) {
@@ -89,7 +51,9 @@ static enum base_result create_parts(struct console *console, char **new_token, 
     return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the console");
   }
   enum base_result result = console_auth_open(config->token_hash_path, config->clock, &console->auth, new_token, fault);
+  if (result == BASE_OK) result = console_gate_open(console, &console->gate, fault);
   if (result == BASE_OK) result = console_server_start(console, &console->server, fault);
+  if (result == BASE_OK) result = console_gate_start(console->gate, fault);
   return result;
 }
 
@@ -116,13 +80,15 @@ enum base_result console_start(const struct console_config *config, struct conso
   return BASE_OK;
 }
 
-uint16_t console_port(const struct console *console) { return console_server_port(console->server); }
+uint16_t console_port(const struct console *console) { return console_gate_port(console->gate); }
 
 void console_stop(struct console **console) {
   struct console *stopping = *console;
   if (!stopping) return;
   *console = NULL;
-  console_server_stop(&stopping->server, DRAIN_MS);
+  if (stopping->gate) console_gate_drain(stopping->gate, DRAIN_MS);
+  console_server_stop(&stopping->server);
+  console_gate_stop(&stopping->gate);
   console_auth_close(&stopping->auth);
   console_sessions_destroy(&stopping->sessions);
   console_assets_destroy(&stopping->assets);

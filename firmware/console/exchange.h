@@ -6,49 +6,49 @@
 
 #include "console/console.h"
 
-struct console_auth;
-struct console_sessions;
 struct console_assets;
+struct console_auth;
+struct console_gate;
+struct console_intake;
+struct console_route;
 struct console_server;
+struct console_sessions;
 
-enum { CONSOLE_WIRE_BROKEN = -1, CONSOLE_WIRE_SILENT = -2 };
+enum { CONSOLE_MAX_ALLOW = 64 };
 
-// How bytes travel; one implementation over CivetWeb, others in tests.
+// How a handler's bytes travel; one implementation over CivetWeb, others in tests.
 struct console_wire {
-  // Bytes read, 0 at the end of a chunked body, CONSOLE_WIRE_SILENT after too long a silence or past the deadline,
-  // CONSOLE_WIRE_BROKEN when the client is gone or breaks the rules.
+  // Bytes of the request's body, 0 or less when there are no more.
   int (*read)(void *self, void *out, size_t bytes);
+  // False once nobody takes them.
   bool (*write)(void *self, struct base_span bytes);
-  // All reads from now on, however much comes with each, end after `ms` together; 0 lifts that. NULL: reads are
-  // endless.
-  void (*limit_reads)(void *self, uint32_t ms);
   // True once the client has closed its side, or the server is being taken down. NULL: never.
   bool (*is_gone)(void *self);
   void *self;
 };
 
-// The request's body, read as it comes.
-struct console_body {
-  struct console_wire wire;
-  bool is_chunked;
-  uint64_t length;  // when not chunked
-  uint64_t received;
-  bool awaits_continue;  // the client waits for "100 Continue"
-  bool is_finished;      // everything was read
-  bool is_broken;        // a read has failed: nothing more will come
-};
-
 // How far a reply is that a handler writes itself; see stream.h.
 enum console_stream { CONSOLE_STREAM_NONE, CONSOLE_STREAM_OPEN, CONSOLE_STREAM_BROKEN, CONSOLE_STREAM_ENDED };
 
+// Made by the gate when a head has come whole; with a thread of CivetWeb while the reply is made.
 struct console_exchange {
   struct console *console;
-  struct http_request request;
-  struct console_body body;
+  struct http_request request;  // as the client sent it; borrows from the head, which the gate keeps
+  const struct console_route *route;
   const char *tenant;
   char client[INET6_ADDRSTRLEN];  // numeric address
   bool is_tls;
+  struct base_fault refusal;      // when its result is set: what the request is answered with, instead of the handler
+  char allow[CONSOLE_MAX_ALLOW];  // the methods of a path whose method was wrong
+  struct console_intake *intake;  // of a route that has one, with the body; see intake.h
+  size_t body_bytes;              // of a small body, which comes over the wire
+  bool may_live_on;               // nothing that the client sent forbids another request on its connection
+  atomic_bool is_gone;            // the client has closed its side, or is cut off
+
+  struct console_wire wire;
   enum console_stream stream;
+  bool lives_on;            // the whole reply was written, and it says that the connection lives on
+  atomic_bool is_answered;  // set when CivetWeb's thread has let go of all this
 };
 
 // What the files of this room share; made by console_start, constant afterwards but for what locks itself.
@@ -57,9 +57,9 @@ struct console {
   struct console_auth *auth;
   struct console_sessions *sessions;
   struct console_assets *assets;
+  struct console_gate *gate;
   struct console_server *server;
   uint64_t started_us;
-  atomic_int slow_count;  // requests that wait for something, now
   struct base_histogram *request_time;
 };
 

@@ -44,6 +44,7 @@ void console_original_write(struct base_json_writer *json, const struct console_
   base_json_bool(json, "has_icc", original->has_icc);
   base_json_integer(json, "created_s", original->created_s);
   base_json_string(json, "url", url);
+  base_json_integer(json, "alerts", original->alerts);
   if (end) base_json_object_end(json);
 }
 
@@ -173,6 +174,28 @@ static bool list_variant(void *argument, const struct store_variant *variant) {
   return json->result == BASE_OK;
 }
 
+// What its inspection found, as it was stored; null for an original from before there were inspections. A report that
+// has become unreadable does not keep the original from being shown.
+static enum base_result write_report(struct base_json_writer *json, const struct console_exchange *exchange,
+                                     const struct integrity_digest *id, struct base_fault *fault) {
+  struct base_blob *report = NULL;
+  struct base_json *parsed = NULL;
+  struct base_fault missing = {0};
+  enum base_result result =
+      store_original_report(exchange->console->config.store, exchange->tenant, id, &report, &missing);
+  if (result == BASE_OK) result = base_json_parse(base_blob_span(report), &parsed, &missing);
+  if (result == BASE_OK && base_json_is_object(base_json_root(parsed))) {
+    base_json_raw(json, "report", base_blob_span(report));
+  } else {
+    base_json_string(json, "report", NULL);
+  }
+  base_json_destroy(&parsed);
+  base_blob_unref(&report);
+  const bool is_bearable = result == BASE_OK || result == BASE_NOT_FOUND || result == BASE_BAD_INPUT ||
+                           result == BASE_CORRUPT || result == BASE_TOO_LARGE;
+  return is_bearable ? BASE_OK : BASE_FAIL(fault, missing.result, missing.subject, "%s", missing.text);
+}
+
 enum base_result console_original_show(struct console_exchange *exchange, struct http_reply *reply,
                                        struct base_fault *fault) {
   struct store *store = exchange->console->config.store;
@@ -187,8 +210,9 @@ enum base_result console_original_show(struct console_exchange *exchange, struct
   base_buffer_init(&text, MAX_LIST_JSON);
   base_json_begin(&json, &text);
   console_original_write(&json, exchange, &original, false);
+  result = write_report(&json, exchange, &id, fault);
   base_json_array(&json, "variants");
-  result = store_variant_list(store, exchange->tenant, &id, list_variant, &json, fault);
+  if (result == BASE_OK) result = store_variant_list(store, exchange->tenant, &id, list_variant, &json, fault);
   base_json_array_end(&json);
   base_json_object_end(&json);
   if (result == BASE_OK) result = console_reply_json(reply, 200, &text, json.result, fault);

@@ -7,55 +7,69 @@
 #include "api.h"
 #include "assets.h"
 #include "http/problem.h"
+#include "intake.h"
 #include "sink.h"
+#include "tus.h"
 
 enum access { OPEN, GUARDED };
 // A slow request waits for renderers, disks or the client; the others are answered at once.
 enum pace { QUICK, SLOW };
 
-enum { ANY_METHOD = HTTP_OTHER + 1, MAX_ALLOW_CHARS = 64 };
+enum { ANY_METHOD = HTTP_OTHER + 1 };
 
-struct route {
+struct console_route {
   const char *path;  // exact, or a prefix when it ends in '/'; '*' stands for one segment
-  int method;        // HEAD is served as GET
+  int method;        // HEAD is served as GET unless it has a row of its own before
   enum access access;
   enum pace pace;
   enum base_result (*serve)(struct console_exchange *exchange, struct http_reply *reply, struct base_fault *fault);
+  const struct console_intake_kind *intake;  // takes the body as it comes; NULL: bodies are small and come whole
 };
 
 // First match wins; the last row takes every path.
-static const struct route routes[] = {
-    {"/healthz", HTTP_GET, OPEN, QUICK, console_health_show},
-    {"/metrics", HTTP_GET, GUARDED, QUICK, console_metrics_show},
-    {"/api/v1/status", HTTP_GET, GUARDED, QUICK, console_status_show},
-    {"/api/v1/device", HTTP_GET, GUARDED, QUICK, console_device_show},
-    {"/api/v1/session", HTTP_GET, OPEN, QUICK, console_session_show},
-    {"/api/v1/session", HTTP_POST, OPEN, QUICK, console_session_begin},
-    {"/api/v1/session", HTTP_DELETE, GUARDED, QUICK, console_session_end},
-    {"/api/v1/originals", HTTP_GET, GUARDED, QUICK, console_originals_list},
-    {"/api/v1/originals", HTTP_POST, GUARDED, SLOW, console_originals_upload},
-    {"/api/v1/originals/*/variants", HTTP_POST, GUARDED, SLOW, console_variants_make},
-    {"/api/v1/originals/", HTTP_GET, GUARDED, QUICK, console_original_show},
-    {"/api/v1/originals/", HTTP_DELETE, GUARDED, QUICK, console_original_delete},
-    {"/i/", ANY_METHOD, GUARDED, SLOW, console_variant_show},
-    {"/", HTTP_GET, OPEN, QUICK, console_page_show},
+static const struct console_route routes[] = {
+    {"/healthz", HTTP_GET, OPEN, QUICK, console_health_show, NULL},
+    {"/metrics", HTTP_GET, GUARDED, QUICK, console_metrics_show, NULL},
+    {"/api/v1/status", HTTP_GET, GUARDED, QUICK, console_status_show, NULL},
+    {"/api/v1/device", HTTP_GET, GUARDED, QUICK, console_device_show, NULL},
+    {"/api/v1/session", HTTP_GET, OPEN, QUICK, console_session_show, NULL},
+    {"/api/v1/session", HTTP_POST, OPEN, QUICK, console_session_begin, NULL},
+    {"/api/v1/session", HTTP_DELETE, GUARDED, QUICK, console_session_end, NULL},
+    {"/api/v1/originals", HTTP_GET, GUARDED, QUICK, console_originals_list, NULL},
+    {"/api/v1/originals", HTTP_POST, GUARDED, SLOW, console_originals_upload, &console_upload_intake},
+    {"/api/v1/originals/*/variants", HTTP_POST, GUARDED, SLOW, console_variants_make, NULL},
+    {"/api/v1/originals/", HTTP_GET, GUARDED, QUICK, console_original_show, NULL},
+    {"/api/v1/originals/", HTTP_DELETE, GUARDED, QUICK, console_original_delete, NULL},
+    {"/api/v1/uploads", HTTP_OPTIONS, OPEN, QUICK, console_tus_options, NULL},
+    {"/api/v1/uploads", HTTP_GET, GUARDED, SLOW, console_tus_list, NULL},
+    {"/api/v1/uploads", HTTP_POST, GUARDED, SLOW, console_tus_create, &console_tus_create_intake},
+    {"/api/v1/uploads/*", HTTP_OPTIONS, OPEN, QUICK, console_tus_options, NULL},
+    {"/api/v1/uploads/*", HTTP_GET, GUARDED, SLOW, console_tus_show, NULL},
+    {"/api/v1/uploads/*", HTTP_PATCH, GUARDED, SLOW, console_tus_patch, &console_tus_patch_intake},
+    {"/api/v1/uploads/*", HTTP_DELETE, GUARDED, QUICK, console_tus_end, NULL},
+    {"/api/v1/uploads/", HTTP_OPTIONS, OPEN, QUICK, console_tus_options, NULL},
+    {"/api/v1/uploads/", HTTP_POST, GUARDED, SLOW, console_tus_create, &console_tus_create_intake},
+    {"/i/", ANY_METHOD, GUARDED, SLOW, console_variant_show, NULL},
+    {"/", HTTP_GET, OPEN, QUICK, console_page_show, NULL},
 };
 enum { ROUTE_COUNT = sizeof routes / sizeof *routes };
 
-static bool is_path_match(const struct route *route, struct base_span path) {
+static bool is_path_match(const struct console_route *route, struct base_span path) {
   const char *star = strchr(route->path, '*');
   if (star) {
     const struct base_span before = base_span_of(route->path, (size_t)(star - route->path));
     if (!base_span_equal(base_span_slice(path, 0, before.bytes), before)) return false;
-    struct base_span rest = base_span_slice(path, before.bytes, path.bytes);
-    (void)base_span_cut(&rest, '/');
-    return rest.data && base_span_is(rest, star + sizeof "*/" - 1);
+    const struct base_span rest = base_span_slice(path, before.bytes, path.bytes);
+    size_t segment = 0;
+    while (segment < rest.bytes && rest.data[segment] != '/') segment++;
+    // A path that ends in '/' is another resource.
+    return (segment > 0 || star[1]) && base_span_is(base_span_slice(rest, segment, rest.bytes), star + 1);
   }
   bool is_prefix = route->path[strlen(route->path) - 1] == '/';
   return is_prefix ? base_span_starts_with(path, route->path) : base_span_is(path, route->path);
 }
 
-static bool is_method_match(const struct route *route, enum http_method method) {
+static bool is_method_match(const struct console_route *route, enum http_method method) {
   return route->method == ANY_METHOD || route->method == (int)method ||
          (route->method == HTTP_GET && method == HTTP_HEAD);
 }
@@ -64,51 +78,54 @@ static const char *method_name(int method) {
   switch (method) {
     case HTTP_GET:
       return "GET, HEAD";
+    case HTTP_HEAD:
+      return "HEAD";
+    case HTTP_OPTIONS:
+      return "OPTIONS";
     case HTTP_POST:
       return "POST";
+    case HTTP_PATCH:
+      return "PATCH";
     default:
       return "DELETE";
   }
 }
 
 // The route of the request. When only its method is wrong: NULL, and `allow` lists the right ones.
-static const struct route *find_route(const struct http_request *request, char allow[MAX_ALLOW_CHARS]) {
+static const struct console_route *find_route(const struct http_request *request, char allow[CONSOLE_MAX_ALLOW]) {
   const char *path = NULL;
   allow[0] = '\0';
   for (size_t i = 0; i < ROUTE_COUNT; i++) {
-    const struct route *route = &routes[i];
+    const struct console_route *route = &routes[i];
     if (path ? strcmp(path, route->path) != 0 : !is_path_match(route, request->path)) continue;
     if (is_method_match(route, request->method)) return route;
     path = route->path;
     size_t used = strlen(allow);
-    snprintf(allow + used, MAX_ALLOW_CHARS - used, "%s%s", used > 0 ? ", " : "", method_name(route->method));
+    snprintf(allow + used, CONSOLE_MAX_ALLOW - used, "%s%s", used > 0 ? ", " : "", method_name(route->method));
   }
   return NULL;
 }
 
-// Slow requests may hold most of the server's threads, never all: /healthz and log-ins must find one.
-static bool enter_slow(struct console *console) {
-  int limit = (int)(console->config.threads - console->config.threads / 4);
-  if (limit == (int)console->config.threads && limit > 1) limit--;
-  if (atomic_fetch_add(&console->slow_count, 1) < limit) return true;
-  atomic_fetch_sub(&console->slow_count, 1);
-  return false;
-}
-
-static void leave_slow(struct console *console) { atomic_fetch_sub(&console->slow_count, 1); }
-
-static enum base_result serve(const struct route *route, struct console_exchange *exchange, struct http_reply *reply,
-                              struct base_fault *fault) {
-  enum base_result result = route->access == OPEN ? BASE_OK : console_access_check(exchange, fault);
-  if (result != BASE_OK) return result;
-  if (route->pace == QUICK) return route->serve(exchange, reply, fault);
-  if (!enter_slow(exchange->console)) {
-    return BASE_FAIL(fault, BASE_BUSY, "", "too many uploads and renders are going on; try again soon");
+void console_route(struct console_exchange *exchange) {
+  struct http_request *request = &exchange->request;
+  if (console_tus_override(request, &exchange->refusal) != BASE_OK) return;
+  if (request->method == HTTP_OTHER) {
+    (void)BASE_FAIL(&exchange->refusal, BASE_NOT_IMPLEMENTED, "method", "this method is not known here");
+    return;
   }
-  result = route->serve(exchange, reply, fault);
-  leave_slow(exchange->console);
-  return result;
+  exchange->route = find_route(request, exchange->allow);
+  if (!exchange->route && exchange->allow[0] == '\0') {
+    (void)BASE_FAIL(&exchange->refusal, BASE_NOT_FOUND, "", "there is nothing at this path");
+  } else if (!exchange->route) {
+    (void)BASE_FAIL(&exchange->refusal, BASE_METHOD, "method", "this path knows %s only", exchange->allow);
+  } else if (exchange->route->access == GUARDED) {
+    exchange->refusal.result = console_access_check(exchange, &exchange->refusal);
+  }
 }
+
+bool console_route_is_slow(const struct console_route *route) { return route->pace == SLOW; }
+
+const struct console_intake_kind *console_route_intake(const struct console_route *route) { return route->intake; }
 
 // The page may load nothing from elsewhere and may not be framed; blob: and data: are previews of what is being
 // uploaded.
@@ -121,24 +138,24 @@ void console_add_security_headers(struct http_reply *reply) {
                     "form-action 'self'; frame-ancestors 'none'");
 }
 
+static void answer_problem(const struct console_exchange *exchange, const struct base_fault *fault,
+                           struct http_reply *reply) {
+  const char *id = exchange->request.id;
+  enum base_log_level level = http_status_of(fault->result) >= 500 ? BASE_LOG_WARN : BASE_LOG_INFO;
+  base_log_fault(exchange->console->config.log, level, "console", id, fault);
+  http_problem_reply(reply, fault, id);
+  if (fault->result == BASE_METHOD) http_reply_header(reply, "Allow", "%s", exchange->allow);
+}
+
 void console_answer(struct console_exchange *exchange, struct http_reply *reply) {
-  const struct http_request *request = &exchange->request;
-  struct base_fault fault = {0};
-  char allow[MAX_ALLOW_CHARS];
-  const struct route *route = find_route(request, allow);
-  enum base_result result;
-  if (route) {
-    result = serve(route, exchange, reply, &fault);
-  } else {
-    result = BASE_FAIL(&fault, BASE_METHOD, "method", "this path knows %s only", allow);
-  }
+  struct base_fault fault = exchange->refusal;
+  enum base_result result = fault.result;
+  if (result == BASE_OK) result = exchange->route->serve(exchange, reply, &fault);
   if (result != BASE_OK) {
     if (fault.result == BASE_OK) (void)BASE_FAIL(&fault, result, "", "the request failed");
-    enum base_log_level level = http_status_of(fault.result) >= 500 ? BASE_LOG_WARN : BASE_LOG_INFO;
-    base_log_fault(exchange->console->config.log, level, "console", request->id, &fault);
-    http_problem_reply(reply, &fault, request->id);
-    if (!route) http_reply_header(reply, "Allow", "%s", allow);
+    answer_problem(exchange, &fault, reply);
   }
+  console_tus_mark(&exchange->request, reply);
   if (exchange->stream == CONSOLE_STREAM_NONE) console_add_security_headers(reply);
 }
 

@@ -45,7 +45,7 @@ static enum base_result read_token(struct console_exchange *exchange, char token
   }
   struct base_buffer body;
   struct base_json *tree = NULL;
-  enum base_result result = console_body_read_all(&exchange->body, MAX_LOGIN_BYTES, &body, fault);
+  enum base_result result = console_body_read_all(exchange, MAX_LOGIN_BYTES, &body, fault);
   if (result == BASE_OK) result = base_json_parse(base_buffer_span(&body), &tree, fault);
   if (result == BASE_OK) {
     struct base_span text = base_span_text(base_json_as_string(base_json_get(base_json_root(tree), "token")));

@@ -1,4 +1,5 @@
 #include "api.h"
+#include "gate.h"
 
 enum { MAX_STATUS_JSON = 16 * 1024, MAX_METRICS_TEXT = 4 * 1024 * 1024 };
 
@@ -23,6 +24,16 @@ static void write_ram(struct base_json_writer *json, const struct cache_stats *s
   base_json_object_end(json);
 }
 
+static void write_gate(struct base_json_writer *json, const struct console_gate *gate) {
+  struct console_gate_stats stats;
+  console_gate_get_stats(gate, &stats);
+  base_json_object(json, "console");
+  base_json_integer(json, "connections", stats.connections);
+  base_json_integer(json, "uploads_receiving", stats.uploads);
+  base_json_integer(json, "requests_waiting", stats.waiting);
+  base_json_object_end(json);
+}
+
 enum base_result console_status_show(struct console_exchange *exchange, struct http_reply *reply,
                                      struct base_fault *fault) {
   const struct console *console = exchange->console;
@@ -43,6 +54,8 @@ enum base_result console_status_show(struct console_exchange *exchange, struct h
   base_json_string(&json, "device", console->config.device_text);
   base_json_string(&json, "tenant", exchange->tenant);
   base_json_string(&json, "delivery_url", console->config.delivery_url);
+  sandbox_isolation_write(&json, "decoder", &console->config.decoder_isolation);
+  write_gate(&json, console->gate);
   write_store(&json, &store);
   write_ram(&json, &ram);
   base_json_object_end(&json);

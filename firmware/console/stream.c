@@ -8,13 +8,11 @@ enum { MAX_CHUNK_BYTES = 1024 * 1024, MAX_CHUNK_FRAME_BYTES = 32 };
 static bool is_chunked(const struct console_exchange *exchange) { return exchange->request.version_minor > 0; }
 
 bool console_stream_keeps_alive(const struct console_exchange *exchange, const struct http_reply *reply) {
-  // CivetWeb leaves the trailers of a chunked body unread: they would be taken for the next request.
-  const bool is_at_end = exchange->body.is_finished && !exchange->body.is_chunked;
-  return exchange->request.keep_alive && !reply->close && is_at_end;
+  return exchange->may_live_on && !reply->close;
 }
 
 static bool write_out(struct console_exchange *exchange, struct base_span bytes) {
-  const struct console_wire *wire = &exchange->body.wire;
+  const struct console_wire *wire = &exchange->wire;
   if (exchange->stream == CONSOLE_STREAM_OPEN && !wire->write(wire->self, bytes)) {
     exchange->stream = CONSOLE_STREAM_BROKEN;
   }

@@ -117,7 +117,7 @@ static enum base_result read_wishes(struct console_exchange *exchange, struct wi
   }
   struct base_buffer body;
   struct base_json *tree = NULL;
-  enum base_result result = console_body_read_all(&exchange->body, MAX_BODY_BYTES, &body, fault);
+  enum base_result result = console_body_read_all(exchange, MAX_BODY_BYTES, &body, fault);
   if (result == BASE_OK) result = base_json_parse(base_buffer_span(&body), &tree, fault);
   if (result == BASE_OK) result = read_tree(base_json_root(tree), out, fault);
   base_json_destroy(&tree);
@@ -224,7 +224,7 @@ static bool is_gone(void *self) { return atomic_load(&((struct making *)self)->i
 
 // Called with the lock. In between it looks whether the client is still there.
 static void wait_a_moment(struct making *making) {
-  const struct console_wire *wire = &making->exchange->body.wire;
+  const struct console_wire *wire = &making->exchange->wire;
   struct timespec until;
   clock_gettime(CLOCK_MONOTONIC, &until);
   until.tv_nsec += LOOK_AT_CLIENT_MS * 1000000L;

@@ -20,6 +20,8 @@ static const struct {
     [BASE_NOT_FOUND] = {404, "Not found", NULL},
     [BASE_METHOD] = {405, "Method not allowed", NULL},
     [BASE_CONFLICT] = {409, "Conflict", NULL},
+    [BASE_LOCKED] = {423, "Locked", NULL},
+    [BASE_CHECKSUM] = {460, "Checksum mismatch", NULL},  // tus 1.0.0
     [BASE_GONE] = {410, "Gone", NULL},
     [BASE_LENGTH_REQUIRED] = {411, "Length required", NULL},
     [BASE_PRECONDITION] = {412, "Precondition failed", NULL},

@@ -19,6 +19,9 @@ static const struct format_names formats[IMAGE_FILE_FORMAT_COUNT] = {
     [IMAGE_FILE_TGA] = {"tga", "image/x-tga"},
     [IMAGE_FILE_PSD] = {"psd", "image/vnd.adobe.photoshop"},
     [IMAGE_FILE_PNM] = {"pnm", "image/x-portable-anymap"},
+    [IMAGE_FILE_TIFF] = {"tiff", "image/tiff"},
+    [IMAGE_FILE_HEIC] = {"heic", "image/heic"},
+    [IMAGE_FILE_AVIF] = {"avif", "image/avif"},
 };
 
 static const struct format_names *names_of(enum image_file_format format) {

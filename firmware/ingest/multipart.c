@@ -25,7 +25,7 @@ struct ingest_multipart {
   size_t parts;
   size_t head_bytes;
   size_t line_bytes;  // of the head's current line
-  char head[INGEST_MAX_PART_HEAD];
+  char *head;         // INGEST_MAX_PART_HEAD bytes while a head comes, else NULL: forms wait by the thousand
 };
 
 // RFC 2046 5.1.1: bchars, and no space at the end.
@@ -78,6 +78,7 @@ enum base_result ingest_multipart_create(struct base_span content_type, const st
 }
 
 void ingest_multipart_destroy(struct ingest_multipart **multipart) {
+  if (*multipart) free((*multipart)->head);
   free(*multipart);
   *multipart = NULL;
 }
@@ -130,10 +131,13 @@ static enum base_result fail_delimiter(struct base_fault *fault) {
   return BASE_FAIL(fault, BASE_BAD_INPUT, "boundary", "a boundary is followed by something else than a line's end");
 }
 
-static void begin_head(struct ingest_multipart *multipart) {
+static enum base_result begin_head(struct ingest_multipart *multipart, struct base_fault *fault) {
+  multipart->head = malloc(INGEST_MAX_PART_HEAD);
+  if (!multipart->head) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for a form");
   multipart->state = HEAD;
   multipart->head_bytes = 0;
   multipart->line_bytes = 0;
+  return BASE_OK;
 }
 
 // One byte of what follows a delimiter: "--" closes the form; padding and CRLF begin a part.
@@ -155,8 +159,7 @@ static enum base_result take_after_delimiter(struct ingest_multipart *multipart,
       return BASE_OK;
     case PADDING_CR:
       if (c != '\n') return fail_delimiter(fault);
-      begin_head(multipart);
-      return BASE_OK;
+      return begin_head(multipart, fault);
     default:  // CLOSING
       if (c != '-') return fail_delimiter(fault);
       multipart->state = EPILOGUE;
@@ -171,6 +174,8 @@ static enum base_result begin_part(struct ingest_multipart *multipart, struct ba
   }
   struct ingest_part part;
   enum base_result result = ingest_part_head_parse(base_span_of(multipart->head, multipart->head_bytes), &part, fault);
+  free(multipart->head);
+  multipart->head = NULL;
   if (result != BASE_OK) return result;
   multipart->state = BODY;
   multipart->matched = 0;
@@ -179,7 +184,7 @@ static enum base_result begin_part(struct ingest_multipart *multipart, struct ba
 
 // One byte of a part's head, which ends with an empty line. Lines end with CRLF and hold no other CR, LF or NUL.
 static enum base_result take_head(struct ingest_multipart *multipart, uint8_t c, struct base_fault *fault) {
-  if (multipart->head_bytes == sizeof multipart->head) {
+  if (multipart->head_bytes == INGEST_MAX_PART_HEAD) {
     return BASE_FAIL(fault, BASE_BAD_INPUT, "max_part_head", "the head of a part has at most %d bytes",
                      INGEST_MAX_PART_HEAD);
   }

@@ -3,11 +3,14 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "ingest/ingest.h"
 #include "ingest/multipart.h"
+#include "policy.h"
 
 struct ingest {
   struct ingest_config config;
+  struct ingest_policy policy;
   struct base_metric *stored, *repeated, *refused, *aborted, *bytes;
   struct base_histogram *check_time;
 };
@@ -33,13 +36,20 @@ enum base_result ingest_create(const struct ingest_config *config, struct ingest
   ingest->bytes = base_metrics_counter(metrics, "pixpop_ingest_received_bytes_total", "", "Bytes of uploads received");
   ingest->check_time =
       base_metrics_histogram(metrics, "pixpop_ingest_check_seconds", "", "Time to inspect and decode an upload");
+  ingest_policy_init(&ingest->policy, &config->rules, config->log, metrics);
   *out = ingest;
   return BASE_OK;
 }
 
 void ingest_destroy(struct ingest **ingest) {
+  if (!*ingest) return;
+  ingest_policy_finish(&(*ingest)->policy);
   free(*ingest);
   *ingest = NULL;
+}
+
+void ingest_set_rules(struct ingest *ingest, const struct image_rules *rules) {
+  ingest_policy_set(&ingest->policy, rules);
 }
 
 static enum base_result check_size(const struct ingest *ingest, uint64_t bytes, struct base_fault *fault) {
@@ -88,17 +98,47 @@ enum base_result ingest_write(struct ingest_upload *upload, struct base_span byt
   return result;
 }
 
-// Decodes once at full size: a header can promise anything, and a picture that is stored must be servable. The picture
-// is the caller's.
-static enum base_result check_picture(const struct ingest_upload *upload, struct image_header *header,
-                                      struct image **picture, struct base_fault *fault) {
-  struct ingest *ingest = upload->ingest;
-  int fd = store_upload_fd(upload->file);
+// What a check has found out about a file.
+struct findings {
+  struct image_header header;
+  struct image *picture;      // the caller's
+  uint32_t alerts;            // of rules that let it pass
+  struct base_buffer report;  // JSON, kept with the original
+};
+
+static enum base_result write_report(const struct image_report *report, struct base_buffer *out,
+                                     struct base_fault *fault) {
+  struct base_json_writer json;
+  base_json_begin(&json, out);
+  image_report_write(&json, NULL, report);
+  if (json.result == BASE_OK) return BASE_OK;
+  return BASE_FAIL(fault, json.result, "report", "the report of an inspection could not be written");
+}
+
+// Looks at the file without decoding it, and judges what is found.
+static enum base_result inspect_picture(struct ingest *ingest, const char *tenant, int fd, struct findings *out,
+                                        struct base_fault *fault) {
+  struct image_report report;
+  enum base_result result = sandbox_report(ingest->config.sandbox, fd, &report, fault);
+  if (result == BASE_OK) result = ingest_policy_judge(&ingest->policy, tenant, &report, &out->alerts, fault);
+  if (result == BASE_OK) result = write_report(&report, &out->report, fault);
+  if (result == BASE_OK) result = sandbox_inspect(ingest->config.sandbox, fd, &out->header, fault);
+  if (result == BASE_OK) result = image_header_check(&out->header, &ingest->config.limits, fault);
+  return result;
+}
+
+// Decodes once at full size too: a header can promise anything, and a picture that is stored must be servable.
+static enum base_result check_picture(struct ingest *ingest, const char *tenant, const struct store_upload *file,
+                                      struct findings *out, struct base_fault *fault) {
+  if (store_upload_bytes(file) == 0) return BASE_FAIL(fault, BASE_UNSUPPORTED, "", "the file is empty");
+  int fd;
+  enum base_result result = store_upload_open_bytes(file, &fd, fault);
+  if (result != BASE_OK) return result;
   uint64_t begin_us = base_clock_us(base_clock_system());
-  enum base_result result = sandbox_inspect(ingest->config.sandbox, fd, header, fault);
-  if (result == BASE_OK) result = image_header_check(header, &ingest->config.limits, fault);
-  if (result == BASE_OK) result = sandbox_decode(ingest->config.sandbox, fd, header, picture, fault);
+  result = inspect_picture(ingest, tenant, fd, out, fault);
+  if (result == BASE_OK) result = sandbox_decode(ingest->config.sandbox, fd, &out->header, &out->picture, fault);
   base_histogram_observe_us(ingest->check_time, base_clock_us(base_clock_system()) - begin_us);
+  base_fd_close(&fd);
   return result;
 }
 
@@ -107,8 +147,9 @@ static void copy_text(char *out, size_t capacity, const char *text) {
   BASE_ASSERT(fits);
 }
 
-static void describe(const struct ingest_upload *upload, const struct image_header *header,
-                     const struct ingest_metadata *metadata, struct store_original *out) {
+static void describe(const char *tenant, const struct findings *findings, const struct ingest_metadata *metadata,
+                     struct store_original *out) {
+  const struct image_header *header = &findings->header;
   memset(out, 0, sizeof *out);
   out->width = header->width;
   out->height = header->height;
@@ -116,38 +157,54 @@ static void describe(const struct ingest_upload *upload, const struct image_head
   out->bits = header->bits;
   out->has_alpha = header->has_alpha;
   out->has_icc = header->has_icc;
-  copy_text(out->tenant, sizeof out->tenant, upload->tenant);
+  out->alerts = findings->alerts;
+  copy_text(out->tenant, sizeof out->tenant, tenant);
   copy_text(out->format, sizeof out->format, image_file_format_name(header->format));
   copy_text(out->colour, sizeof out->colour, image_colour_name(header->colour));
   copy_text(out->name, sizeof out->name, metadata->name);
   copy_text(out->tags, sizeof out->tags, metadata->tags);
 }
 
+// Checks and commits; after a failure of the check the file is still the caller's.
+static enum base_result adopt(struct ingest *ingest, const char *tenant, struct store_upload **file,
+                              const struct ingest_metadata *metadata, struct store_original *out, bool *is_new,
+                              struct base_fault *fault) {
+  struct findings findings = {0};
+  *is_new = false;
+  base_buffer_init(&findings.report, STORE_MAX_REPORT);
+  enum base_result result = check_picture(ingest, tenant, *file, &findings, fault);
+  if (result == BASE_OK) {
+    describe(tenant, &findings, metadata, out);
+    result = store_upload_commit(file, out, base_buffer_span(&findings.report), is_new, fault);
+  }
+  if (result == BASE_OK && *is_new && ingest->config.decoded) {
+    ingest->config.decoded(ingest->config.decoded_self, &out->id, findings.picture);
+  }
+  image_unref(&findings.picture);
+  base_buffer_finish(&findings.report);
+  base_metric_add(result != BASE_OK ? ingest->refused : *is_new ? ingest->stored : ingest->repeated, 1);
+  return result;
+}
+
 enum base_result ingest_commit(struct ingest_upload **upload, const struct ingest_metadata *metadata,
                                struct store_original *out, bool *is_new, struct base_fault *fault) {
   struct ingest_upload *ending = *upload;
-  struct ingest *ingest = ending->ingest;
   *upload = NULL;
-  *is_new = false;
-  struct image_header header;
-  struct image *picture = NULL;
-  enum base_result result = BASE_OK;
-  if (store_upload_bytes(ending->file) == 0) {
-    result = BASE_FAIL(fault, BASE_UNSUPPORTED, "", "the file is empty");
-  }
-  if (result == BASE_OK) result = check_picture(ending, &header, &picture, fault);
-  if (result == BASE_OK) {
-    describe(ending, &header, metadata, out);
-    result = store_upload_commit(&ending->file, out, is_new, fault);
-  } else {
-    store_upload_abort(&ending->file);
-  }
-  if (result == BASE_OK && *is_new && ingest->config.decoded) {
-    ingest->config.decoded(ingest->config.decoded_self, &out->id, picture);
-  }
-  image_unref(&picture);
-  base_metric_add(result != BASE_OK ? ingest->refused : *is_new ? ingest->stored : ingest->repeated, 1);
+  enum base_result result = adopt(ending->ingest, ending->tenant, &ending->file, metadata, out, is_new, fault);
+  store_upload_abort(&ending->file);
   free(ending);
+  return result;
+}
+
+enum base_result ingest_adopt(struct ingest *ingest, const char *tenant, struct store_upload **file,
+                              const struct ingest_metadata *metadata, struct store_original *out, bool *is_new,
+                              struct base_fault *fault) {
+  enum base_result result = adopt(ingest, tenant, file, metadata, out, is_new, fault);
+  if (!*file) return result;
+  struct base_fault resting = {0};
+  if (store_upload_rest(file, &resting) != BASE_OK) {
+    base_log_fault(ingest->config.log, BASE_LOG_WARN, "ingest", NULL, &resting);
+  }
   return result;
 }
 

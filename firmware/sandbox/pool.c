@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 // Between attempts to start a decoder that does not start.
 enum { RETRY_MS = 1000 };
@@ -17,6 +18,7 @@ struct slot {
 
 struct pool {
   struct sandbox_config config;
+  struct worker_plan plan;
   struct base_metric *spawns;
   pthread_t keeper;
   pthread_mutex_t mutex;
@@ -27,6 +29,7 @@ struct pool {
   bool has_opened;  // the first round of starts is over
   enum base_result opening;
   struct base_fault opening_fault;
+  struct sandbox_isolation isolation;  // of the worker started last
   struct slot slots[];
 };
 
@@ -49,14 +52,25 @@ static struct slot *find_slot(struct pool *pool, enum slot_state state) {
   return NULL;
 }
 
+static enum base_result check_isolation(const struct pool *pool, struct worker *started,
+                                        const struct sandbox_isolation *isolation, struct base_fault *fault) {
+  if (!pool->config.require_isolation || isolation->parts & SANDBOX_SECCOMP) return BASE_OK;
+  sandbox_worker_end(started);
+  return BASE_FAIL(fault, BASE_IO, "decoder.require_isolation",
+                   "decoders can not be confined: this kernel has no seccomp filters (CONFIG_SECCOMP_FILTER), they are "
+                   "forbidden here, or decoder.memory is too small for them");
+}
+
 // Fills one empty slot. The mutex is held on entry and exit, not while the process starts; only the keeper fills.
 static enum base_result fill_slot(struct pool *pool, struct slot *slot, struct base_fault *fault) {
   struct worker started;
+  struct sandbox_isolation isolation = {0};
   pthread_mutex_unlock(&pool->mutex);
-  enum base_result result = sandbox_worker_start(&started, pool->config.decoder_path, pool->config.memory_bytes,
-                                                 pool->config.timeout_ms, fault);
+  enum base_result result = sandbox_worker_start(&started, &pool->plan, &isolation, fault);
+  if (result == BASE_OK) result = check_isolation(pool, &started, &isolation, fault);
   pthread_mutex_lock(&pool->mutex);
   if (result != BASE_OK) return result;
+  pool->isolation = isolation;
   base_metric_add(pool->spawns, 1);
   slot->worker = started;
   slot->state = SLOT_IDLE;
@@ -115,11 +129,21 @@ static void finish_locks(struct pool *pool) {
   pthread_mutex_destroy(&pool->mutex);
 }
 
+static struct worker_plan plan_of(const struct sandbox_config *config) {
+  const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+  return (struct worker_plan){.path = config->decoder_path,
+                              .memory_bytes = config->memory_bytes,
+                              .uid = config->uid,
+                              .timeout_ms = config->timeout_ms,
+                              .cpu_seconds = (config->timeout_ms / 1000 + 1) * (uint32_t)(cores > 0 ? cores : 1) + 1};
+}
+
 enum base_result sandbox_pool_create(const struct sandbox_config *config, struct pool **out, struct base_fault *fault) {
   struct pool *pool = calloc(1, sizeof *pool + config->workers * sizeof pool->slots[0]);
   *out = NULL;
   if (!pool) return BASE_FAIL(fault, BASE_NO_MEMORY, "sandbox", "no memory for %u workers", config->workers);
   pool->config = *config;
+  pool->plan = plan_of(config);
   pool->spawns = base_metrics_counter(config->metrics, "pixpop_sandbox_spawns_total", "", "Decoder processes started.");
   for (unsigned i = 0; i < config->workers; i++) pool->slots[i].worker.socket = -1;
   init_locks(pool);
@@ -185,8 +209,18 @@ struct worker *sandbox_pool_borrow(struct pool *pool) {
   return slot ? &slot->worker : NULL;
 }
 
+struct sandbox_isolation sandbox_pool_isolation(struct pool *pool) {
+  pthread_mutex_lock(&pool->mutex);
+  struct sandbox_isolation isolation = pool->isolation;
+  pthread_mutex_unlock(&pool->mutex);
+  return isolation;
+}
+
+const struct worker_plan *sandbox_pool_plan(const struct pool *pool) { return &pool->plan; }
+
 void sandbox_pool_return(struct pool *pool, struct worker *worker, bool is_usable) {
   struct slot *slot = (struct slot *)worker;
+  is_usable = is_usable && worker->asked < pool->config.recycle_after;
   // Killing and reaping takes time, and the slot is ours: no lock for that.
   if (!is_usable) sandbox_worker_end(worker);
   pthread_mutex_lock(&pool->mutex);

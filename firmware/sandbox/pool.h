@@ -16,7 +16,10 @@ enum base_result sandbox_pool_create(const struct sandbox_config *config, struct
 void sandbox_pool_destroy(struct pool **pool);
 // An idle living worker, or NULL when none became free within the config's wait_ms.
 struct worker *sandbox_pool_borrow(struct pool *pool) BASE_CHECKED;
-// Gives it back; one that `is_usable` no more is ended and replaced.
+const struct worker_plan *sandbox_pool_plan(const struct pool *pool);
+// Of the worker started last.
+struct sandbox_isolation sandbox_pool_isolation(struct pool *pool);
+// Gives it back; one that `is_usable` no more, or has had its share of requests, is ended and replaced.
 void sandbox_pool_return(struct pool *pool, struct worker *worker, bool is_usable);
 
 #endif

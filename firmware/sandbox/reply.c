@@ -42,13 +42,20 @@ static void make_printable(char *text, size_t capacity) {
   }
 }
 
+size_t sandbox_reply_bytes(enum sandbox_operation operation) {
+  return operation == SANDBOX_REPORT ? sizeof(struct sandbox_report_reply) : sizeof(struct sandbox_reply);
+}
+
 bool sandbox_reply_is_sound(struct sandbox_reply *reply, size_t bytes, enum sandbox_operation operation) {
-  if (bytes != sizeof *reply) return false;
+  if (bytes != sandbox_reply_bytes(operation)) return false;
   if (reply->magic != SANDBOX_PROTOCOL_MAGIC || reply->version != SANDBOX_PROTOCOL_VERSION) return false;
   if (reply->operation != operation || !is_result_sound(reply->result)) return false;
   make_printable(reply->subject, sizeof reply->subject);
   make_printable(reply->text, sizeof reply->text);
   if (operation == SANDBOX_READY || reply->result != BASE_OK) return true;
+  if (operation == SANDBOX_REPORT) {
+    return image_report_check(&((const struct sandbox_report_reply *)reply)->report, NULL) == BASE_OK;
+  }
   if (!is_header_sound(&reply->header)) return false;
   return operation != SANDBOX_DECODE || is_picture_sound(&reply->picture, &reply->header);
 }

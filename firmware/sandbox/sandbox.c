@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/checked.h"
@@ -16,26 +17,51 @@ enum {
   DEFAULT_WORKERS = 2,
   DEFAULT_TIMEOUT_MS = 20000,
   DEFAULT_WAIT_MS = 30000,
+  DEFAULT_UID = 65534,
+  DEFAULT_RECYCLE_AFTER = 1000,
+};
+
+// What costs a request its picture, as the metric calls it; by enum worker_outcome, and one more.
+enum { CAUSE_MEMORY = WORKER_NONSENSE + 1, CAUSE_COUNT };
+static const struct {
+  const char *cause, *log;
+} causes[CAUSE_COUNT] = {
+    [WORKER_CRASHED] = {"crash", "crashed"},
+    [WORKER_TIMED_OUT] = {"timeout", "took too long and was killed"},
+    [WORKER_FORBIDDEN] = {"seccomp", "called what it may not and was killed"},
+    [WORKER_KILLED] = {"killed", "was killed from outside"},
+    [WORKER_NONSENSE] = {"protocol", "broke the protocol and was killed"},
+    [CAUSE_MEMORY] = {"memory", "had too little memory"},
 };
 
 struct sandbox {
   struct sandbox_config config;
   char *decoder_path;
   struct pool *pool;
-  struct base_metric *crashes;
-  struct base_metric *timeouts;
-  struct base_histogram *inspect_seconds;
-  struct base_histogram *decode_seconds;
+  struct base_metric *failures[CAUSE_COUNT];           // by cause
+  struct base_histogram *seconds[SANDBOX_REPORT + 1];  // by operation
 };
 
 static void register_metrics(struct sandbox *sandbox, struct base_metrics *metrics) {
   const char *seconds = "pixpop_sandbox_seconds", *help = "Time in a decoder process, by operation.";
-  sandbox->crashes = base_metrics_counter(metrics, "pixpop_sandbox_crashes_total", "",
-                                          "Decoder processes that ended or broke the protocol while working.");
-  sandbox->timeouts = base_metrics_counter(metrics, "pixpop_sandbox_timeouts_total", "",
-                                           "Decoder processes killed because they took too long.");
-  sandbox->inspect_seconds = base_metrics_histogram(metrics, seconds, "operation=\"inspect\"", help);
-  sandbox->decode_seconds = base_metrics_histogram(metrics, seconds, "operation=\"decode\"", help);
+  for (int cause = WORKER_ANSWERED + 1; cause < CAUSE_COUNT; cause++) {
+    char label[32];
+    snprintf(label, sizeof label, "cause=\"%s\"", causes[cause].cause);
+    sandbox->failures[cause] = base_metrics_counter(metrics, "pixpop_sandbox_failures_total", label,
+                                                    "Requests that a decoder process failed at, by cause.");
+  }
+  sandbox->seconds[SANDBOX_INSPECT] = base_metrics_histogram(metrics, seconds, "operation=\"inspect\"", help);
+  sandbox->seconds[SANDBOX_DECODE] = base_metrics_histogram(metrics, seconds, "operation=\"decode\"", help);
+  sandbox->seconds[SANDBOX_REPORT] = base_metrics_histogram(metrics, seconds, "operation=\"report\"", help);
+}
+
+static void log_isolation(const struct sandbox *sandbox) {
+  char text[SANDBOX_ISOLATION_TEXT_BYTES];
+  const struct sandbox_isolation isolation = sandbox_pool_isolation(sandbox->pool);
+  const bool is_weak = !(isolation.parts & SANDBOX_SECCOMP);
+  sandbox_isolation_text(&isolation, text);
+  base_log_write(sandbox->config.log, is_weak ? BASE_LOG_WARN : BASE_LOG_INFO, "sandbox", NULL,
+                 "decoders run as user %u, confined by: %s", isolation.uid, text);
 }
 
 enum base_result sandbox_create(const struct sandbox_config *config, struct sandbox **out, struct base_fault *fault) {
@@ -52,11 +78,17 @@ enum base_result sandbox_create(const struct sandbox_config *config, struct sand
   if (sandbox->config.workers == 0) sandbox->config.workers = DEFAULT_WORKERS;
   if (sandbox->config.timeout_ms == 0) sandbox->config.timeout_ms = DEFAULT_TIMEOUT_MS;
   if (sandbox->config.wait_ms == 0) sandbox->config.wait_ms = DEFAULT_WAIT_MS;
+  if (sandbox->config.uid == 0) sandbox->config.uid = DEFAULT_UID;
+  if (sandbox->config.recycle_after == 0) sandbox->config.recycle_after = DEFAULT_RECYCLE_AFTER;
   register_metrics(sandbox, config->metrics);
   *out = sandbox;
   enum base_result result = sandbox_pool_create(&sandbox->config, &sandbox->pool, fault);
-  if (result != BASE_OK) sandbox_destroy(out);
-  return result;
+  if (result != BASE_OK) {
+    sandbox_destroy(out);
+    return result;
+  }
+  log_isolation(sandbox);
+  return BASE_OK;
 }
 
 void sandbox_destroy(struct sandbox **sandbox) {
@@ -68,50 +100,75 @@ void sandbox_destroy(struct sandbox **sandbox) {
   free(gone);
 }
 
+struct sandbox_isolation sandbox_get_isolation(const struct sandbox *sandbox) {
+  return sandbox_pool_isolation(sandbox->pool);
+}
+
 static enum base_result outcome_failed(struct sandbox *sandbox, enum worker_outcome outcome, struct base_fault *fault) {
-  struct base_log *log = sandbox->config.log;
   if (outcome == WORKER_TIMED_OUT) {
-    base_metric_add(sandbox->timeouts, 1);
-    base_log_write(log, BASE_LOG_WARN, "sandbox", NULL, "a decoder was killed after %u ms", sandbox->config.timeout_ms);
     return BASE_FAIL(fault, BASE_UNPROCESSABLE, "timeout", "reading the picture took longer than %u ms",
                      sandbox->config.timeout_ms);
   }
-  base_metric_add(sandbox->crashes, 1);
-  base_log_write(log, BASE_LOG_WARN, "sandbox", NULL, "a decoder %s",
-                 outcome == WORKER_CRASHED ? "crashed" : "broke the protocol and was killed");
+  if (outcome == WORKER_FORBIDDEN) {
+    return BASE_FAIL(fault, BASE_UNPROCESSABLE, "decoder", "the picture made its decoder do what it may not");
+  }
   return BASE_FAIL(fault, BASE_UNPROCESSABLE, "decoder", "the picture made its decoder fail");
 }
 
-static enum base_result reply_failed(const struct sandbox_reply *reply, struct base_fault *fault) {
+static enum base_result reply_failed(struct sandbox *sandbox, const struct sandbox_reply *reply,
+                                     struct base_fault *fault) {
   enum base_result result = (enum base_result)reply->result;
   // The limit was the worker's own, and it was the picture that wanted more.
-  if (result == BASE_NO_MEMORY) result = BASE_UNPROCESSABLE;
+  if (result == BASE_NO_MEMORY) {
+    base_metric_add(sandbox->failures[CAUSE_MEMORY], 1);
+    result = BASE_UNPROCESSABLE;
+  }
   return BASE_FAIL(fault, result, reply->subject, "%s", reply->text);
 }
 
-static enum base_result ask(struct sandbox *sandbox, struct sandbox_request *request, const int *descriptors,
-                            size_t count, struct sandbox_reply *reply, struct base_fault *fault) {
-  request->magic = SANDBOX_PROTOCOL_MAGIC;
-  request->version = SANDBOX_PROTOCOL_VERSION;
-  request->limits = sandbox->config.limits;
+// One attempt. BASE_BUSY when no worker is free; else what became of it is in `*outcome`.
+static enum base_result attempt(struct sandbox *sandbox, const struct sandbox_request *request, const int *descriptors,
+                                size_t count, struct sandbox_reply *reply, enum worker_outcome *outcome,
+                                struct base_fault *fault) {
   struct worker *worker = sandbox_pool_borrow(sandbox->pool);
   if (!worker) return BASE_FAIL(fault, BASE_BUSY, "decoder", "every decoder is busy");
   uint64_t start_us = base_clock_us(base_clock_system());
-  enum worker_outcome outcome =
-      sandbox_worker_ask(worker, request, descriptors, count, sandbox->config.timeout_ms, reply);
-  sandbox_pool_return(sandbox->pool, worker, outcome == WORKER_ANSWERED);
-  base_histogram_observe_us(request->operation == SANDBOX_DECODE ? sandbox->decode_seconds : sandbox->inspect_seconds,
-                            base_clock_us(base_clock_system()) - start_us);
+  *outcome = sandbox_worker_ask(worker, sandbox_pool_plan(sandbox->pool), request, descriptors, count, reply);
+  sandbox_pool_return(sandbox->pool, worker, *outcome == WORKER_ANSWERED);
+  base_histogram_observe_us(sandbox->seconds[request->operation], base_clock_us(base_clock_system()) - start_us);
+  if (*outcome == WORKER_ANSWERED) return BASE_OK;
+  base_metric_add(sandbox->failures[*outcome], 1);
+  base_log_write(sandbox->config.log, BASE_LOG_WARN, "sandbox", NULL, "a decoder %s", causes[*outcome].log);
+  return BASE_OK;
+}
+
+// `reply` has room for sandbox_reply_bytes of the operation.
+static enum base_result ask(struct sandbox *sandbox, struct sandbox_request *request, const int *descriptors,
+                            size_t count, struct sandbox_reply *reply, struct base_fault *fault) {
+  enum worker_outcome outcome = WORKER_ANSWERED;
+  request->magic = SANDBOX_PROTOCOL_MAGIC;
+  request->version = SANDBOX_PROTOCOL_VERSION;
+  request->limits = sandbox->config.limits;
+  enum base_result result = attempt(sandbox, request, descriptors, count, reply, &outcome, fault);
+  // When memory is short the kernel chooses whom to kill: the picture need not be the reason.
+  if (result == BASE_OK && outcome == WORKER_KILLED) {
+    result = attempt(sandbox, request, descriptors, count, reply, &outcome, fault);
+  }
+  if (result != BASE_OK) return result;
   if (outcome != WORKER_ANSWERED) return outcome_failed(sandbox, outcome, fault);
-  return reply->result == BASE_OK ? BASE_OK : reply_failed(reply, fault);
+  return reply->result == BASE_OK ? BASE_OK : reply_failed(sandbox, reply, fault);
 }
 
 // A worker must not be able to write to the file: a descriptor that could is opened anew. `*opened` is -1 or the
 // caller's to close; the result is the descriptor to send.
 static enum base_result make_read_only(int fd, int *opened, int *out, struct base_fault *fault) {
   char path[32];
+  struct stat status;
   *opened = -1;
   *out = fd;
+  if (fstat(fd, &status) == 0 && !S_ISREG(status.st_mode)) {
+    return BASE_FAIL(fault, BASE_INTERNAL, "file", "what came to be decoded is no regular file");
+  }
   int flags = fcntl(fd, F_GETFL);
   if (flags < 0) return BASE_FAIL_ERRNO(fault, "file", "the file to decode is not open");
   if ((flags & O_ACCMODE) == O_RDONLY) return BASE_OK;
@@ -132,6 +189,17 @@ enum base_result sandbox_inspect(struct sandbox *sandbox, int fd, struct image_h
   // The worker has checked the limits too, but its word is not enough: sizes are computed from this header.
   if (result == BASE_OK) result = image_header_check(&reply.header, &sandbox->config.limits, fault);
   if (result == BASE_OK) *out = reply.header;
+  return result;
+}
+
+enum base_result sandbox_report(struct sandbox *sandbox, int fd, struct image_report *out, struct base_fault *fault) {
+  int opened, file;
+  struct sandbox_report_reply answer;
+  struct sandbox_request request = {.operation = SANDBOX_REPORT};
+  enum base_result result = make_read_only(fd, &opened, &file, fault);
+  if (result == BASE_OK) result = ask(sandbox, &request, &file, 1, &answer.reply, fault);
+  base_fd_close(&opened);
+  if (result == BASE_OK) *out = answer.report;
   return result;
 }
 

@@ -8,13 +8,19 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "reply.h"
+
+// How long a process may take to be ready, and to end once its socket is closed; far longer than it takes.
+enum { START_MS = 30000, END_MS = 5000 };
 
 // The child sees /dev/null, our standard error and its socket, nothing else.
 static int plan_descriptors(posix_spawn_file_actions_t *actions, int socket) {
@@ -42,21 +48,22 @@ static int plan_signals(posix_spawnattr_t *attributes) {
 }
 
 // 0 or an errno. The environment is empty: a decoder has nothing to be told that way.
-static int spawn(const char *path, uint64_t memory_bytes, int socket, pid_t *pid) {
+static int spawn(const struct worker_plan *plan, int socket, pid_t *pid) {
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
   char program[] = "decoder";
-  char memory[24];
-  char *arguments[] = {program, memory, NULL};
+  char memory[24], uid[12];
+  char *arguments[] = {program, memory, uid, NULL};
   char *environment[] = {NULL};
-  snprintf(memory, sizeof memory, "%" PRIu64, memory_bytes);
+  snprintf(memory, sizeof memory, "%" PRIu64, plan->memory_bytes);
+  snprintf(uid, sizeof uid, "%" PRIu32, plan->uid);
   int error = posix_spawn_file_actions_init(&actions);
   if (error) return error;
   error = posix_spawnattr_init(&attributes);
   if (error) goto out;
   error = plan_descriptors(&actions, socket);
   if (!error) error = plan_signals(&attributes);
-  if (!error) error = posix_spawn(pid, path, &actions, &attributes, arguments, environment);
+  if (!error) error = posix_spawn(pid, plan->path, &actions, &attributes, arguments, environment);
   posix_spawnattr_destroy(&attributes);
 out:
   posix_spawn_file_actions_destroy(&actions);
@@ -77,37 +84,79 @@ static enum worker_outcome wait_until_readable(int socket, uint32_t timeout_ms) 
   }
 }
 
-static enum worker_outcome receive(const struct worker *worker, enum sandbox_operation operation, uint32_t timeout_ms,
+// Why a process whose socket has closed ended; it is reaped. Its socket closes a moment before its end is known.
+static enum worker_outcome learn_end(struct worker *worker) {
+  int status, process = pidfd_open(worker->pid, 0);
+  struct pollfd poll_fd = {.fd = process, .events = POLLIN};
+  const bool has_ended = process >= 0 && poll(&poll_fd, 1, END_MS) == 1;
+  base_fd_close(&process);
+  if (!has_ended || waitpid(worker->pid, &status, WNOHANG) != worker->pid) return WORKER_NONSENSE;
+  worker->pid = 0;
+  if (!WIFSIGNALED(status)) return WORKER_CRASHED;
+  switch (WTERMSIG(status)) {
+    case SIGSYS:
+      return WORKER_FORBIDDEN;
+    case SIGKILL:
+      return WORKER_KILLED;
+    case SIGXCPU:
+      return WORKER_TIMED_OUT;
+    default:
+      return WORKER_CRASHED;
+  }
+}
+
+static enum worker_outcome receive(struct worker *worker, enum sandbox_operation operation, uint32_t timeout_ms,
                                    struct sandbox_reply *reply) {
   enum worker_outcome outcome = wait_until_readable(worker->socket, timeout_ms);
+  if (outcome == WORKER_CRASHED) return learn_end(worker);
   if (outcome != WORKER_ANSWERED) return outcome;
   // MSG_TRUNC: the true length, also of a message that is too long. Descriptors sent to us are dropped by the kernel.
-  ssize_t bytes = recv(worker->socket, reply, sizeof *reply, MSG_DONTWAIT | MSG_TRUNC);
-  if (bytes <= 0) return WORKER_CRASHED;
+  ssize_t bytes = recv(worker->socket, reply, sandbox_reply_bytes(operation), MSG_DONTWAIT | MSG_TRUNC);
+  if (bytes <= 0) return learn_end(worker);
   return sandbox_reply_is_sound(reply, (size_t)bytes, operation) ? WORKER_ANSWERED : WORKER_NONSENSE;
 }
 
-enum base_result sandbox_worker_start(struct worker *worker, const char *path, uint64_t memory_bytes,
-                                      uint32_t timeout_ms, struct base_fault *fault) {
-  int pair[2];
+// A worker that has another user must still be ours to end: kill and the limits need capabilities then.
+static enum base_result check_grip(const struct worker *worker, const struct worker_plan *plan,
+                                   struct base_fault *fault) {
+  if (kill(worker->pid, 0) == 0) return BASE_OK;
+  return BASE_FAIL(fault, BASE_IO, "decoder.uid", "a decoder that runs as user %u can not be ended by this process",
+                   plan->uid);
+}
+
+static enum base_result await_ready(struct worker *worker, const struct worker_plan *plan,
+                                    struct sandbox_isolation *out, struct base_fault *fault) {
   struct sandbox_reply reply;
+  enum worker_outcome outcome = receive(worker, SANDBOX_READY, START_MS, &reply);
+  if (outcome != WORKER_ANSWERED) {
+    return BASE_FAIL(fault, BASE_IO, "decoder", "%s does not act like a decoder of this version", plan->path);
+  }
+  if (reply.result != BASE_OK) {
+    return BASE_FAIL(fault, BASE_IO, "decoder", "%s can not give up its rights: %s", plan->path, reply.text);
+  }
+  *out = reply.isolation;
+  return check_grip(worker, plan, fault);
+}
+
+enum base_result sandbox_worker_start(struct worker *worker, const struct worker_plan *plan,
+                                      struct sandbox_isolation *out, struct base_fault *fault) {
+  int pair[2];
   *worker = (struct worker){.socket = -1};
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
     return BASE_FAIL_ERRNO(fault, "decoder", "no socket for a decoder");
   }
-  int error = spawn(path, memory_bytes, pair[1], &worker->pid);
+  int error = spawn(plan, pair[1], &worker->pid);
   base_fd_close(&pair[1]);
   if (error) {
     worker->pid = 0;
     base_fd_close(&pair[0]);
     errno = error;
-    return BASE_FAIL_ERRNO(fault, "decoder", "%s can not be started", path);
+    return BASE_FAIL_ERRNO(fault, "decoder", "%s can not be started", plan->path);
   }
   worker->socket = pair[0];
-  enum worker_outcome outcome = receive(worker, SANDBOX_READY, timeout_ms, &reply);
-  if (outcome == WORKER_ANSWERED && reply.result == BASE_OK) return BASE_OK;
-  sandbox_worker_end(worker);
-  return BASE_FAIL(fault, BASE_IO, "decoder", "%s does not act like a decoder of this version", path);
+  enum base_result result = await_ready(worker, plan, out, fault);
+  if (result != BASE_OK) sandbox_worker_end(worker);
+  return result;
 }
 
 void sandbox_worker_end(struct worker *worker) {
@@ -124,8 +173,18 @@ bool sandbox_worker_is_alive(const struct worker *worker) {
   return poll(&poll_fd, 1, 0) == 0;
 }
 
-enum worker_outcome sandbox_worker_ask(struct worker *worker, const struct sandbox_request *request,
-                                       const int *descriptors, size_t count, uint32_t timeout_ms,
+// Processor time for one more answer, on top of what it has used. The limit also ends a worker that goes on computing
+// when nobody asked. It can not raise it: the call is not on its list.
+static void allow_cpu(const struct worker *worker, uint32_t seconds) {
+  clockid_t clock;
+  struct timespec used;
+  if (clock_getcpuclockid(worker->pid, &clock) != 0 || clock_gettime(clock, &used) != 0) return;
+  const struct rlimit limit = {.rlim_cur = (rlim_t)used.tv_sec + seconds, .rlim_max = RLIM_INFINITY};
+  prlimit(worker->pid, RLIMIT_CPU, &limit, NULL);
+}
+
+enum worker_outcome sandbox_worker_ask(struct worker *worker, const struct worker_plan *plan,
+                                       const struct sandbox_request *request, const int *descriptors, size_t count,
                                        struct sandbox_reply *reply) {
   BASE_ASSERT(count >= 1 && count <= SANDBOX_MAX_DESCRIPTORS);
   struct sandbox_request copy = *request;
@@ -143,8 +202,10 @@ enum worker_outcome sandbox_worker_ask(struct worker *worker, const struct sandb
   rights->cmsg_type = SCM_RIGHTS;
   rights->cmsg_len = CMSG_LEN(count * sizeof(int));
   memcpy(CMSG_DATA(rights), descriptors, count * sizeof(int));
+  worker->asked++;
+  allow_cpu(worker, plan->cpu_seconds);
   // The socket is empty, so a request never blocks.
   ssize_t sent = sendmsg(worker->socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (sent != (ssize_t)sizeof copy) return WORKER_CRASHED;
-  return receive(worker, (enum sandbox_operation)request->operation, timeout_ms, reply);
+  if (sent != (ssize_t)sizeof copy) return learn_end(worker);
+  return receive(worker, (enum sandbox_operation)request->operation, plan->timeout_ms, reply);
 }

@@ -17,6 +17,9 @@
   { section, key, section "." key, SETTINGS_SIZE, PLACE(field), fallback, low, high, NULL, reloads, meaning }
 #define SWITCH(section, key, field, fallback, reloads, meaning) \
   { section, key, section "." key, SETTINGS_SWITCH, PLACE(field), fallback, 0, 0, NULL, reloads, meaning }
+// One a rule of image/report.h, in its order; a test keeps them equal.
+#define RULE(index, key, fallback, meaning) \
+  CHOICE("rules", key, rules[index], fallback, "allow alert block", true, "what happens to an upload when " meaning)
 
 enum { MINUTES_10_MS = 600000, MAX_SHOWN_CHARS = 64 };
 #define KIB 1024ull
@@ -35,13 +38,19 @@ const struct settings_row settings_rows[] = {
        "address and port of uploads, administration and web page"),
   SWITCH("console", "tls", console_tls, "on", false,
          "TLS with the certificate in <data>/console.pem (made at first start); off only on a loopback address"),
-  NUMBER("console", "threads", console_threads, "64", 4, 512, false, "connections served at once"),
-  NUMBER("console", "connections_per_client", console_connections_per_client, "32", 1, 1024, false,
-         "connections from one address at once"),
+  NUMBER("console", "threads", console_threads, "64", 4, 512, false, "requests being answered at once"),
+  NUMBER("console", "gate_threads", console_gate_threads, "0", 0, 64, false,
+         "threads that move the bytes of all connections; 0: by the number of cores"),
+  NUMBER("console", "max_connections", console_max_connections, "12000", 16, 1000000, false,
+         "open connections, uploads included; further ones are closed"),
+  NUMBER("console", "connections_per_client", console_connections_per_client, "64", 1, 1000000, false,
+         "connections from one address at once, uploads included"),
   NUMBER("console", "handshake_timeout_ms", console_handshake_timeout_ms, "3000", 100, MINUTES_10_MS, false,
          "a TLS handshake that takes longer is dropped"),
   NUMBER("console", "request_timeout_ms", console_request_timeout_ms, "30000", 100, MINUTES_10_MS, false,
          "silence within a request that is endured"),
+  NUMBER("console", "body_min_rate", console_body_min_rate, "64", 0, 1000000, false,
+         "bytes a second that an upload must bring, on average over request_timeout_ms; 0: any"),
 
   LISTEN("delivery", "listen", delivery_listen, "127.0.0.1:8080", false,
          "address and port of the public, read-only side"),
@@ -66,6 +75,32 @@ const struct settings_row settings_rows[] = {
   SIZE("limits", "file_bytes", limits_file_bytes, "100M", 1 * KIB, 4 * GIB, false, "largest original"),
   NUMBER("limits", "pixels", limits_pixels, "100000000", 1, 1000000000, false, "most pixels of an original"),
   NUMBER("limits", "side", limits_side, "16384", 1, 65000, false, "longest side of an original"),
+
+  NUMBER("uploads", "expire_s", uploads_expire_s, "86400", 1, 2592000, false,
+         "seconds until a resumable upload that nobody goes on with is removed"),
+  NUMBER("uploads", "sessions", uploads_sessions, "20000", 1, 1000000, false,
+         "resumable uploads at once, finished ones that can still be asked for included; further ones get 503"),
+  NUMBER("uploads", "sessions_per_tenant", uploads_sessions_per_tenant, "0", 0, 1000000, false,
+         "the same of one tenant; 0: no limit of its own"),
+
+  RULE(0, "size", "block", "its sides or pixels are over the limits"),
+  RULE(1, "ratio", "block", "one side is far longer than the other"),
+  RULE(2, "expansion", "block", "it decodes to far more bytes than the file has"),
+  RULE(3, "frames", "alert", "it has too many frames, pages or items"),
+  RULE(4, "structure", "alert", "its lengths, order or nesting are not what the format allows"),
+  RULE(5, "checksum", "alert", "a checksum in the file is wrong"),
+  RULE(6, "chunk-size", "alert", "a chunk of metadata is oversized"),
+  RULE(7, "nesting", "block", "boxes or directories are nested too deep, or in circles"),
+  RULE(8, "text", "block", "a text in it carries markup, script or a shell"),
+  RULE(9, "text-entropy", "alert", "a text in it is as dense as encrypted data"),
+  RULE(10, "data-entropy", "alert", "a stretch of image data is not what the format's data looks like"),
+  RULE(11, "trailing", "alert", "bytes follow the end of the picture"),
+  RULE(12, "hidden", "alert", "bytes inside are reached by no part of the format"),
+  RULE(13, "polyglot", "block", "it is also HTML, PHP, ZIP, PDF, a program or the like"),
+  RULE(14, "colour", "allow", "its statements about its colours contradict each other"),
+  RULE(15, "profile", "alert", "its ICC profile is damaged or of the wrong class"),
+  RULE(16, "exif", "allow", "its EXIF block can not be read or contradicts the picture"),
+  RULE(17, "gps", "alert", "it says where it was taken"),
 
   SIZE("cache", "ram", cache_ram_bytes, "256M", 1 * MIB, 1024 * GIB, true, "variants kept in memory"),
   SIZE("cache", "disk", cache_disk_bytes, "4G", 1 * MIB, 1024 * 1024 * GIB, false, "variants kept on disk"),
@@ -99,6 +134,10 @@ const struct settings_row settings_rows[] = {
   NUMBER("decoder", "workers", decoder_workers, "2", 1, 64, false, "decoder processes"),
   NUMBER("decoder", "timeout_ms", decoder_timeout_ms, "20000", 100, MINUTES_10_MS, false, "for one picture"),
   SIZE("decoder", "memory", decoder_memory_bytes, "2G", 0, 64 * GIB, false, "address space of a decoder; 0: no limit"),
+  NUMBER("decoder", "uid", decoder_uid, "65534", 1, 4294967294, false,
+         "the user (and group) that decoders become when pixpopd runs as root"),
+  SWITCH("decoder", "require_isolation", decoder_require_isolation, "on", false,
+         "refuse to start where decoders can not be confined by seccomp"),
 };
 // clang-format on
 

@@ -58,6 +58,7 @@ enum base_result store_describe_original(const struct store_original *original, 
   add_text(&writer, "format", original->format);
   add_text(&writer, "colour", original->colour);
   add_number(&writer, "created", not_negative(original->created_s));
+  add_number(&writer, "alerts", original->alerts);
   add_text(&writer, "name", original->name);
   struct base_span tags = base_span_text(original->tags);
   while (tags.bytes > 0) add(&writer, "tag", base_span_cut(&tags, '\n'));
@@ -89,6 +90,16 @@ enum base_result store_describe_level(const struct store_level *level, struct ba
   return written(&writer, fault);
 }
 
+enum base_result store_describe_kept(const struct store_kept *kept, struct base_buffer *meta,
+                                     struct base_fault *fault) {
+  struct writer writer = {.meta = meta};
+  add_text(&writer, "upload", kept->name);
+  add_number(&writer, "synced", kept->synced);
+  add_text(&writer, "boot", kept->boot_id);
+  add_number(&writer, "committed", kept->is_committed);
+  return written(&writer, fault);
+}
+
 // Reading: likewise, the first line that is missing or wrong sticks.
 struct reader {
   struct base_span meta;
@@ -109,6 +120,12 @@ static uint64_t take_number(struct reader *reader, const char *name, uint64_t mo
     reader->failed_name = name;
   }
   return number;
+}
+
+// A line that older records do not have.
+static uint64_t take_number_if_there(struct reader *reader, const char *name, uint64_t most) {
+  struct base_span value;
+  return store_meta_get(reader->meta, name, &value) ? take_number(reader, name, most) : 0;
 }
 
 static void take_digest(struct reader *reader, const char *name, struct integrity_digest *out) {
@@ -159,6 +176,7 @@ enum base_result store_read_original(const struct store_record *record, struct s
   take_text(&reader, "format", out->format, sizeof out->format);
   take_text(&reader, "colour", out->colour, sizeof out->colour);
   out->created_s = (int64_t)take_number(&reader, "created", INT64_MAX);
+  out->alerts = (uint32_t)take_number_if_there(&reader, "alerts", UINT32_MAX);
   take_text(&reader, "name", out->name, sizeof out->name);
   take_tags(&reader, out->tags);
   return taken(&reader, fault);
@@ -192,5 +210,17 @@ enum base_result store_read_level(const struct store_record *record, struct stor
   memcpy(out->key.bytes, key.bytes, sizeof out->key.bytes);
   take_digest(&reader, "original", &out->original);
   out->shrink = (unsigned)take_number(&reader, "shrink", STORE_MAX_SHRINK);
+  return taken(&reader, fault);
+}
+
+enum base_result store_read_kept(const struct store_record *record, struct store_kept *out, struct base_fault *fault) {
+  if (record->kind != STORE_RECORD_UPLOAD) return BASE_FAIL(fault, BASE_CORRUPT, "kind", "not an upload's record");
+  struct reader reader = {.meta = record->meta};
+  *out = (struct store_kept){0};
+  take_text(&reader, "upload", out->name, sizeof out->name);
+  if (!reader.failed_name && !store_upload_name_is_valid(out->name)) reader.failed_name = "upload";
+  out->synced = take_number(&reader, "synced", INT64_MAX);
+  take_text(&reader, "boot", out->boot_id, sizeof out->boot_id);
+  out->is_committed = take_number(&reader, "committed", 1) != 0;
   return taken(&reader, fault);
 }

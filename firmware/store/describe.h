@@ -1,8 +1,9 @@
-// Originals, variants and levels as the metadata lines of their records.
+// Originals, variants, levels and kept uploads as the metadata lines of their records.
 #ifndef STORE_DESCRIBE_H
 #define STORE_DESCRIBE_H
 
 #include "index.h"
+#include "kept.h"
 #include "store/record.h"
 #include "store/store.h"
 
@@ -13,6 +14,8 @@ enum base_result store_describe_variant(const struct store_variant *variant, str
                                         struct base_fault *fault) BASE_CHECKED;
 enum base_result store_describe_level(const struct store_level *level, struct base_buffer *meta,
                                       struct base_fault *fault) BASE_CHECKED;
+enum base_result store_describe_kept(const struct store_kept *kept, struct base_buffer *meta,
+                                     struct base_fault *fault) BASE_CHECKED;
 // The other way. BASE_CORRUPT when a line is missing or out of range; `record` must be of that kind.
 enum base_result store_read_original(const struct store_record *record, struct store_original *out,
                                      struct base_fault *fault) BASE_CHECKED;
@@ -20,5 +23,7 @@ enum base_result store_read_variant(const struct store_record *record, struct st
                                     struct base_fault *fault) BASE_CHECKED;
 enum base_result store_read_level(const struct store_record *record, struct store_level *out,
                                   struct base_fault *fault) BASE_CHECKED;
+enum base_result store_read_kept(const struct store_record *record, struct store_kept *out,
+                                 struct base_fault *fault) BASE_CHECKED;
 
 #endif

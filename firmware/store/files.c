@@ -144,3 +144,25 @@ enum base_result store_record_open(struct store *store, const char *path, struct
   if (result != BASE_OK) base_fd_close(&file->fd);
   return result;
 }
+
+enum base_result store_record_read_body(const struct store_record_file *file, const char *path, uint64_t limit,
+                                        struct base_blob **out, struct base_fault *fault) {
+  const uint64_t body_bytes = file->record.body_bytes;
+  if (body_bytes > limit) return BASE_FAIL(fault, BASE_CORRUPT, path, "the body is too large");
+  struct base_blob *body = base_blob_create((size_t)body_bytes);
+  if (!body) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for a record's body");
+  enum base_result result = base_fd_pread_all(file->fd, body->data, body->bytes, (off_t)file->body_offset, fault);
+  if (result == BASE_OK) {
+    struct integrity_digest digest;
+    integrity_digest_of(base_blob_span(body), &digest);
+    if (!integrity_digest_equal(&digest, &file->record.body_digest)) {
+      result = BASE_FAIL(fault, BASE_CORRUPT, path, "the body fails its digest");
+    }
+  }
+  if (result != BASE_OK) {
+    base_blob_unref(&body);
+    return result;
+  }
+  *out = body;
+  return BASE_OK;
+}

@@ -9,7 +9,7 @@
 
 #include "index_sql.h"
 
-enum { INDEX_VERSION = 2, BUSY_TIMEOUT_MS = 5000 };
+enum { INDEX_VERSION = 3, BUSY_TIMEOUT_MS = 5000 };
 
 #define INDEX_NAME "index.sqlite"
 
@@ -18,19 +18,20 @@ static const char schema[] =
     "CREATE TABLE originals(id BLOB NOT NULL, tenant TEXT NOT NULL, bytes INTEGER NOT NULL, width INTEGER NOT NULL,"
     " height INTEGER NOT NULL, orientation INTEGER NOT NULL, bits INTEGER NOT NULL, alpha INTEGER NOT NULL,"
     " icc INTEGER NOT NULL, format TEXT NOT NULL, colour TEXT NOT NULL,"
-    " created INTEGER NOT NULL, name TEXT NOT NULL, tags TEXT NOT NULL, PRIMARY KEY(id, tenant)) WITHOUT ROWID;"
+    " created INTEGER NOT NULL, name TEXT NOT NULL, tags TEXT NOT NULL, alerts INTEGER NOT NULL,"
+    " PRIMARY KEY(id, tenant)) WITHOUT ROWID;"
     "CREATE INDEX originals_by_time ON originals(tenant, created, id);"
     "CREATE TABLE variants(key BLOB NOT NULL PRIMARY KEY, tenant TEXT NOT NULL, original BLOB NOT NULL,"
     " recipe TEXT NOT NULL, media_type TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,"
     " created INTEGER NOT NULL, digest BLOB NOT NULL, bytes INTEGER NOT NULL, file_bytes INTEGER NOT NULL,"
     " use INTEGER NOT NULL, shrink INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE INDEX variants_by_original ON variants(original, tenant, key);"
-    "PRAGMA user_version = 2;"
+    "PRAGMA user_version = 3;"
     "COMMIT;";
-_Static_assert(INDEX_VERSION == 2, "the schema sets the version it is");
+_Static_assert(INDEX_VERSION == 3, "the schema sets the version it is");
 
 #define ORIGINAL_COLUMNS \
-  "id, tenant, bytes, width, height, orientation, bits, alpha, icc, format, colour, created, name, tags"
+  "id, tenant, bytes, width, height, orientation, bits, alpha, icc, format, colour, created, name, tags, alerts"
 #define VARIANT_COLUMNS "key, tenant, original, recipe, media_type, width, height, created, digest, bytes"
 
 static const char *const sql[STORE_SQL_COUNT] = {
@@ -38,7 +39,7 @@ static const char *const sql[STORE_SQL_COUNT] = {
     [STORE_SQL_COMMIT] = "COMMIT",
     [STORE_SQL_ROLLBACK] = "ROLLBACK",
     [STORE_SQL_ORIGINAL_PUT] =
-        "REPLACE INTO originals(" ORIGINAL_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)",
+        "REPLACE INTO originals(" ORIGINAL_COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
     [STORE_SQL_ORIGINAL_REMOVE] = "DELETE FROM originals WHERE id = ?1 AND tenant = ?2",
     [STORE_SQL_ORIGINAL_FIND] = "SELECT " ORIGINAL_COLUMNS " FROM originals WHERE id = ?1 AND tenant = ?2",
     [STORE_SQL_ORIGINAL_TENANTS] = "SELECT count(*) FROM originals WHERE id = ?1",

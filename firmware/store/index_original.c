@@ -21,6 +21,7 @@ enum base_result store_index_original_put(struct store_index *index, const struc
   store_sql_bind_number(row, 12, (uint64_t)original->created_s);
   store_sql_bind_text(row, 13, original->name);
   store_sql_bind_text(row, 14, original->tags);
+  store_sql_bind_number(row, 15, original->alerts);
   return store_sql_run(&index->writer, row, fault);
 }
 
@@ -34,6 +35,7 @@ static enum base_result read_row(sqlite3_stmt *row, struct store_original *out, 
       .has_alpha = store_sql_column_number(row, 7) != 0,
       .has_icc = store_sql_column_number(row, 8) != 0,
       .created_s = (int64_t)store_sql_column_number(row, 11),
+      .alerts = (uint32_t)store_sql_column_number(row, 14),
   };
   if (store_sql_column_bytes(row, 0, out->id.bytes, sizeof out->id.bytes) &&
       store_sql_column_text(row, 1, out->tenant, sizeof out->tenant) &&

@@ -1,7 +1,7 @@
 // What the files of this room share: the store itself, its locks, and file operations under its root.
 //
 // Locks, in the order they are taken: one of `original_locks`, one of `variant_locks`, then the leaves (pending, index,
-// doomed, the tier's own). No lock is held while an upload's bytes are written or synced.
+// doomed, names, descriptors, the tier's own). No lock is held while an upload's bytes are written or synced.
 #ifndef STORE_INSIDE_H
 #define STORE_INSIDE_H
 
@@ -31,6 +31,7 @@ struct store_meters {
   struct base_metric *uploads_new, *uploads_known, *uploads_failed, *deletes;
   struct base_metric *variant_hits, *variant_misses, *variant_puts, *variant_evictions;
   struct base_metric *level_hits, *level_misses, *level_puts, *level_evictions;
+  struct base_metric *kept;  // uploads that may be resumed
   struct base_metric *damaged, *unknown, *orphans, *no_space;
   struct base_histogram *commit_seconds;
 };
@@ -43,6 +44,9 @@ struct store {
   struct store_index *index;
   struct cache_lru *tier;
   struct store_pending *pending;
+  struct store_names *names;              // of kept uploads that are open
+  struct store_descriptors *descriptors;  // of uploads
+  char boot_id[STORE_MAX_BOOT_ID + 1];    // empty: unknown
   // Serialise what happens to one original (its bytes, sidecars, variants and levels) and to one file of the tier.
   pthread_mutex_t original_locks[STORE_LOCKS];
   pthread_mutex_t variant_locks[STORE_LOCKS];
@@ -103,14 +107,18 @@ struct store_record_file {
 // BASE_NOT_FOUND, BASE_CORRUPT, BASE_UNSUPPORTED. `file` needs closing after BASE_OK only.
 enum base_result store_record_open(struct store *store, const char *path, struct store_record_file *file,
                                    struct base_fault *fault) BASE_CHECKED;
+// Reads the body, of at most `limit` bytes, and verifies it. *out is the caller's. BASE_CORRUPT.
+enum base_result store_record_read_body(const struct store_record_file *file, const char *path, uint64_t limit,
+                                        struct base_blob **out, struct base_fault *fault) BASE_CHECKED;
 
 // original.c.
 // Reads and checks a sidecar against its name, and that the bytes are there in full.
 enum base_result store_sidecar_read(struct store *store, const char *tenant, const struct integrity_digest *id,
                                     struct store_original *out, struct base_fault *fault) BASE_CHECKED;
-// Makes the synced file `temporary` the bytes of `original` (complete but for what is known already) and its record.
+// Makes the synced file `temporary` the bytes of `original` (complete but for what is known already) and its record,
+// with the report.
 enum base_result store_original_adopt(struct store *store, const char *temporary, struct store_original *original,
-                                      bool *is_new, struct base_fault *fault) BASE_CHECKED;
+                                      struct base_span report, bool *is_new, struct base_fault *fault) BASE_CHECKED;
 
 // tier.c; what variants and levels need of it is in tier.h.
 enum base_result store_tier_create(struct store *store, struct base_fault *fault) BASE_CHECKED;

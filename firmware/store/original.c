@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "describe.h"
 #include "inside.h"
 
@@ -20,13 +21,14 @@ static bool bytes_are_there(struct store *store, const struct store_original *or
   return store_file_size(store, path.text, &bytes) && bytes == original->bytes;
 }
 
-enum base_result store_sidecar_read(struct store *store, const char *tenant, const struct integrity_digest *id,
-                                    struct store_original *out, struct base_fault *fault) {
+static enum base_result sidecar_read(struct store *store, const char *tenant, const struct integrity_digest *id,
+                                     struct store_original *out, uint64_t *report_bytes, struct base_fault *fault) {
   const struct store_path path = store_path_sidecar(id, tenant);
   struct store_record_file file;
   enum base_result result = store_record_open(store, path.text, &file, fault);
   if (result != BASE_OK) return result;
   close(file.fd);
+  *report_bytes = file.record.body_bytes;
   result = store_read_original(&file.record, out, fault);
   if (result != BASE_OK) return result;
   if (strcmp(out->tenant, tenant) != 0 || !integrity_digest_equal(&out->id, id)) {
@@ -36,6 +38,12 @@ enum base_result store_sidecar_read(struct store *store, const char *tenant, con
     return BASE_FAIL(fault, BASE_CORRUPT, path.text, "the original's bytes are missing or of another length");
   }
   return BASE_OK;
+}
+
+enum base_result store_sidecar_read(struct store *store, const char *tenant, const struct integrity_digest *id,
+                                    struct store_original *out, struct base_fault *fault) {
+  uint64_t report_bytes;
+  return sidecar_read(store, tenant, id, out, &report_bytes, fault);
 }
 
 // Commit; the original's lock is held.
@@ -62,21 +70,21 @@ static enum base_result check_old_sidecar(struct store *store, const struct stor
 }
 
 static enum base_result place_sidecar(struct store *store, const struct store_original *original,
-                                      struct base_fault *fault) {
+                                      struct base_span report, struct base_fault *fault) {
   const struct store_path folder = store_path_shard(STORE_ORIGINALS, &original->id);
   const struct store_path path = store_path_sidecar(&original->id, original->tenant);
-  struct store_record record = {.kind = STORE_RECORD_ORIGINAL};
+  struct store_record record = {.kind = STORE_RECORD_ORIGINAL, .body_bytes = report.bytes};
   struct base_buffer meta, head;
   struct store_path temporary;
   base_buffer_init(&meta, STORE_RECORD_MAX_META);
   base_buffer_init(&head, STORE_RECORD_HEAD_BYTES + STORE_RECORD_MAX_META);
-  integrity_digest_of(base_span_of(NULL, 0), &record.body_digest);
+  integrity_digest_of(report, &record.body_digest);
 
   enum base_result result = store_describe_original(original, &meta, fault);
   record.meta = base_buffer_span(&meta);
   if (result == BASE_OK) result = store_record_write_head(&record, &head, fault);
   if (result != BASE_OK) goto out;
-  result = store_temporary_write(store, base_buffer_span(&head), base_span_of(NULL, 0), true, &temporary, fault);
+  result = store_temporary_write(store, base_buffer_span(&head), report, true, &temporary, fault);
   if (result != BASE_OK) goto out;
   result = store_file_rename(store, temporary.text, path.text, fault);
   if (result != BASE_OK) {
@@ -146,7 +154,7 @@ static void undo_commit(struct store *store, const struct store_original *origin
 }
 
 static enum base_result adopt_new(struct store *store, const char *temporary, const struct store_original *original,
-                                  struct base_fault *fault) {
+                                  struct base_span report, struct base_fault *fault) {
   const struct store_path sidecar = store_path_sidecar(&original->id, original->tenant);
   uint64_t old_bytes;
   const bool has_old_record = store_file_size(store, sidecar.text, &old_bytes);
@@ -154,7 +162,7 @@ static enum base_result adopt_new(struct store *store, const char *temporary, co
   if (result != BASE_OK) return result;
 
   result = place_bytes(store, temporary, original, fault);
-  if (result == BASE_OK) result = place_sidecar(store, original, fault);
+  if (result == BASE_OK) result = place_sidecar(store, original, report, fault);
   if (result == BASE_OK) result = store_index_original_put(store->index, original, fault);
   if (result == BASE_OK) return BASE_OK;
   if (has_old_record) {
@@ -167,27 +175,34 @@ static enum base_result adopt_new(struct store *store, const char *temporary, co
 }
 
 // The index may know what the records do not: a deletion that failed half-way has taken the record, damage may have.
-// Without one the next scan would throw away the upload that is about to be acknowledged.
-static enum base_result heal_sidecar(struct store *store, const struct store_original *known,
-                                     struct base_fault *fault) {
+// Without one the next scan would throw away the upload that is about to be acknowledged. A record from before there
+// were reports gets this one.
+static enum base_result heal_sidecar(struct store *store, struct store_original *known, uint32_t alerts,
+                                     struct base_span report, struct base_fault *fault) {
   const struct store_path path = store_path_sidecar(&known->id, known->tenant);
   struct store_original written;
-  if (store_sidecar_read(store, known->tenant, &known->id, &written, NULL) == BASE_OK) return BASE_OK;
-  const enum base_result result = check_old_sidecar(store, &path, fault);
-  return result == BASE_OK ? place_sidecar(store, known, fault) : result;
+  uint64_t report_bytes;
+  if (sidecar_read(store, known->tenant, &known->id, &written, &report_bytes, NULL) == BASE_OK &&
+      (report_bytes > 0 || report.bytes == 0)) {
+    return BASE_OK;
+  }
+  enum base_result result = check_old_sidecar(store, &path, fault);
+  known->alerts = alerts;
+  if (result == BASE_OK) result = place_sidecar(store, known, report, fault);
+  return result == BASE_OK ? store_index_original_put(store->index, known, fault) : result;
 }
 
-static enum base_result adopt(struct store *store, const char *temporary, struct store_original *original, bool *is_new,
-                              struct base_fault *fault) {
+static enum base_result adopt(struct store *store, const char *temporary, struct store_original *original,
+                              struct base_span report, bool *is_new, struct base_fault *fault) {
   struct store_original known;
   enum base_result result = store_index_original_find(store->index, original->tenant, &original->id, &known, fault);
   if (result == BASE_OK) {
     result = place_bytes(store, temporary, original, fault);
-    if (result == BASE_OK) result = heal_sidecar(store, &known, fault);
+    if (result == BASE_OK) result = heal_sidecar(store, &known, original->alerts, report, fault);
     *original = known;
     return result;
   }
-  if (result == BASE_NOT_FOUND) result = adopt_new(store, temporary, original, fault);
+  if (result == BASE_NOT_FOUND) result = adopt_new(store, temporary, original, report, fault);
   if (result != BASE_OK) return result;
   *is_new = true;
   count_original(store, original, true);
@@ -195,10 +210,10 @@ static enum base_result adopt(struct store *store, const char *temporary, struct
 }
 
 enum base_result store_original_adopt(struct store *store, const char *temporary, struct store_original *original,
-                                      bool *is_new, struct base_fault *fault) {
+                                      struct base_span report, bool *is_new, struct base_fault *fault) {
   pthread_mutex_t *lock = store_original_lock(store, &original->id);
   pthread_mutex_lock(lock);
-  const enum base_result result = adopt(store, temporary, original, is_new, fault);
+  const enum base_result result = adopt(store, temporary, original, report, is_new, fault);
   pthread_mutex_unlock(lock);
   return result;
 }
@@ -221,6 +236,27 @@ enum base_result store_original_open(struct store *store, const struct integrity
   if (fd < 0) return BASE_FAIL_ERRNO(fault, path.text, "cannot open the original");
   *out_fd = fd;
   return BASE_OK;
+}
+
+enum base_result store_original_report(struct store *store, const char *tenant, const struct integrity_digest *id,
+                                       struct base_blob **out, struct base_fault *fault) {
+  *out = NULL;
+  struct store_original original;
+  enum base_result result = store_original_find(store, tenant, id, &original, fault);
+  if (result != BASE_OK) return result;
+  const struct store_path path = store_path_sidecar(id, tenant);
+  struct store_record_file file;
+  result = store_record_open(store, path.text, &file, fault);
+  if (result != BASE_OK) return result;
+  if (file.record.kind != STORE_RECORD_ORIGINAL) {
+    result = BASE_FAIL(fault, BASE_CORRUPT, path.text, "the record is not what its name says");
+  } else if (file.record.body_bytes == 0) {
+    result = BASE_FAIL(fault, BASE_NOT_FOUND, "report", "the original was stored without a report");
+  } else {
+    result = store_record_read_body(&file, path.text, STORE_MAX_REPORT, out, fault);
+  }
+  base_fd_close(&file.fd);
+  return result;
 }
 
 enum base_result store_original_list(struct store *store, const char *tenant, const struct store_original *after,

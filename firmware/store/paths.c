@@ -14,6 +14,12 @@ bool store_tenant_is_valid(const char *tenant) {
   return strspn(tenant, "abcdefghijklmnopqrstuvwxyz0123456789-") == length;
 }
 
+bool store_upload_name_is_valid(const char *name) {
+  const size_t length = strnlen(name, STORE_UPLOAD_NAME_CHARS + 1);
+  if (length != STORE_UPLOAD_NAME_CHARS) return false;
+  return strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == length;
+}
+
 struct integrity_digest store_digest_of_key(const struct cache_key *key) {
   struct integrity_digest digest;
   _Static_assert(sizeof digest.bytes == sizeof key->bytes, "a key is a digest");
@@ -51,6 +57,20 @@ struct store_path store_path_variant(const struct cache_key *key) {
 struct store_path store_path_temporary(uint64_t number) {
   struct store_path path;
   snprintf(path.text, sizeof path.text, STORE_TEMPORARY "/%" PRIu64, number);
+  return path;
+}
+
+struct store_path store_path_partial(const char *name) {
+  BASE_ASSERT(store_upload_name_is_valid(name));
+  struct store_path path;
+  snprintf(path.text, sizeof path.text, STORE_PARTIAL "/%s", name);
+  return path;
+}
+
+struct store_path store_path_partial_record(const char *name) {
+  BASE_ASSERT(store_upload_name_is_valid(name));
+  struct store_path path;
+  snprintf(path.text, sizeof path.text, STORE_PARTIAL "/%s%s", name, record_suffix);
   return path;
 }
 
@@ -100,4 +120,10 @@ bool store_name_is_variant(const char *name, struct cache_key *key) {
   if (!cut_suffix(&rest) || !integrity_digest_parse(rest, &digest)) return false;
   memcpy(key->bytes, digest.bytes, sizeof key->bytes);
   return true;
+}
+
+bool store_name_is_partial_record(const char *name, char upload[STORE_UPLOAD_NAME_CHARS + 1]) {
+  struct base_span rest = base_span_text(name);
+  return cut_suffix(&rest) && base_span_copy(rest, upload, STORE_UPLOAD_NAME_CHARS + 1) &&
+         store_upload_name_is_valid(upload);
 }

@@ -11,6 +11,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "descriptors.h"
+#include "kept.h"
+#include "names.h"
 #include "tier.h"
 
 enum { LOCK_MODE = 0640 };
@@ -53,6 +56,7 @@ static void register_meters(struct store *store) {
       base_metrics_counter(metrics, "pixpop_store_variant_evictions_total", "", "Variants evicted for lack of room.");
   register_level_meters(m, metrics);
 
+  m->kept = base_metrics_gauge(metrics, "pixpop_store_kept_uploads", "", "Uploads that may be resumed.");
   m->damaged = base_metrics_counter(metrics, "pixpop_store_damaged_total", "", "Records that failed their checks.");
   m->unknown = base_metrics_counter(metrics, "pixpop_store_unknown_total", "", "Records of an unknown format.");
   m->orphans = base_metrics_counter(metrics, "pixpop_store_orphans_total", "", "Half-made objects removed.");
@@ -106,10 +110,12 @@ static enum base_result remove_temporary(void *argument, const char *name, struc
 static enum base_result make_folders(struct store *store, struct base_fault *fault) {
   enum base_result result = store_folder_make(store, STORE_ORIGINALS, true, fault);
   if (result == BASE_OK) result = store_folder_make(store, STORE_VARIANTS, true, fault);
+  if (result == BASE_OK) result = store_folder_make(store, STORE_PARTIAL, true, fault);
   if (result == BASE_OK) result = store_folder_make(store, STORE_TEMPORARY, true, fault);
   // A folder in it may have been made just before a kill.
   if (result == BASE_OK) result = store_folder_sync(store, STORE_ORIGINALS, fault);
   if (result == BASE_OK) result = store_folder_visit(store, STORE_TEMPORARY, remove_temporary, store, fault);
+  if (result == BASE_OK) result = store_kept_clear(store, fault);
   return result;
 }
 
@@ -127,6 +133,8 @@ static void destroy(struct store **store_pointer) {
   store_index_close(&store->index);
   store_tier_destroy(store);
   store_pending_destroy(&store->pending);
+  store_names_destroy(&store->names);
+  store_descriptors_destroy(&store->descriptors);
   base_fd_close(&store->lock_fd);  // unlocks
   base_fd_close(&store->root_fd);
   for (size_t i = 0; i < STORE_LOCKS; i++) {
@@ -142,16 +150,27 @@ static struct store *allocate(const struct store_config *config) {
   struct store *store = calloc(1, sizeof *store);
   char *root = strdup(config->root);
   struct store_pending *pending = store_pending_create();
-  if (!store || !root || !pending) {
+  struct store_names *names = store_names_create();
+  struct store_descriptors *descriptors = store_descriptors_create();
+  if (!store || !root || !pending || !names || !descriptors) {
     free(store);
     free(root);
     store_pending_destroy(&pending);
+    store_names_destroy(&names);
+    store_descriptors_destroy(&descriptors);
     return NULL;
   }
   store->config = *config;
   store->config.root = store->root = root;
   if (!store->config.clock) store->config.clock = base_clock_system();
+  // One that is no such thing is no help.
+  if (!config->boot_id || !base_span_copy(base_span_text(config->boot_id), store->boot_id, sizeof store->boot_id)) {
+    store->boot_id[0] = '\0';
+  }
+  store->config.boot_id = store->boot_id;
   store->pending = pending;
+  store->names = names;
+  store->descriptors = descriptors;
   store->root_fd = store->lock_fd = -1;
   atomic_init(&store->next_use, 1);
   init_locks(store);

@@ -226,28 +226,6 @@ enum base_result store_tier_place(struct store *store, const struct store_placem
 
 // Get.
 
-static enum base_result read_body(struct store_record_file *file, const char *path, struct base_blob **out,
-                                  struct base_fault *fault) {
-  const uint64_t body_bytes = file->record.body_bytes;
-  if (body_bytes > STORE_MAX_VARIANT_BYTES) return BASE_FAIL(fault, BASE_CORRUPT, path, "the body is too large");
-  struct base_blob *body = base_blob_create((size_t)body_bytes);
-  if (!body) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for a record's body");
-  enum base_result result = base_fd_pread_all(file->fd, body->data, body->bytes, (off_t)file->body_offset, fault);
-  if (result == BASE_OK) {
-    struct integrity_digest digest;
-    integrity_digest_of(base_blob_span(body), &digest);
-    if (!integrity_digest_equal(&digest, &file->record.body_digest)) {
-      result = BASE_FAIL(fault, BASE_CORRUPT, path, "the body fails its digest");
-    }
-  }
-  if (result != BASE_OK) {
-    base_blob_unref(&body);
-    return result;
-  }
-  *out = body;
-  return BASE_OK;
-}
-
 static void drop_damaged(struct store *store, const struct cache_key *key, const struct base_fault *fault) {
   base_log_fault(store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, fault);
   base_metric_add(store->meters.damaged, 1);
@@ -266,7 +244,7 @@ enum base_result store_tier_read(struct store *store, const struct cache_key *ke
   enum base_result result = store_record_open(store, path.text, &file, &read_fault);
   if (result == BASE_OK) {
     result = take(argument, &file.record, &read_fault);
-    if (result == BASE_OK) result = read_body(&file, path.text, out, &read_fault);
+    if (result == BASE_OK) result = store_record_read_body(&file, path.text, STORE_MAX_VARIANT_BYTES, out, &read_fault);
     base_fd_close(&file.fd);
   }
   if (result == BASE_OK) {

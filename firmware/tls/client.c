@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 
 #include "mbed.h"
-#include "tls/guard.h"
 
 static const char system_bundle[] = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -47,8 +46,7 @@ static enum base_result fail_io(struct base_fault *fault, const char *what, int 
 
 static enum base_result configure(struct tls_client *client, const struct tls_client_config *config,
                                   struct base_fault *fault) {
-  int code = tls_guard_config_defaults(&client->config, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM,
-                                       MBEDTLS_SSL_PRESET_DEFAULT);
+  int code = tls_config_defaults(&client->config, MBEDTLS_SSL_IS_CLIENT);
   if (code != 0) return tls_fail(fault, BASE_INTERNAL, "", "TLS can not be set up", code);
   mbedtls_ssl_conf_rng(&client->config, mbedtls_ctr_drbg_random, &client->random.generator);
   // The verdict is read after the handshake, so that a refusal can name the certificate.

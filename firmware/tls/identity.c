@@ -157,11 +157,9 @@ out:
   return result;
 }
 
-// The first certificate of a PEM file that also has to hold its private key.
-static enum base_result load_identity(const char *pem_path, mbedtls_x509_crt *certificate, struct base_fault *fault) {
+enum base_result tls_identity_load(const char *pem_path, mbedtls_x509_crt *certificate, mbedtls_pk_context *key,
+                                   struct base_fault *fault) {
   struct base_buffer pem;
-  mbedtls_pk_context key;
-  mbedtls_pk_init(&key);
   enum base_result result = base_file_read(pem_path, MAX_PEM_BYTES, &pem, fault);
   if (result != BASE_OK) goto out;
   result = base_buffer_append(&pem, "", 1);  // mbedTLS counts the terminator of PEM
@@ -169,7 +167,7 @@ static enum base_result load_identity(const char *pem_path, mbedtls_x509_crt *ce
     result = BASE_FAIL(fault, result, "", "the TLS identity %s is too large", pem_path);
     goto out;
   }
-  int code = mbedtls_pk_parse_key(&key, pem.data, pem.bytes, NULL, 0);
+  int code = mbedtls_pk_parse_key(key, pem.data, pem.bytes, NULL, 0);
   if (code != 0) {
     result = tls_fail(fault, BASE_CORRUPT, pem_path, "the TLS identity holds no usable private key", code);
     goto out;
@@ -179,14 +177,23 @@ static enum base_result load_identity(const char *pem_path, mbedtls_x509_crt *ce
     result = tls_fail(fault, BASE_CORRUPT, pem_path, "the TLS identity holds no usable certificate", code);
     goto out;
   }
-  if (mbedtls_pk_check_pair(&certificate->pk, &key) != 0) {
+  if (mbedtls_pk_check_pair(&certificate->pk, key) != 0) {
     result = BASE_FAIL(fault, BASE_CORRUPT, pem_path, "key and certificate of the TLS identity do not belong together");
   }
 
 out:
-  mbedtls_pk_free(&key);
   if (pem.data) explicit_bzero(pem.data, pem.bytes);
   base_buffer_finish(&pem);
+  return result;
+}
+
+// The same for those who want its first certificate only.
+static enum base_result load_certificate(const char *pem_path, mbedtls_x509_crt *certificate,
+                                         struct base_fault *fault) {
+  mbedtls_pk_context key;
+  mbedtls_pk_init(&key);
+  enum base_result result = tls_identity_load(pem_path, certificate, &key, fault);
+  mbedtls_pk_free(&key);
   return result;
 }
 
@@ -202,7 +209,7 @@ enum base_result tls_identity_ensure(const char *pem_path, const char *const *na
   if (access(pem_path, F_OK) == 0) {
     mbedtls_x509_crt certificate;
     mbedtls_x509_crt_init(&certificate);
-    enum base_result result = load_identity(pem_path, &certificate, fault);
+    enum base_result result = load_certificate(pem_path, &certificate, fault);
     mbedtls_x509_crt_free(&certificate);
     return result;
   }
@@ -246,7 +253,7 @@ enum base_result tls_identity_fingerprint(const char *pem_path, char out[TLS_FIN
                                           struct base_fault *fault) {
   mbedtls_x509_crt certificate;
   mbedtls_x509_crt_init(&certificate);
-  enum base_result result = load_identity(pem_path, &certificate, fault);
+  enum base_result result = load_certificate(pem_path, &certificate, fault);
   if (result == BASE_OK) result = tls_certificate_fingerprint(&certificate, out, fault);
   mbedtls_x509_crt_free(&certificate);
   return result;

@@ -4,11 +4,14 @@
 
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
+#include <mbedtls/pk.h>
 #include <mbedtls/x509_crt.h>
 
 #include "tls/tls.h"
 
-// A random generator, seeded from the kernel. Belongs to one thread.
+struct mbedtls_ssl_config;
+
+// A random generator, seeded from the kernel. Locks itself (MBEDTLS_THREADING_C).
 struct tls_random {
   mbedtls_entropy_context entropy;
   mbedtls_ctr_drbg_context generator;
@@ -24,5 +27,14 @@ enum base_result tls_fail(struct base_fault *fault, enum base_result result, con
 // SHA-256 of the certificate's DER form as "AB:CD:...".
 enum base_result tls_certificate_fingerprint(const mbedtls_x509_crt *certificate, char out[TLS_FINGERPRINT_CHARS + 1],
                                              struct base_fault *fault) BASE_CHECKED;
+
+// The first key and all certificates of a PEM file; both must be initialised, and are freed by the caller in every
+// case. BASE_CORRUPT when one is missing, damaged, or they do not belong together.
+enum base_result tls_identity_load(const char *pem_path, mbedtls_x509_crt *certificate, mbedtls_pk_context *key,
+                                   struct base_fault *fault) BASE_CHECKED;
+
+// mbedtls_ssl_config_defaults for a TCP connection, then TLS 1.2 as the minimum and only suites with forward secrecy
+// and AEAD. `endpoint`: MBEDTLS_SSL_IS_SERVER or MBEDTLS_SSL_IS_CLIENT. Returns an mbedTLS code.
+int tls_config_defaults(struct mbedtls_ssl_config *config, int endpoint) BASE_CHECKED;
 
 #endif

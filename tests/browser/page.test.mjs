@@ -1,36 +1,22 @@
 // The console's page in a real Chromium: log in, drop photos, see variants, copy srcset, delete.
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { chromium } from 'playwright-core';
-import { build, photos, startBox } from '../system/box.mjs';
+import { photos, startBox } from '../system/box.mjs';
+import { logIn, openChromium } from './chromium.mjs';
 
 describe('the page', () => {
-  let box, browser, page, profile;
-  const failures = [];
+  let box, chromium, page, profile, failures, shot;
   before(async () => {
     box = await startBox({ tls: true });
-    profile = mkdtempSync(join(tmpdir(), 'pixpop-chromium-'));
-    browser = await chromium.launchPersistentContext(profile, {
-      executablePath: '/usr/bin/chromium',
-      ignoreHTTPSErrors: true,
-      viewport: { width: 1100, height: 900 },
-      permissions: ['clipboard-read', 'clipboard-write'],
-      args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-    });
-    page = await browser.newPage();
-    page.on('pageerror', (error) => failures.push(error.message));
-    page.on('console', (message) => { if (message.type() === 'error') failures.push(`${message.text()} ${message.location().url}`); });
-    mkdirSync(join(build, 'screenshots'), { recursive: true });
+    chromium = await openChromium();
+    ({ page, profile, failures, shot } = chromium);
   });
   after(async () => {
-    await browser?.close();
-    rmSync(profile, { recursive: true, force: true });
+    await chromium?.close();
     await box.finish();
   });
-  const shot = (name) => page.screenshot({ path: join(build, 'screenshots', `${name}.png`), fullPage: true });
 
   it('refuses_a_wrong_token_with_a_clear_text', async () => {
     await page.goto(`${box.console}/`);
@@ -42,9 +28,7 @@ describe('the page', () => {
   });
 
   it('logs_in_with_the_token', async () => {
-    await page.getByLabel('Token').fill(box.token);
-    await page.getByRole('button', { name: 'Log in' }).click();
-    await page.locator('#workspace').waitFor({ state: 'visible' });
+    await logIn(page, box.token);
     assert.match(await page.locator('#empty').innerText(), /Nothing stored/);
   });
 

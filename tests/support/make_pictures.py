@@ -14,6 +14,10 @@ import zlib
 
 from PIL import Image
 
+import coded_pictures
+import colour_pictures
+import tiff_pictures
+
 W, H = 37, 23  # odd, so that no block or byte boundary hides a mistake
 FOLDER = sys.argv[1]
 LINES = []
@@ -387,6 +391,10 @@ def main():
     gifs_and_bmps()
     tgas()
     psds_and_pnms()
+    kit = sys.modules[__name__]
+    tiff_pictures.make(kit)
+    colour_pictures.make(kit)
+    coded_pictures.make(kit)
     refused()
     with open(os.path.join(FOLDER, 'pictures.txt'), 'w') as file:
         file.write('\n'.join(LINES) + '\n')

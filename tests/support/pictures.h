@@ -11,7 +11,7 @@
 #include "image/header.h"
 
 // PICTURES_FOLDER comes from CMake; the fixture `pictures` fills it.
-enum { PICTURES_MAX = 128, PICTURE_MAX_BYTES = 16 << 20 };
+enum { PICTURES_MAX = 256, PICTURE_MAX_BYTES = 16 << 20 };
 
 struct picture {
   char name[64];
@@ -93,19 +93,21 @@ static inline double picture_sample(const struct image_plane *plane, uint32_t x,
   return 0.75 * sample + 0.25 * picture_sample_across(image_plane_row(plane, far), plane->width, x, across);
 }
 
-// Full range, as JPEG has it.
+// BT.601 of either range.
 static inline void picture_pixel(const struct image *image, uint32_t x, uint32_t y, double out[4]) {
   if (image->format == IMAGE_RGBA8) {
     for (int c = 0; c < 4; c++) out[c] = image_row(image, y)[(size_t)x * 4 + (size_t)c];
     return;
   }
   const struct image_yuv *yuv = &image->yuv;
-  assert_int_equal(yuv->range, IMAGE_RANGE_FULL);
-  const double luma = image_plane_row(&image->planes[IMAGE_PLANE_Y], y)[x];
+  const bool is_limited = yuv->range == IMAGE_RANGE_LIMITED;
+  double luma = image_plane_row(&image->planes[IMAGE_PLANE_Y], y)[x];
   double chroma[2] = {0, 0};
   for (unsigned i = 0; i < 2 && !yuv->is_grey; i++) {
     chroma[i] = picture_sample(&image->planes[IMAGE_PLANE_U + i], x, y, yuv->chroma_x, yuv->chroma_y) - 128;
+    if (is_limited) chroma[i] *= 255.0 / 224;
   }
+  if (is_limited) luma = (luma - 16) * 255 / 219;
   out[0] = luma + 1.402 * chroma[1];
   out[1] = luma - 0.344136 * chroma[0] - 0.714136 * chroma[1];
   out[2] = luma + 1.772 * chroma[0];

@@ -24,14 +24,14 @@ describe('pixpop', () => {
   const pixpop = (args, env = {}) => new Promise((done) => {
     execFile(join(bin, 'pixpop'), args, {
       encoding: 'utf8',
-      env: { ...process.env, PIXPOP_CONSOLE: box.console, PIXPOP_DELIVERY: box.delivery, PIXPOP_TOKEN: box.token, PIXPOP_FINGERPRINT: box.fingerprint, ...env },
+      env: { ...process.env, PIXPOP_CONSOLE: box.console, PIXPOP_DELIVERY: box.delivery, PIXPOP_TOKEN: box.token, PIXPOP_FINGERPRINT: box.fingerprint, XDG_STATE_HOME: folder, ...env },
     }, (error, stdout, stderr) => done({ status: error ? error.code : 0, stdout, stderr }));
   });
 
   it('prints_help_for_every_command', async () => {
     const help = await pixpop(['--help']);
     assert.equal(help.status, 0);
-    for (const command of ['put', 'make', 'get', 'url', 'ls', 'rm', 'status', 'device', 'reindex']) {
+    for (const command of ['put', 'uploads', 'show', 'make', 'get', 'url', 'ls', 'rm', 'status', 'device', 'reindex']) {
       assert.match(help.stdout, new RegExp(`\\b${command}\\b`));
       const page = await pixpop([command, '--help']);
       assert.equal(page.status, 0, command);
@@ -84,7 +84,7 @@ describe('pixpop', () => {
       const script = `exec "$1" put "$2"/*name.jpg`;
       const outcome = await new Promise((done) => {
         execFile('/bin/sh', ['-c', script, 'sh', join(bin, 'pixpop'), folder], {
-          encoding: 'latin1', env: { ...process.env, PIXPOP_CONSOLE: box.console, PIXPOP_TOKEN: box.token, PIXPOP_FINGERPRINT: box.fingerprint },
+          encoding: 'latin1', env: { ...process.env, PIXPOP_CONSOLE: box.console, PIXPOP_TOKEN: box.token, PIXPOP_FINGERPRINT: box.fingerprint, XDG_STATE_HOME: folder },
         }, (error, stdout, stderr) => done(stdout + stderr));
       });
       assert.match(outcome, /\?(\[?31m)?name\.jpg/);

@@ -1,12 +1,11 @@
 // delivery BIN OUT.json: requests per second for cached variants of about 4, 30 and 200 KB, beside nginx serving the same
 // bytes as files. wrk, keep-alive, five interleaved rounds, medians. Both servers have one worker a core.
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import net from 'node:net';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { median, report, request, startBox } from './lib.mjs';
+import { freePort, median, report, request, startBox, startNginx } from './lib.mjs';
 
 const photo = '/usr/share/backgrounds/aitzgorri_by_Aitzol_Berasategi.jpg';
 const sizesKb = [4, 30, 200];
@@ -14,15 +13,6 @@ const connectionCounts = [32, 256];
 const rounds = 5;
 const secondsPerRound = 3;
 const run = promisify(execFile);
-
-function freePort() {
-  return new Promise((done) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => done(port));
-    });
-  });
-}
 
 // The variant whose size is nearest to `bytes`, found by bisecting the width.
 async function findVariant(box, id, bytes) {
@@ -39,38 +29,16 @@ async function findVariant(box, id, bytes) {
   return best;
 }
 
-async function startNginx(folder, workers) {
+async function startPeer(folder, workers) {
   const port = await freePort();
-  const config = join(folder, 'nginx.conf');
-  writeFileSync(config, `
-worker_processes ${workers};
-pid ${folder}/nginx.pid;
-error_log ${folder}/error.log;
-worker_rlimit_nofile 16384;
-events { worker_connections 4096; }
-http {
-  access_log off;
+  return startNginx(folder, port, workers, `
   sendfile on;
   tcp_nopush on;
   tcp_nodelay on;
   keepalive_requests 1000000000;
   open_file_cache max=100 inactive=600s;
   types { image/webp webp; }
-  client_body_temp_path ${folder}/b; proxy_temp_path ${folder}/p; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
-  server { listen 127.0.0.1:${port} reuseport backlog=4096; root ${folder}/files; }
-}
-`);
-  const child = spawn('nginx', ['-c', config, '-p', folder, '-e', `${folder}/error.log`, '-g', 'daemon off; user root;'], { stdio: 'inherit' });
-  for (let attempt = 0; ; attempt++) {
-    try {
-      await request(`http://127.0.0.1:${port}/`);
-      break;
-    } catch (error) {
-      if (attempt === 50) throw error;
-      await new Promise((done) => setTimeout(done, 100));
-    }
-  }
-  return { url: `http://127.0.0.1:${port}`, stop: () => new Promise((done) => { child.once('exit', done); child.kill('SIGTERM'); }) };
+  server { listen 127.0.0.1:${port} reuseport backlog=4096; root ${folder}/files; }`);
 }
 
 async function requestsPerSecond(url, connections) {
@@ -101,7 +69,7 @@ async function main() {
       variants.push({ kb, ...variant });
       console.log(`${kb} KB: ${variant.body.length} bytes, ${variant.path.split('?')[1]}`);
     }
-    nginx = await startNginx(folder, workers);
+    nginx = await startPeer(folder, workers);
     const cases = variants.flatMap((variant) => connectionCounts.map((connections) => ({ ...variant, connections, ours: [], peer: [] })));
     for (let round = 0; round < rounds; round++) {
       for (const one of cases) {

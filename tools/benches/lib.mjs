@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
 import http from 'node:http';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -70,4 +71,41 @@ export function request(url, { method = 'GET', headers = {}, body } = {}) {
     outgoing.on('error', fail);
     outgoing.end(body);
   });
+}
+
+export function freePort() {
+  return new Promise((done) => {
+    const server = net.createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => done(port));
+    });
+  });
+}
+
+// nginx on `port` with the given inside of its http block; everything it writes goes below `folder`.
+export async function startNginx(folder, port, workers, http) {
+  const config = join(folder, 'nginx.conf');
+  writeFileSync(config, `
+worker_processes ${workers};
+pid ${folder}/nginx.pid;
+error_log ${folder}/error.log;
+worker_rlimit_nofile 16384;
+events { worker_connections 4096; }
+http {
+  access_log off;
+  client_body_temp_path ${folder}/b; proxy_temp_path ${folder}/p; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
+${http}
+}
+`);
+  const child = spawn('nginx', ['-c', config, '-p', folder, '-e', `${folder}/error.log`, '-g', 'daemon off; user root;'], { stdio: 'inherit' });
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await request(`http://127.0.0.1:${port}/`);
+      break;
+    } catch (error) {
+      if (attempt === 50) throw error;
+      await new Promise((done) => setTimeout(done, 100));
+    }
+  }
+  return { url: `http://127.0.0.1:${port}`, pid: child.pid, stop: () => new Promise((done) => { child.once('exit', done); child.kill('SIGTERM'); }) };
 }

@@ -6,11 +6,13 @@ export class Problem extends Error {
   constructor(status, body) {
     super([body?.title, body?.detail].filter(Boolean).join(': ') || `The box answered with status ${status}`);
     this.status = status;
+    this.detail = body?.detail;
+    this.subject = body?.subject;
   }
 }
 
-async function call(method, path, body) {
-  const headers = {};
+async function call(method, path, body, more = {}) {
+  const headers = { Accept: 'application/json', ...more };
   if (method !== 'GET') headers['X-CSRF-Token'] = csrf;
   if (body !== undefined) headers['Content-Type'] = 'application/json';
   let response;
@@ -23,6 +25,9 @@ async function call(method, path, body) {
   if (!response.ok) throw new Problem(response.status, content);
   return content;
 }
+
+// For requests that others make: the session itself is a cookie.
+export const sessionHeaders = () => ({ 'X-CSRF-Token': csrf });
 
 // True when a session from an earlier visit is still good.
 export async function resumeSession() {
@@ -43,6 +48,10 @@ export async function logOut() {
 export const getStatus = () => call('GET', '/api/v1/status');
 export const listOriginals = (after) =>
   call('GET', `/api/v1/originals?limit=24${after ? `&after=${encodeURIComponent(after)}` : ''}`);
+export const getOriginal = (id) => call('GET', `/api/v1/originals/${id}`);
+export const listUploads = () => call('GET', '/api/v1/uploads');
+export const getUpload = (url) => call('GET', new URL(url, location.href).pathname);
+export const deleteUpload = (url) => call('DELETE', new URL(url, location.href).pathname, undefined, { 'Tus-Resumable': '1.0.0' });
 export const deleteOriginal = (id) => call('DELETE', `/api/v1/originals/${id}`);
 
 // Makes variants of an original; `wishes` is what the API takes. Calls onItem for each variant as soon as it is there
@@ -76,22 +85,4 @@ export async function makeVariants(id, wishes, onItem) {
   }
   if (!counts) throw new Problem(0, { detail: 'The connection broke' });
   return counts;
-}
-
-// XMLHttpRequest, because fetch tells nothing about how much has been sent. Resolves with the stored original.
-export function uploadFile(file, onProgress) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    request.open('POST', `/api/v1/originals?name=${encodeURIComponent(file.name)}`);
-    request.setRequestHeader('X-CSRF-Token', csrf);
-    request.setRequestHeader('Content-Type', 'application/octet-stream');
-    request.responseType = 'json';
-    request.upload.addEventListener('progress', (event) => onProgress(event.loaded / Math.max(event.total, 1)));
-    request.addEventListener('load', () => {
-      if (request.status === 201) resolve(request.response[0]);
-      else reject(new Problem(request.status, request.response));
-    });
-    request.addEventListener('error', () => reject(new Problem(0, { detail: 'The connection broke' })));
-    request.send(file);
-  });
 }

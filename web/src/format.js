@@ -9,6 +9,12 @@ export function bytesText(bytes) {
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
+export function secondsText(seconds) {
+  if (seconds < 60) return `${Math.ceil(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes} min ${Math.floor(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
 // element('button', {class: 'quiet', onclick: f}, 'text', child) -> HTMLElement. Text is never read as markup.
 export function element(name, attributes = {}, ...children) {
   const node = document.createElement(name);

@@ -52,6 +52,7 @@ async function enter() {
   at('log-in').hidden = true;
   at('workspace').hidden = false;
   at('log-out').hidden = false;
+  uploads.logIn();
   await showStatus();
   await showMore();
 }
@@ -84,8 +85,10 @@ at('log-out').addEventListener('click', async () => {
 });
 at('more').addEventListener('click', () => showMore().catch(explain));
 
-startUploads({
-  zone: at('drop'), input: at('files'), list: at('uploads'), onStored: (original) => addOriginal(original, true),
+const uploads = startUploads({
+  zone: at('drop'), input: at('files'), list: at('uploads'), unfinished: at('unfinished'),
+  onStored: (original) => addOriginal(original, true),
+  onLockedOut: () => explain({ status: 401 }),
 });
 
 resumeSession().then((isIn) => (isIn ? enter() : leave())).catch((problem) => {

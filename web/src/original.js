@@ -1,6 +1,7 @@
 // One original as a card: preview, facts, its variants at a few widths with their sizes, and a srcset to copy.
 import { deleteOriginal } from './api.js';
 import { bytesText, element } from './format.js';
+import { inspection } from './inspection.js';
 import { makeForm } from './make.js';
 import { fetchVariant } from './variants.js';
 
@@ -49,6 +50,13 @@ async function copyText(button, text) {
   setTimeout(() => { button.textContent = 'Copy srcset'; }, 2000);
 }
 
+function alertBadge(original) {
+  const count = original.alerts ?? 0;
+  if (count === 0) return [];
+  return [element('p', { class: 'badge alert', title: 'The inspection found something to look at; see below' },
+    `${count} alert${count === 1 ? '' : 's'}`)];
+}
+
 // onChanged: the store holds something else now.
 export function originalCard(original, deliveryUrl, onChanged) {
   const { width, height } = uprightSize(original);
@@ -86,6 +94,7 @@ export function originalCard(original, deliveryUrl, onChanged) {
       element('img', { src: `/i/${original.id}?w=480&h=360&fit=cover&dpr=1&fm=webp&q=80`, alt: name, width: '240', height: '180', loading: 'lazy' })),
     element('div', { class: 'facts' },
       element('h2', {}, name),
+      ...alertBadge(original),
       element('p', { class: 'hint' }, `${width} × ${height} · ${original.format} · ${bytesText(original.bytes)}`),
       element('code', { class: 'id', title: 'SHA-256 of the file' }, original.id),
       list,
@@ -94,6 +103,7 @@ export function originalCard(original, deliveryUrl, onChanged) {
         element('button', { onclick: (event) => copyText(event.target, srcset) }, 'Copy srcset'),
         element('button', { class: 'quiet danger', onclick: remove }, 'Delete')),
       error,
-      makeForm(original, name, widths, onChanged)));
+      makeForm(original, name, widths, onChanged),
+      inspection(original, name)));
   return card;
 }

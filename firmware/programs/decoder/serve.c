@@ -6,11 +6,13 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/checked.h"
 #include "base/file.h"
 #include "codec/codec.h"
+#include "inspect/inspect.h"
 #include "sandbox/protocol.h"
 
 enum { FILE_DESCRIPTOR, PIXELS_DESCRIPTOR };
@@ -57,14 +59,21 @@ static int receive(int socket, struct message *out) {
   return is_whole && request->magic == SANDBOX_PROTOCOL_MAGIC && request->version == SANDBOX_PROTOCOL_VERSION ? 1 : -1;
 }
 
+// The system call itself: the C library's fstat may be one that takes paths, and those are refused here.
+static bool find_bytes(int fd, uint64_t *out) {
+  struct stat status;
+  if (syscall(SYS_fstat, fd, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size < 0) return false;
+  *out = (uint64_t)status.st_size;
+  return true;
+}
+
 static enum base_result map_file(int fd, const struct image_limits *limits, struct base_span *out,
                                  struct base_fault *fault) {
-  struct stat status;
-  if (fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
+  uint64_t bytes;
+  if (!find_bytes(fd, &bytes)) {
     return BASE_FAIL(fault, BASE_INTERNAL, "file", "what came to be decoded is no regular file");
   }
-  if (status.st_size == 0) return BASE_FAIL(fault, BASE_UNSUPPORTED, "format", "the file is empty");
-  uint64_t bytes = (uint64_t)status.st_size;
+  if (bytes == 0) return BASE_FAIL(fault, BASE_UNSUPPORTED, "format", "the file is empty");
   if (bytes > limits->max_file_bytes) {
     return BASE_FAIL(fault, BASE_UNPROCESSABLE, "max_file_bytes",
                      "the file has %llu bytes; at most %llu are accepted (max_file_bytes)", (unsigned long long)bytes,
@@ -82,10 +91,10 @@ static void unmap(void *data, size_t bytes) { munmap(data, bytes); }
 // How much of the pixel memory the picture takes, held against the descriptor that came for it.
 static enum base_result check_memory(const struct codec_picture *picture, const struct image_header *header, int pixels,
                                      size_t *out_bytes, struct base_fault *fault) {
-  struct stat status;
+  uint64_t pixel_bytes = 0;
   bool fits = picture->format == IMAGE_YUV ? image_yuv_bytes(&picture->yuv, out_bytes) == BASE_OK
                                            : base_mul3_size(header->width, header->height, 4, out_bytes);
-  fits = fits && fstat(pixels, &status) == 0 && status.st_size >= 0 && (uint64_t)status.st_size >= *out_bytes;
+  fits = fits && find_bytes(pixels, &pixel_bytes) && pixel_bytes >= *out_bytes;
   return fits ? BASE_OK : BASE_FAIL(fault, BASE_INTERNAL, "pixels", "the pixel memory is too small");
 }
 
@@ -127,49 +136,73 @@ static enum base_result decode(const struct message *message, struct base_span f
   return result;
 }
 
-static enum base_result answer(const struct message *message, struct sandbox_reply *reply, struct base_fault *fault) {
+static enum base_result read_file(const struct message *message, struct base_span file,
+                                  struct sandbox_report_reply *out, struct base_fault *fault) {
   const struct sandbox_request *request = &message->request;
   const struct codec_decoder *decoder;
-  struct base_span file;
-  bool is_decode = request->operation == SANDBOX_DECODE;
-  if (!is_decode && request->operation != SANDBOX_INSPECT) {
+  if (request->operation == SANDBOX_REPORT) return inspect_file(file, &request->limits, &out->report, fault);
+  enum base_result result = codec_inspect(file, &request->limits, &decoder, &out->reply.header, fault);
+  if (result != BASE_OK || request->operation == SANDBOX_INSPECT) return result;
+  return decode(message, file, decoder, &out->reply.header, &out->reply.picture, fault);
+}
+
+static enum base_result answer(const struct message *message, struct sandbox_report_reply *out,
+                               struct base_fault *fault) {
+  const struct sandbox_request *request = &message->request;
+  struct base_span file = {0};
+  if (request->operation == SANDBOX_READY || request->operation > SANDBOX_REPORT) {
     return BASE_FAIL(fault, BASE_INTERNAL, "operation", "operation %u is unknown", (unsigned)request->operation);
   }
-  if (message->count != (is_decode ? 2 : 1)) {
+  if (message->count != (request->operation == SANDBOX_DECODE ? 2 : 1)) {
     return BASE_FAIL(fault, BASE_INTERNAL, "descriptors", "%zu descriptors came with the request", message->count);
   }
   enum base_result result = map_file(message->descriptors[FILE_DESCRIPTOR], &request->limits, &file, fault);
   if (result != BASE_OK) return result;
-  result = codec_inspect(file, &request->limits, &decoder, &reply->header, fault);
-  if (result == BASE_OK && is_decode) result = decode(message, file, decoder, &reply->header, &reply->picture, fault);
+  result = read_file(message, file, out, fault);
   munmap((void *)(uintptr_t)file.data, file.bytes);
   return result;
 }
 
-static bool say(int socket, const struct sandbox_reply *reply) {
-  return send(socket, reply, sizeof *reply, MSG_NOSIGNAL) == (ssize_t)sizeof *reply;
+static bool say(int socket, const struct sandbox_report_reply *reply) {
+  const size_t bytes = reply->reply.operation == SANDBOX_REPORT ? sizeof *reply : sizeof reply->reply;
+  return send(socket, reply, bytes, MSG_NOSIGNAL) == (ssize_t)bytes;
 }
 
 // Zeroed with memset, so that padding carries no old memory either.
-static void reply_init(struct sandbox_reply *reply, enum sandbox_operation operation) {
+static void reply_init(struct sandbox_report_reply *reply, uint16_t operation) {
   memset(reply, 0, sizeof *reply);
-  reply->magic = SANDBOX_PROTOCOL_MAGIC;
-  reply->version = SANDBOX_PROTOCOL_VERSION;
-  reply->operation = (uint16_t)operation;
+  reply->reply.magic = SANDBOX_PROTOCOL_MAGIC;
+  reply->reply.version = SANDBOX_PROTOCOL_VERSION;
+  reply->reply.operation = operation;
 }
 
-bool serve(int socket) {
-  struct sandbox_reply reply;
+static void set_texts(struct sandbox_reply *reply, const struct base_fault *fault) {
+  snprintf(reply->subject, sizeof reply->subject, "%s", fault->subject);
+  snprintf(reply->text, sizeof reply->text, "%s", fault->text);
+}
+
+void serve_failure(int socket, const char *what, int error) {
+  struct sandbox_report_reply reply;
+  struct base_fault fault = {0};
+  reply_init(&reply, SANDBOX_READY);
+  errno = error;
+  reply.reply.result = BASE_FAIL_ERRNO(&fault, what, "%s", what);
+  set_texts(&reply.reply, &fault);
+  (void)say(socket, &reply);
+}
+
+bool serve(int socket, const struct sandbox_isolation *isolation) {
+  struct sandbox_report_reply reply;
   struct message message;
   int received;
   reply_init(&reply, SANDBOX_READY);
+  reply.reply.isolation = *isolation;
   if (!say(socket, &reply)) return false;
   while ((received = receive(socket, &message)) > 0) {
     struct base_fault fault = {0};
-    reply_init(&reply, (enum sandbox_operation)message.request.operation);
-    reply.result = answer(&message, &reply, &fault);
-    snprintf(reply.subject, sizeof reply.subject, "%s", fault.subject);
-    snprintf(reply.text, sizeof reply.text, "%s", fault.text);
+    reply_init(&reply, message.request.operation);
+    reply.reply.result = answer(&message, &reply, &fault);
+    set_texts(&reply.reply, &fault);
     message_finish(&message);
     if (!say(socket, &reply)) return true;
   }

@@ -16,7 +16,7 @@ struct command {
   int (*run)(const struct options *options);
 };
 
-extern const struct command command_put, command_make, command_get, command_url, command_ls, command_rm, command_status,
-    command_device, command_reindex;
+extern const struct command command_put, command_uploads, command_show, command_make, command_get, command_url,
+    command_ls, command_rm, command_status, command_device, command_reindex;
 
 #endif

@@ -17,7 +17,8 @@ static const char page[] =
     "\n"
     "Usage: pixpop [OPTIONS] ls [--json]\n"
     "\n"
-    "Prints a table: id, size, width x height as stored, format, time of the upload, name.\n"
+    "Prints a table: id, size, width x height as stored, format, time of the upload, alerts of\n"
+    "its inspection (pixpop show ID has them), name.\n"
     "With --json: one JSON object a line.\n"
     "\n"
     "Examples:\n"
@@ -28,23 +29,26 @@ static const char page[] =
 
 static void print_heading(void) {
   terminal_print_padded("ID", 45);
-  printf("%9s  %11s  %-6s  %-16s  %s\n", "SIZE", "DIMENSIONS", "FORMAT", "CREATED", "NAME");
+  printf("%9s  %11s  %-6s  %-16s  %6s  %s\n", "SIZE", "DIMENSIONS", "FORMAT", "CREATED", "ALERTS", "NAME");
 }
 
 static void print_row(const struct base_json_value *item) {
-  char id[64], size[TERMINAL_SIZE_CHARS], sides[32], format[16], time[TERMINAL_TIME_CHARS], name[MAX_NAME_BYTES];
+  char id[64], size[TERMINAL_SIZE_CHARS], sides[32], format[16], time[TERMINAL_TIME_CHARS], name[MAX_NAME_BYTES],
+      alerts[24] = "-";
+  const int64_t alert_count = remote_integer_of(item, "alerts");
+  if (alert_count > 0) snprintf(alerts, sizeof(alerts), "%lld", (long long)alert_count);
   snprintf(sides, sizeof(sides), "%lldx%lld", (long long)remote_integer_of(item, "width"),
            (long long)remote_integer_of(item, "height"));
   terminal_print_padded(terminal_clean(remote_text_of(item, "id"), id, sizeof(id)), 45);
-  printf("%9s  %11s  %-6s  %-16s  %s\n", terminal_size((uint64_t)remote_integer_of(item, "bytes"), size), sides,
+  printf("%9s  %11s  %-6s  %-16s  %6s  %s\n", terminal_size((uint64_t)remote_integer_of(item, "bytes"), size), sides,
          terminal_clean(remote_text_of(item, "format"), format, sizeof(format)),
-         terminal_time(remote_integer_of(item, "created_s"), time),
+         terminal_time(remote_integer_of(item, "created_s"), time), alerts,
          terminal_clean(remote_text_of(base_json_get(item, "metadata"), "name"), name, sizeof(name)));
 }
 
 static enum base_result write_item(const struct base_json_value *item, struct base_buffer *out) {
   static const char *const texts[] = {"id", "format", "url"};
-  static const char *const integers[] = {"bytes", "width", "height", "orientation", "created_s"};
+  static const char *const integers[] = {"bytes", "width", "height", "orientation", "created_s", "alerts"};
   const struct base_json_value *metadata = base_json_get(item, "metadata");
   const struct base_json_value *tags = base_json_get(metadata, "tags");
   struct base_json_writer json;

@@ -15,13 +15,26 @@ struct option {
 #define FIELD(field) offsetof(struct options, field)
 
 static const struct option known[] = {
-    {"--console", NULL, FIELD(console_url), false, NULL}, {"--delivery", NULL, FIELD(delivery_url), false, NULL},
-    {"--token", NULL, FIELD(token), false, NULL},         {"--token-file", NULL, FIELD(token_file), false, NULL},
-    {"--ca", NULL, FIELD(ca_file), false, NULL},          {"--fingerprint", NULL, FIELD(fingerprint), false, NULL},
-    {"--output", "-o", FIELD(output), false, "get"},      {"--data", "-d", FIELD(data_folder), false, "reindex"},
-    {"--widths", NULL, FIELD(widths), false, "make"},     {"--fm", NULL, FIELD(format), false, "make"},
-    {"--q", NULL, FIELD(quality), false, "make"},         {"--json", NULL, FIELD(json), true, "ls status device make"},
-    {"--help", "-h", FIELD(wants_help), true, NULL},      {"--version", "-V", FIELD(wants_version), true, NULL},
+    {"--console", NULL, FIELD(console_url), false, NULL},
+    {"--delivery", NULL, FIELD(delivery_url), false, NULL},
+    {"--token", NULL, FIELD(token), false, NULL},
+    {"--token-file", NULL, FIELD(token_file), false, NULL},
+    {"--ca", NULL, FIELD(ca_file), false, NULL},
+    {"--fingerprint", NULL, FIELD(fingerprint), false, NULL},
+    {"--output", "-o", FIELD(output), false, "get"},
+    {"--data", "-d", FIELD(data_folder), false, "reindex"},
+    {"--widths", NULL, FIELD(widths), false, "make"},
+    {"--fm", NULL, FIELD(format), false, "make"},
+    {"--q", NULL, FIELD(quality), false, "make"},
+    {"--chunk", NULL, FIELD(chunk), false, "put"},
+    {"--parallel", NULL, FIELD(parallel), false, "put"},
+    {"--no-resume", NULL, FIELD(no_resume), true, "put"},
+    {"--multipart", NULL, FIELD(multipart), true, "put"},
+    {"--quiet", NULL, FIELD(quiet), true, "put"},
+    {"--rm", NULL, FIELD(remove), true, "uploads"},
+    {"--json", NULL, FIELD(json), true, "put uploads show ls status device make"},
+    {"--help", "-h", FIELD(wants_help), true, NULL},
+    {"--version", "-V", FIELD(wants_version), true, NULL},
 };
 enum { KNOWN_COUNT = sizeof(known) / sizeof(*known) };
 

@@ -24,7 +24,10 @@ struct options {
   const char *output;                     // get -o
   const char *data_folder;                // reindex --data
   const char *widths, *format, *quality;  // make --widths, --fm, --q
-  bool json;                              // ls, status, device, make
+  const char *chunk, *parallel;           // put --chunk, --parallel
+  bool no_resume, multipart, quiet;       // put
+  bool remove;                            // uploads --rm
+  bool json;                              // put, uploads, show, ls, status, device, make
 };
 
 // Defaults, then the environment (PIXPOP_*), then argv, whose words are reordered in place.

@@ -28,7 +28,8 @@ static size_t terminal_width(void) {
 
 static uint64_t rate_of(const struct progress *progress, uint64_t now) {
   const uint64_t elapsed_ms = now - progress->started_ms;
-  return elapsed_ms > 0 ? (uint64_t)((double)progress->done * 1000 / (double)elapsed_ms) : 0;
+  const uint64_t moved = progress->done > progress->skipped ? progress->done - progress->skipped : 0;
+  return elapsed_ms > 0 ? (uint64_t)((double)moved * 1000 / (double)elapsed_ms) : 0;
 }
 
 static void draw_bar(size_t chars, double part) {
@@ -109,7 +110,10 @@ void progress_erase(struct progress *progress) {
 
 void progress_end(struct progress *progress) {
   progress_erase(progress);
-  if (progress->is_terminal) return;
+  if (!progress->is_terminal) progress_sum_up(progress);
+}
+
+void progress_sum_up(const struct progress *progress) {
   char name[MAX_LINE_BYTES], done[AMOUNT_CHARS], other[AMOUNT_CHARS];
   const uint64_t now = now_ms();
   const double seconds = (double)(now - progress->started_ms) / 1000;

@@ -12,6 +12,7 @@ struct progress {
   bool is_shown;
   uint64_t started_ms, shown_ms;
   uint64_t done, total;
+  uint64_t skipped;  // of done: was there before, and says nothing about how fast it goes
 };
 
 void progress_begin(struct progress *progress, const char *name);
@@ -21,5 +22,7 @@ void progress_show(void *self, uint64_t done, uint64_t total);
 void progress_erase(struct progress *progress);
 // Erases the bar and, where there was none, says in one plain line what was moved and how fast.
 void progress_end(struct progress *progress);
+// That line alone.
+void progress_sum_up(const struct progress *progress);
 
 #endif

@@ -29,14 +29,24 @@ static enum base_result read_token(const struct options *options, struct remote 
   return BASE_OK;
 }
 
+static enum base_result create_client(const struct options *options, struct remote *out, struct base_fault *fault) {
+  const struct client_config config = {
+      .base_url = options->console_url, .ca_file = options->ca_file, .fingerprint = options->fingerprint};
+  return client_create(&config, &out->client, fault);
+}
+
 enum base_result remote_open_console(const struct options *options, struct remote *out, struct base_fault *fault) {
   *out = (struct remote){0};
   base_buffer_init(&out->storage, REMOTE_TOKEN_LIMIT + 1);
   const enum base_result result = read_token(options, out, fault);
-  if (result != BASE_OK) return result;
-  const struct client_config config = {
-      .base_url = options->console_url, .ca_file = options->ca_file, .fingerprint = options->fingerprint};
-  return client_create(&config, &out->client, fault);
+  return result == BASE_OK ? create_client(options, out, fault) : result;
+}
+
+enum base_result remote_open_beside(const struct options *options, const struct remote *first, struct remote *out,
+                                    struct base_fault *fault) {
+  *out = (struct remote){.token = first->token};
+  base_buffer_init(&out->storage, REMOTE_TOKEN_LIMIT + 1);
+  return create_client(options, out, fault);
 }
 
 enum base_result remote_open_delivery(const struct options *options, struct remote *out, struct base_fault *fault) {

@@ -19,6 +19,9 @@ enum base_result remote_open_console(const struct options *options, struct remot
                                      struct base_fault *fault) BASE_CHECKED;
 enum base_result remote_open_delivery(const struct options *options, struct remote *out,
                                       struct base_fault *fault) BASE_CHECKED;
+// Another connection to the console of `first`, which must live longer.
+enum base_result remote_open_beside(const struct options *options, const struct remote *first, struct remote *out,
+                                    struct base_fault *fault) BASE_CHECKED;
 void remote_close(struct remote *remote);  // also after a failed open
 
 // A request without a body. EXIT_FINE with a 2xx response, else what complain_* returned. Finish the response always.

@@ -14,6 +14,8 @@
 #include "tls/tls.h"
 #include "web_assets.h"
 
+enum { TUS_SWEEP_S = 60 };
+
 static unsigned cores(void) {
   long count = sysconf(_SC_NPROCESSORS_ONLN);
   return count < 1 ? 1 : count > 256 ? 256 : (unsigned)count;
@@ -72,10 +74,23 @@ static enum base_result build_log(struct box *box, struct base_fault *fault) {
   return BASE_OK;
 }
 
+// Empty when the kernel does not say.
+static void read_boot_id(char out[STORE_MAX_BOOT_ID + 1]) {
+  struct base_buffer text;
+  out[0] = '\0';
+  if (base_file_read("/proc/sys/kernel/random/boot_id", STORE_MAX_BOOT_ID, &text, NULL) != BASE_OK) return;
+  struct base_span rest = base_buffer_span(&text);
+  if (!base_span_copy(base_span_cut(&rest, '\n'), out, STORE_MAX_BOOT_ID + 1)) out[0] = '\0';
+  base_buffer_finish(&text);
+}
+
 static enum base_result build_store(struct box *box, struct base_fault *fault) {
+  char boot_id[STORE_MAX_BOOT_ID + 1];
+  read_boot_id(boot_id);
   struct store_config config = {.root = box->store_path,
                                 .variant_budget_bytes = box->settings.cache_disk_bytes,
                                 .min_free_bytes = box->settings.cache_min_free_bytes,
+                                .boot_id = boot_id,
                                 .clock = base_clock_system(),
                                 .log = box->log,
                                 .metrics = box->metrics};
@@ -88,6 +103,8 @@ static enum base_result build_sandbox(struct box *box, struct base_fault *fault)
                                   .timeout_ms = (uint32_t)box->settings.decoder_timeout_ms,
                                   .wait_ms = 30000,
                                   .memory_bytes = box->settings.decoder_memory_bytes,
+                                  .uid = (uint32_t)box->settings.decoder_uid,
+                                  .require_isolation = box->settings.decoder_require_isolation,
                                   .limits = limits_of(&box->settings),
                                   .log = box->log,
                                   .metrics = box->metrics};
@@ -172,15 +189,50 @@ static void keep_levels(void *self, const struct integrity_digest *original, str
   render_keep_levels(self, original, picture);
 }
 
+_Static_assert((int)SETTINGS_RULES == (int)IMAGE_RULE_COUNT, "the settings have a key for every rule");
+
+struct image_rules box_rules_of(const struct settings *settings) {
+  struct image_rules rules;
+  for (int i = 0; i < IMAGE_RULE_COUNT; i++) {
+    rules.verdicts[i] = image_verdict_parse(settings->rules[i]);
+    BASE_ASSERT(rules.verdicts[i] != IMAGE_VERDICT_COUNT);  // the settings allow nothing else
+  }
+  return rules;
+}
+
 static enum base_result build_ingest(struct box *box, struct base_fault *fault) {
   struct ingest_config config = {.store = box->store,
                                  .sandbox = box->sandbox,
                                  .limits = limits_of(&box->settings),
+                                 .rules = box_rules_of(&box->settings),
                                  .decoded = keep_levels,
                                  .decoded_self = box->render,
                                  .log = box->log,
                                  .metrics = box->metrics};
   return ingest_create(&config, &box->ingest, fault);
+}
+
+static void forget_absence(void *self, const char *tenant, const struct integrity_digest *original) {
+  pop_forget(self, tenant, original);
+}
+
+static enum base_result build_tus(struct box *box, struct base_fault *fault) {
+  const struct settings *settings = &box->settings;
+  struct ingest_tus_config config = {
+      .ingest = box->ingest,
+      .store = box->store,
+      .max_file_bytes = settings->limits_file_bytes,
+      .expire_s = (uint32_t)settings->uploads_expire_s,
+      .max_sessions = (uint32_t)settings->uploads_sessions,
+      .max_sessions_per_tenant = (uint32_t)settings->uploads_sessions_per_tenant,
+      .sweep_s = settings->uploads_expire_s < TUS_SWEEP_S ? (uint32_t)settings->uploads_expire_s : TUS_SWEEP_S,
+      // It may have been asked for before it came.
+      .stored = forget_absence,
+      .stored_self = box->pop,
+      .clock = base_clock_system(),
+      .log = box->log,
+      .metrics = box->metrics};
+  return ingest_tus_create(&config, &box->tus, fault);
 }
 
 static enum base_result build_delivery(struct box *box, struct base_fault *fault) {
@@ -234,18 +286,24 @@ static enum base_result build_console(struct box *box, struct base_fault *fault)
                                   .pem_path = settings->console_tls ? box->pem_path : NULL,
                                   .token_hash_path = box->token_path,
                                   .threads = (unsigned)settings->console_threads,
+                                  .gate_threads = (unsigned)settings->console_gate_threads,
+                                  .max_connections = (uint32_t)settings->console_max_connections,
                                   .max_connections_per_client = (uint32_t)settings->console_connections_per_client,
+                                  .other_descriptors = (uint32_t)settings->delivery_max_connections,
                                   .handshake_timeout_ms = (uint32_t)settings->console_handshake_timeout_ms,
                                   .request_timeout_ms = (uint32_t)settings->console_request_timeout_ms,
+                                  .body_min_rate = (uint32_t)settings->console_body_min_rate,
                                   .delivery_url = box->delivery_url,
                                   .assets = web_assets,
                                   .asset_count = web_asset_count,
                                   .ingest = box->ingest,
+                                  .tus = box->tus,
                                   .store = box->store,
                                   .pop = box->pop,
                                   .device_text = box->device_text,
                                   .describe_device = device_describe,
                                   .device_self = box->resampler,
+                                  .decoder_isolation = sandbox_get_isolation(box->sandbox),
                                   .clock = base_clock_system(),
                                   .log = box->log,
                                   .metrics = box->metrics};
@@ -279,8 +337,8 @@ static void announce(struct box *box) {
 
 enum base_result box_start(const struct settings *settings, struct box **out, struct base_fault *fault) {
   static enum base_result (*const steps[])(struct box *, struct base_fault *) = {
-      prepare_folders, build_log, build_store,  build_sandbox,  build_resampler,
-      build_render,    build_pop, build_ingest, build_delivery, build_console,
+      prepare_folders, build_log,    build_store, build_sandbox,  build_resampler, build_render,
+      build_pop,       build_ingest, build_tus,   build_delivery, build_console,
   };
   struct box *box = calloc(1, sizeof(*box));
   if (box == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "memory is short");
@@ -303,6 +361,7 @@ void box_stop(struct box **pointer) {
   // Doors first, so that nothing new comes in; then what is in flight ends before its rooms go.
   if (box->delivery != NULL) delivery_stop(box->delivery, (uint32_t)box->settings.delivery_drain_ms);
   if (box->console != NULL) console_stop(&box->console);
+  ingest_tus_destroy(&box->tus);
   if (box->pop != NULL) pop_drain(box->pop);
   render_destroy(&box->render);
   delivery_destroy(&box->delivery);

@@ -32,6 +32,7 @@ struct box {
   struct render *render;
   struct pop *pop;
   struct ingest *ingest;
+  struct ingest_tus *tus;
   struct delivery *delivery;
   struct console *console;
   char *new_token;  // printed once, then wiped
@@ -39,5 +40,8 @@ struct box {
 
 // The tenants of the settings as pop wants them; `out` has room for SETTINGS_MAX_TENANTS.
 void box_fill_tenants(const struct settings *settings, struct pop_tenant *out);
+
+// The rules of the settings as ingest wants them.
+struct image_rules box_rules_of(const struct settings *settings);
 
 #endif

@@ -13,6 +13,8 @@ static enum base_result take_over(struct box *box, const struct settings *wanted
   box_fill_tenants(wanted, tenants);
   enum base_result result = pop_reconfigure(box->pop, tenants, wanted->tenant_count, wanted->cache_ram_bytes, fault);
   free(tenants);
+  const struct image_rules rules = box_rules_of(wanted);
+  if (result == BASE_OK) ingest_set_rules(box->ingest, &rules);
   if (result == BASE_OK) base_log_reconfigure(box->log, level, strcmp(wanted->log_format, "json") == 0);
   return result;
 }
@@ -33,6 +35,7 @@ void box_reload(struct box *box, const struct arguments *arguments) {
     box->settings.cache_ram_bytes = wanted->cache_ram_bytes;
     memcpy(box->settings.log_level, wanted->log_level, sizeof(wanted->log_level));
     memcpy(box->settings.log_format, wanted->log_format, sizeof(wanted->log_format));
+    memcpy(box->settings.rules, wanted->rules, sizeof(wanted->rules));
     memcpy(box->settings.tenants, wanted->tenants, sizeof(wanted->tenants));
     box->settings.tenant_count = wanted->tenant_count;
     base_log_write(box->log, BASE_LOG_INFO, "pixpopd", NULL, "configuration reloaded");

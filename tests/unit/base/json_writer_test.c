@@ -100,13 +100,22 @@ static void first_error_sticks_when_the_buffer_is_full(void **state) {
   assert_int_equal(writer.result, BASE_TOO_LARGE);
 }
 
+static void raw_json_stands_where_a_value_stands(void **state) {
+  (void)state;
+  base_json_object(&writer, NULL);
+  base_json_raw(&writer, "a", base_span_text("{\"b\":[1,null]}"));
+  base_json_integer(&writer, "c", 2);
+  base_json_object_end(&writer);
+  assert_written("{\"a\":{\"b\":[1,null]},\"c\":2}");
+}
+
 #define WRITING(test) cmocka_unit_test_setup_teardown(test, begin, finish)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       WRITING(commas_stand_only_between_values),           WRITING(text_is_escaped_when_it_has_special_characters),
       WRITING(utf8_is_kept_and_other_bytes_are_replaced),  WRITING(numbers_read_back_as_themselves),
-      WRITING(first_error_sticks_when_the_buffer_is_full),
+      WRITING(first_error_sticks_when_the_buffer_is_full), WRITING(raw_json_stands_where_a_value_stands),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

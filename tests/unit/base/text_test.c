@@ -99,11 +99,31 @@ static void hex_is_refused_when_not_canonical(void **state) {
   }
 }
 
+static void decodes_padded_base64_of_any_length(void **state) {
+  (void)state;
+  static const struct {
+    const char *text, *bytes;
+  } table[] = {{"", ""}, {"Zg==", "f"}, {"Zm8=", "fo"}, {"Zm9v", "foo"}, {"Zm9vYg==", "foob"}, {"+/8=", "\xfb\xff"}};
+  static const char *const refused[] = {"Zg",   "Zg=",  "Zg===", "Zh==", "Zm9=", "====",     "=",
+                                        "Z===", "Zg= ", "-_8=",  "Zm 9", "Zg=v", "Zg==Zg==", "Zm9v\n"};
+  uint8_t out[8];
+  size_t bytes;
+  for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+    assert_true(base_base64_decode(base_span_text(table[i].text), out, sizeof out, &bytes));
+    assert_true(base_span_is(base_span_of(out, bytes), table[i].bytes));
+  }
+  for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+    if (base_base64_decode(base_span_text(refused[i]), out, sizeof out, &bytes)) fail_msg("%s", refused[i]);
+  }
+  assert_true(base_base64_decode(base_span_text("Zm8="), out, 2, &bytes));
+  assert_false(base_base64_decode(base_span_text("Zm8="), out, 1, &bytes));
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(encoders_match_the_standard_vectors),     cmocka_unit_test(decoders_undo_the_encoders),
-      cmocka_unit_test(base64url_is_refused_when_not_canonical), cmocka_unit_test(a_digest_has_exactly_one_spelling),
-      cmocka_unit_test(hex_is_refused_when_not_canonical),
+      cmocka_unit_test(decodes_padded_base64_of_any_length), cmocka_unit_test(encoders_match_the_standard_vectors),
+      cmocka_unit_test(decoders_undo_the_encoders),          cmocka_unit_test(base64url_is_refused_when_not_canonical),
+      cmocka_unit_test(a_digest_has_exactly_one_spelling),   cmocka_unit_test(hex_is_refused_when_not_canonical),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

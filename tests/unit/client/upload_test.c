@@ -176,6 +176,121 @@ static void upload_fails_when_the_file_is_shorter_than_said(void **state) {
   visit_end(&visit);
 }
 
+static void pieces_of_a_body_arrive_one_behind_the_other(void **state) {
+  (void)state;
+  static const struct scripted_step steps[] = {
+      {.kind = SCRIPTED_ACCEPT}, {.kind = SCRIPTED_REQUEST}, {.kind = SCRIPTED_SEND, .text = CREATED}};
+  VISIT_BEGIN(&visit, steps);
+  struct seen seen = {0};
+  const struct client_request request = {.method = "POST",
+                                         .path = "/up",
+                                         .body = base_span_text("<before>"),
+                                         .body_fd = big_fd,
+                                         .body_fd_offset = 1000,
+                                         .body_fd_bytes = 200000,
+                                         .body_end = base_span_text("<after>"),
+                                         .progress = see,
+                                         .self = &seen};
+  assert_int_equal(visit_send(&visit, &request), BASE_OK);
+  assert_true(seen.is_monotone);
+  assert_int_equal(seen.done, 8 + 200000 + 7);
+  assert_int_equal(seen.total, seen.done);
+  assert_true(scripted_server_stop(&visit.server));
+  const struct base_span all = base_buffer_span(&visit.server.received);
+  const uint8_t *body = all.data + all.bytes - seen.total;
+  assert_memory_equal(body - 4, "\r\n\r\n<before>", 12);
+  assert_memory_equal(body + 8, big + 1000, 200000);
+  assert_memory_equal(body + 8 + 200000, "<after>", 7);
+  scripted_server_finish(&visit.server);
+  client_response_finish(&visit.response);
+  client_destroy(&visit.client);
+}
+
+static void fields_are_sent_and_checked(void **state) {
+  (void)state;
+  static const struct scripted_step steps[] = {
+      {.kind = SCRIPTED_ACCEPT}, {.kind = SCRIPTED_REQUEST}, {.kind = SCRIPTED_SEND, .text = CREATED}};
+  static const struct client_field good[] = {{"Tus-Resumable", "1.0.0"}, {"Upload-Metadata", "filename YS5qcGc="}};
+  static const struct client_field bad[] = {
+      {"X-A", "b\r\nX-C: d"},          {"X A", "b"}, {"", "b"}, {"X:", "b"}, {"content-length", "3"},
+      {"Transfer-Encoding", "chunked"}};
+  VISIT_BEGIN(&visit, steps);
+  struct client_request request = {.method = "PATCH", .path = "/up", .fields = good, .field_count = 2, .body_fd = -1};
+  assert_int_equal(visit_send(&visit, &request), BASE_OK);
+  request.field_count = 1;
+  for (size_t i = 0; i < VISIT_COUNT(bad); i++) {
+    request.fields = &bad[i];
+    assert_int_equal(visit_send(&visit, &request), BASE_BAD_INPUT);
+    assert_string_equal(visit.fault.subject, "field");
+  }
+  assert_true(scripted_server_stop(&visit.server));
+  static const char expected[] = "\r\nTus-Resumable: 1.0.0\r\nUpload-Metadata: filename YS5qcGc=\r\n";
+  const struct base_span all = base_buffer_span(&visit.server.received);
+  assert_memory_equal(all.data, "PATCH /up HTTP/1.1\r\n", 20);
+  assert_non_null(memmem(all.data, all.bytes, expected, sizeof(expected) - 1));
+  scripted_server_finish(&visit.server);
+  client_response_finish(&visit.response);
+  client_destroy(&visit.client);
+}
+
+static void request_that_is_sent_once_is_not_repeated_when_the_kept_connection_was_closed(void **state) {
+  (void)state;
+  static const struct scripted_step steps[] = {{.kind = SCRIPTED_ACCEPT},
+                                               {.kind = SCRIPTED_REQUEST},
+                                               {.kind = SCRIPTED_SEND, .text = CREATED},
+                                               {.kind = SCRIPTED_READ, .bytes = 100},
+                                               {.kind = SCRIPTED_CLOSE}};
+  VISIT_BEGIN(&visit, steps);
+  struct client_request request = {
+      .method = "PATCH", .path = "/up", .body = base_span_text("some bytes"), .body_fd = -1};
+  assert_int_equal(visit_send(&visit, &request), BASE_OK);
+  request = upload_of_file(NULL);
+  request.is_once = true;
+  assert_int_equal(visit_send(&visit, &request), BASE_IO);
+  visit_end(&visit);
+}
+
+static void upload_ends_in_a_timeout_when_its_time_is_up(void **state) {
+  (void)state;
+  static const struct scripted_step steps[] = {{.kind = SCRIPTED_ACCEPT}, {.kind = SCRIPTED_HOLD}};
+  VISIT_BEGIN(&visit, steps);
+  struct client_request request = upload_of_file(NULL);
+  request.send_timeout_ms = 100;
+  assert_int_equal(visit_send(&visit, &request), BASE_TIMEOUT);
+  visit_end(&visit);
+}
+
+static void location_is_turned_into_a_path_of_the_origin(void **state) {
+  (void)state;
+  static const struct {
+    const char *base, *location, *path;
+  } cases[] = {
+      {"http://box", "/api/v1/uploads/a", "/api/v1/uploads/a"},
+      {"http://box", "http://box/up/a?b=c", "/up/a?b=c"},
+      {"https://box:8443", "http://elsewhere:1/up/a", "/up/a"},
+      {"http://box/pre", "/pre/up/a", "/up/a"},
+      {"http://box/pre", "https://box/pre/up", "/up"},
+      {"http://box/pre", "/up/a", NULL},
+      {"http://box/pre", "/prefix/a", NULL},
+      {"http://box", "//elsewhere/a", NULL},
+      {"http://box", "up/a", NULL},
+      {"http://box", "http://box", NULL},
+      {"http://box", "", NULL},
+      {"http://box", "/0123456789012345678901234567890123456789", NULL},
+  };
+  for (size_t i = 0; i < VISIT_COUNT(cases); i++) {
+    struct client *client = NULL;
+    char path[32];
+    const struct client_config config = {.base_url = cases[i].base};
+    assert_int_equal(client_create(&config, &client, NULL), BASE_OK);
+    const enum base_result result =
+        client_location_path(client, base_span_text(cases[i].location), path, sizeof(path), NULL);
+    assert_int_equal(result, cases[i].path != NULL ? BASE_OK : BASE_BAD_INPUT);
+    if (cases[i].path != NULL) assert_string_equal(path, cases[i].path);
+    client_destroy(&client);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(file_arrives_whole_with_progress),
@@ -186,6 +301,11 @@ int main(void) {
       cmocka_unit_test(broken_upload_is_said_when_there_is_no_response),
       cmocka_unit_test(upload_ends_in_a_timeout_when_nobody_reads),
       cmocka_unit_test(upload_fails_when_the_file_is_shorter_than_said),
+      cmocka_unit_test(pieces_of_a_body_arrive_one_behind_the_other),
+      cmocka_unit_test(fields_are_sent_and_checked),
+      cmocka_unit_test(request_that_is_sent_once_is_not_repeated_when_the_kept_connection_was_closed),
+      cmocka_unit_test(upload_ends_in_a_timeout_when_its_time_is_up),
+      cmocka_unit_test(location_is_turned_into_a_path_of_the_origin),
   };
   return cmocka_run_group_tests(tests, make_big, drop_big);
 }

@@ -13,7 +13,9 @@
 
 static const uint8_t page[] = "<!doctype html><title>pixpop</title>";
 static const uint8_t script[] = "console.log(1)";
+static const uint8_t large[1 << 20];
 static const struct console_asset assets[] = {
+    {"/assets/large-0d4e5f.bin", "application/octet-stream", large, sizeof large},
     {"/index.html", "text/html; charset=utf-8", page, sizeof page - 1},
     {"/assets/page-0a1b2c.js", "text/javascript", script, sizeof script - 1},
 };
@@ -115,6 +117,9 @@ static void open_rooms(struct console_rig *rig) {
   const struct ingest_config ingest = {
       .store = rig->store, .sandbox = rig->sandbox, .limits = limits, .metrics = rig->metrics};
   must(ingest_create(&ingest, &rig->ingest, &fault), &fault);
+  const struct ingest_tus_config tus = {
+      .ingest = rig->ingest, .store = rig->store, .max_file_bytes = RIG_MAX_FILE_BYTES, .metrics = rig->metrics};
+  must(ingest_tus_create(&tus, &rig->tus, &fault), &fault);
   const struct pop_config pop = {.ram_budget_bytes = 1 << 20,
                                  .store = rig->store,
                                  .renderer = {submit, rig},
@@ -145,13 +150,17 @@ void console_rig_open(struct console_rig *rig, const struct console_rig_config *
       .pem_path = config->has_tls ? rig->pem_path : NULL,
       .token_hash_path = rig->token_path,
       .threads = config->threads ? config->threads : 8,
+      .gate_threads = config->gate_threads,
+      .max_connections = config->max_connections,
       .max_connections_per_client = config->max_connections_per_client,
       .handshake_timeout_ms = config->handshake_timeout_ms,
       .request_timeout_ms = config->request_timeout_ms ? config->request_timeout_ms : 5000,
+      .body_min_rate = config->body_min_rate,
       .delivery_url = "http://127.0.0.1:8080",
       .assets = assets,
       .asset_count = sizeof assets / sizeof *assets,
       .ingest = rig->ingest,
+      .tus = rig->tus,
       .store = rig->store,
       .pop = rig->pop,
       .device_text = "a fake device",
@@ -167,6 +176,7 @@ void console_rig_close(struct console_rig *rig) {
   console_rig_set(rig, &rig->holds_midway, false);
   console_stop(&rig->console);
   pop_destroy(&rig->pop);
+  ingest_tus_destroy(&rig->tus);
   ingest_destroy(&rig->ingest);
   sandbox_destroy(&rig->sandbox);
   store_close(&rig->store);

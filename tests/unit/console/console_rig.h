@@ -16,6 +16,7 @@ struct console_rig {
   struct store *store;
   struct sandbox *sandbox;
   struct ingest *ingest;
+  struct ingest_tus *tus;
   struct pop *pop;
   struct console *console;
   char *token;
@@ -32,7 +33,8 @@ struct console_rig {
 struct console_rig_config {
   bool has_tls;
   unsigned threads;
-  uint32_t max_connections_per_client, handshake_timeout_ms, request_timeout_ms;
+  unsigned gate_threads;
+  uint32_t max_connections, max_connections_per_client, handshake_timeout_ms, request_timeout_ms, body_min_rate;
 };
 
 void console_rig_open(struct console_rig *rig, const struct console_rig_config *config);

@@ -114,13 +114,24 @@ static void refuses_forms_that_are_wrong(void **state) {
   expect_problem(400, "boundary");
   post("/api/v1/originals", FORM, METADATA "{\"title\":1}" END);
   expect_problem(400, "metadata");
-  post("/api/v1/originals", FORM, IMAGE("a") "GOOD\r\n" METADATA "{}" END);
+  post("/api/v1/originals", FORM, METADATA "{}\r\n" IMAGE("a") "GOOD\r\n" METADATA "{}" END);
   expect_problem(400, "metadata");
   post("/api/v1/originals", FORM, "--XX\r\nContent-Disposition: form-data; name=\"other\"\r\n\r\nx" END);
   expect_problem(400, "other");
   post("/api/v1/originals", FORM, IMAGE("\xff.jpg") "GOOD" END);
   expect_problem(400, "name");
-  assert_int_equal(stored(), 1);
+  assert_int_equal(stored(), 0);  // a form is judged whole
+}
+
+static void takes_the_metadata_anywhere_in_the_form(void **state) {
+  (void)state;
+  post("/api/v1/originals", FORM,
+       IMAGE("one.jpg") "GOOD one\r\n" METADATA
+                        "{\"name\":\"Dusk\",\"tags\":[\"sea\"]}\r\n" IMAGE("\xff.jpg") "GOOD two" END);
+  assert_int_equal(answer.status, 201);
+  assert_non_null(strstr(answer.body, "\"name\":\"Dusk\",\"tags\":[\"sea\"]"));
+  assert_null(strstr(answer.body, "one.jpg"));
+  assert_int_equal(stored(), 2);
 }
 
 static void refuses_files_that_are_no_pictures(void **state) {
@@ -255,19 +266,22 @@ static void refuses_chunks_that_break_the_rules(void **state) {
   assert_int_equal(stored(), 0);
 }
 
-// Its trailers would be taken for the next request.
-static void closes_the_connection_after_a_chunked_upload(void **state) {
+// Its trailers are not taken for the next request.
+static void answers_the_request_behind_a_chunked_upload(void **state) {
   (void)state;
   char text[1024];
   int bytes = snprintf(text, sizeof text,
                        "POST /api/v1/originals HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\n"
-                       "Transfer-Encoding: chunked\r\n\r\n4\r\nGOOD\r\n0\r\nX: y\r\n\r\n",
+                       "Transfer-Encoding: chunked\r\n\r\n4\r\nGOOD\r\n0\r\nX: y\r\n\r\n"
+                       "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
                        rig.token);
   int fd = console_rig_connect(&rig);
   console_rig_send(fd, text, (size_t)bytes);
   console_rig_receive(fd, &answer);
   assert_int_equal(answer.status, 201);
-  assert_string_equal(console_answer_field(&answer, "Connection"), "close");
+  const char *second = strstr(answer.body, "HTTP/1.1 ");
+  assert_non_null(second);
+  assert_int_equal(strncmp(second, "HTTP/1.1 200 ", 13), 0);
 }
 
 static void refuses_a_form_that_could_never_be_kept(void **state) {
@@ -308,6 +322,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(stores_a_raw_body),
       TEST(stores_every_file_of_a_form),
+      TEST(takes_the_metadata_anywhere_in_the_form),
       TEST(stores_a_file_once_when_it_comes_twice),
       TEST(says_which_file_failed_and_keeps_the_earlier_ones),
       TEST(refuses_forms_that_are_wrong),
@@ -321,7 +336,7 @@ int main(void) {
       TEST(gives_up_on_a_client_that_falls_silent),
       TEST(gives_up_on_a_chunked_upload_that_falls_silent),
       TEST(refuses_chunks_that_break_the_rules),
-      TEST(closes_the_connection_after_a_chunked_upload),
+      TEST(answers_the_request_behind_a_chunked_upload),
       TEST(refuses_a_form_that_could_never_be_kept),
       TEST(takes_a_file_of_exactly_the_limit),
   };

@@ -153,6 +153,81 @@ static void hands_on_the_picture_of_what_is_new(void **state) {
   assert_int_equal(seen.count, 1);  // known already
 }
 
+static void keeps_the_report_and_how_many_alerts_it_has(void **state) {
+  (void)state;
+  const struct ingest_metadata metadata = {0};
+  struct store_original original, found;
+  struct base_blob *report = NULL;
+  struct base_json *json = NULL;
+  struct image_rules rules = {0};
+  bool is_new;
+  rules.verdicts[IMAGE_RULE_POLYGLOT] = IMAGE_ALERT;
+  ingest_set_rules(ingest, &rules);
+  assert_int_equal(put("EVIL", &metadata, &original, &is_new, NULL), BASE_OK);
+  assert_int_equal(original.alerts, 1);
+  assert_int_equal(store_original_find(store, "default", &original.id, &found, NULL), BASE_OK);
+  assert_int_equal(found.alerts, 1);
+  assert_int_equal(store_original_report(store, "default", &original.id, &report, NULL), BASE_OK);
+  assert_int_equal(base_json_parse(base_blob_span(report), &json, NULL), BASE_OK);
+  assert_true(base_json_is_object(base_json_root(json)));
+  assert_non_null(memmem(report->data, report->bytes, "polyglot", 8));
+  base_json_destroy(&json);
+  base_blob_unref(&report);
+  assert_int_equal(put("GOOD", &metadata, &original, &is_new, NULL), BASE_OK);
+  assert_int_equal(original.alerts, 0);
+  rules.verdicts[IMAGE_RULE_POLYGLOT] = IMAGE_BLOCK;
+  ingest_set_rules(ingest, &rules);
+  struct base_fault fault = {0};
+  assert_int_equal(put("EVIL again", &metadata, &original, &is_new, &fault), BASE_UNPROCESSABLE);
+  assert_string_equal(fault.subject, "rule/polyglot");
+}
+
+// A name that the store takes.
+static const char kept[] = "kept-0123456789-0123456789-0123456789-01234";
+
+static struct store_upload *keep(const char *text) {
+  struct store_upload *file;
+  assert_int_equal(store_upload_begin_kept(store, kept, base_span_text("note"), UINT64_MAX, &file, NULL), BASE_OK);
+  assert_int_equal(store_upload_write(file, base_span_text(text), NULL), BASE_OK);
+  return file;
+}
+
+static void adopts_what_was_kept(void **state) {
+  (void)state;
+  const struct ingest_metadata metadata = {.name = "a.jpg"};
+  struct store_original original;
+  uint64_t bytes;
+  bool is_new = false;
+  struct store_upload *file = keep("GOOD picture");
+  assert_int_equal(ingest_adopt(ingest, "default", &file, &metadata, &original, &is_new, NULL), BASE_OK);
+  assert_null(file);
+  assert_true(is_new);
+  assert_string_equal(original.name, "a.jpg");
+  assert_int_equal(seen.count, 1);
+  assert_int_equal(store_upload_peek(store, kept, NULL, &bytes, NULL), BASE_OK);
+  assert_int_equal(bytes, 0);
+  assert_int_equal(temporary_files(), 0);
+}
+
+static void lets_what_was_kept_rest_when_it_is_refused(void **state) {
+  (void)state;
+  static const char *const texts[] = {"text", "TORN", "HUGE", ""};
+  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+    const struct ingest_metadata metadata = {0};
+    struct store_original original;
+    uint64_t bytes;
+    bool is_new = true;
+    struct store_upload *file = keep(texts[i]);
+    const enum base_result result = ingest_adopt(ingest, "default", &file, &metadata, &original, &is_new, NULL);
+    assert_true(result == BASE_UNSUPPORTED || result == BASE_UNPROCESSABLE);
+    assert_null(file);
+    assert_false(is_new);
+    assert_int_equal(store_upload_peek(store, kept, NULL, &bytes, NULL), BASE_OK);
+    assert_int_equal(bytes, strlen(texts[i]));
+    assert_int_equal(store_upload_remove(store, kept, NULL), BASE_OK);
+  }
+}
+
 static void keeps_nothing_of_what_it_refuses(void **state) {
   (void)state;
   static const struct {
@@ -211,6 +286,8 @@ int main(void) {
       TEST(commits_under_the_digest_of_what_was_written), TEST(says_when_it_was_here_already),
       TEST(hands_on_the_picture_of_what_is_new),          TEST(keeps_nothing_of_what_it_refuses),
       TEST(bounds_the_file_before_and_while_it_comes),    TEST(leaves_nothing_of_an_aborted_upload),
+      TEST(keeps_the_report_and_how_many_alerts_it_has),  TEST(adopts_what_was_kept),
+      TEST(lets_what_was_kept_rest_when_it_is_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

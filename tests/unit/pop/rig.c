@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "http/parser.h"
+#include "store/upload.h"
 
 enum { PATIENCE_S = 20, MAX_REQUEST_BYTES = 8192 };
 
@@ -240,7 +241,7 @@ void rig_upload(struct rig *rig, const char *tenant, const char *content, bool h
   strcpy(original.tenant, tenant);
   if (store_upload_begin(rig->store, strlen(content), &upload, &fault) != BASE_OK ||
       store_upload_write(upload, base_span_text(content), &fault) != BASE_OK ||
-      store_upload_commit(&upload, &original, &is_new, &fault) != BASE_OK) {
+      store_upload_commit(&upload, &original, base_span_of(NULL, 0), &is_new, &fault) != BASE_OK) {
     fail_msg("upload: %s", fault.text);
   }
   rig->original = original.id;

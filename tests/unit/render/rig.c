@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "image/convert.h"
+#include "store/upload.h"
 
 #define TENANT "default"
 
@@ -124,9 +125,12 @@ struct rig_original rig_store(struct rig *rig, struct base_span file) {
   bool is_new;
   must(store_upload_begin(rig->store, file.bytes, &upload, &fault), &fault);
   must(store_upload_write(upload, file, &fault), &fault);
-  must(sandbox_inspect(rig->sandbox, store_upload_fd(upload), &result.header, &fault), &fault);
+  int fd;
+  must(store_upload_open_bytes(upload, &fd, &fault), &fault);
+  must(sandbox_inspect(rig->sandbox, fd, &result.header, &fault), &fault);
+  base_fd_close(&fd);
   struct store_original original = describe(&result.header);
-  must(store_upload_commit(&upload, &original, &is_new, &fault), &fault);
+  must(store_upload_commit(&upload, &original, base_span_of(NULL, 0), &is_new, &fault), &fault);
   result.id = original.id;
   return result;
 }

@@ -136,7 +136,8 @@ static void descriptor_that_is_no_file_is_an_error_not_a_crash(void **state) {
   assert_int_equal(pipe(pipes), 0);
   assert_int_equal(sandbox_inspect(sandbox, pipes[0], &header, NULL), BASE_INTERNAL);
   assert_int_equal(sandbox_inspect(sandbox, -1, &header, NULL), BASE_IO);
-  assert_int_equal(base_metric_get(base_metrics_counter(metrics, "pixpop_sandbox_crashes_total", "", "")), 0);
+  assert_int_equal(
+      base_metric_get(base_metrics_counter(metrics, "pixpop_sandbox_failures_total", "cause=\"crash\"", "")), 0);
   close(pipes[0]);
   close(pipes[1]);
   sandbox_destroy(&sandbox);
@@ -193,7 +194,7 @@ static void picture_too_large_for_the_workers_memory_is_unprocessable(void **sta
   struct sandbox *sandbox;
   struct base_fault fault = {0};
   struct sandbox_config config = {
-      .decoder_path = DECODER_PATH, .memory_bytes = 24u << 20, .limits = IMAGE_LIMITS_DEFAULT, .workers = 1};
+      .decoder_path = DECODER_PATH, .memory_bytes = 256u << 20, .limits = IMAGE_LIMITS_DEFAULT, .workers = 1};
   assert_int_equal(sandbox_create(&config, &sandbox, &fault), BASE_OK);
   char header_text[64];
   int length = snprintf(header_text, sizeof header_text, "P5 8000 8000 255\n");
@@ -251,6 +252,11 @@ static void decoder_has_given_up_what_it_does_not_need(void **state) {
   int pid = find_child();
   assert_true(pid > 0);
   assert_proc_says(pid, "status", "NoNewPrivs:", "1");
+  assert_proc_says(pid, "status", "Seccomp:", "2");  // SECCOMP_MODE_FILTER
+  assert_proc_says(pid, "status", "CapEff:", "0000000000000000");
+  assert_proc_says(pid, "status", "CapBnd:", "0000000000000000");
+  if (geteuid() == 0) assert_proc_says(pid, "status", "Uid:", "65534");
+  assert_proc_says(pid, "limits", "Max file size", DECODER_MEMORY_BYTES ? "0" : "unlimited");
   assert_proc_says(pid, "limits", "Max core file size", "0");
   assert_proc_says(pid, "limits", "Max open files", "16");
   if (DECODER_MEMORY_BYTES != 0) assert_proc_says(pid, "limits", "Max address space", "2147483648");
@@ -267,7 +273,7 @@ static void decoder_has_given_up_what_it_does_not_need(void **state) {
 
 static void decoder_refuses_when_started_by_hand(void **state) {
   (void)state;
-  assert_int_not_equal(system(DECODER_PATH " 0 2>/dev/null"), 0);
+  assert_int_not_equal(system(DECODER_PATH " 0 65534 2>/dev/null"), 0);
   assert_int_not_equal(system(DECODER_PATH " 2>/dev/null"), 0);
 }
 

@@ -43,6 +43,12 @@ static int64_t count_of(const struct fixture *fixture, const char *what) {
   return base_metric_get(base_metrics_counter(fixture->metrics, name, "", ""));
 }
 
+static int64_t failures_of(const struct fixture *fixture, const char *cause) {
+  char label[64];
+  snprintf(label, sizeof label, "cause=\"%s\"", cause);
+  return base_metric_get(base_metrics_counter(fixture->metrics, "pixpop_sandbox_failures_total", label, ""));
+}
+
 // A file whose first byte tells the hostile decoder what to do.
 static int file_with(char deed) {
   int fd = memfd_create("deed", MFD_CLOEXEC);
@@ -94,9 +100,26 @@ static void worker_that_fails_costs_one_request_and_is_replaced(void **state) {
     assert_int_equal(inspect(&fixture, '.', NULL), BASE_OK);
     assert_int_equal(decode(&fixture, '.', NULL), BASE_OK);
   }
-  assert_int_equal(count_of(&fixture, "crashes"), 12);
+  assert_int_equal(failures_of(&fixture, "crash"), 4);
+  assert_int_equal(failures_of(&fixture, "protocol"), 8);
+  assert_int_equal(failures_of(&fixture, "timeout"), 0);
   assert_int_equal(count_of(&fixture, "spawns"), 13);
-  assert_int_equal(count_of(&fixture, "timeouts"), 0);
+  fixture_finish(&fixture);
+}
+
+static void worker_that_was_killed_from_outside_is_tried_once_more(void **state) {
+  (void)state;
+  struct fixture fixture = make_fixture(1, 10000, 10000);
+  struct base_fault fault = {0};
+  assert_int_equal(inspect(&fixture, 'f', NULL), BASE_OK);
+  assert_int_equal(failures_of(&fixture, "killed"), 1);
+  assert_int_equal(decode(&fixture, 'f', NULL), BASE_OK);
+  assert_int_equal(failures_of(&fixture, "killed"), 2);
+  assert_int_equal(inspect(&fixture, 'x', &fault), BASE_UNPROCESSABLE);
+  assert_string_equal(fault.subject, "decoder");
+  assert_int_equal(failures_of(&fixture, "killed"), 4);
+  assert_int_equal(inspect(&fixture, '.', NULL), BASE_OK);
+  assert_int_equal(count_of(&fixture, "spawns"), 5);
   fixture_finish(&fixture);
 }
 
@@ -108,8 +131,8 @@ static void worker_that_hangs_is_killed_at_the_time_out(void **state) {
   assert_string_equal(fault.subject, "timeout");
   assert_non_null(strstr(fault.text, "300 ms"));
   assert_int_equal(inspect(&fixture, '.', NULL), BASE_OK);
-  assert_int_equal(count_of(&fixture, "timeouts"), 1);
-  assert_int_equal(count_of(&fixture, "crashes"), 0);
+  assert_int_equal(failures_of(&fixture, "timeout"), 1);
+  assert_int_equal(failures_of(&fixture, "crash"), 0);
   fixture_finish(&fixture);
 }
 
@@ -121,7 +144,7 @@ static void worker_that_died_while_idle_costs_nobody(void **state) {
     usleep(50000);  // its death takes a moment; it is what is tested
   }
   assert_int_equal(inspect(&fixture, '.', NULL), BASE_OK);
-  assert_int_equal(count_of(&fixture, "crashes"), 0);
+  assert_int_equal(failures_of(&fixture, "crash"), 0);
   assert_int_equal(count_of(&fixture, "spawns"), 6);
   fixture_finish(&fixture);
 }
@@ -145,7 +168,7 @@ static void picture_that_makes_no_sense_costs_the_worker(void **state) {
     assert_string_equal(fault.subject, "decoder");
     assert_int_equal(decode(&fixture, '.', NULL), BASE_OK);
   }
-  assert_int_equal(count_of(&fixture, "crashes"), sizeof deeds - 1);
+  assert_int_equal(failures_of(&fixture, "protocol"), sizeof deeds - 1);
   fixture_finish(&fixture);
 }
 
@@ -176,8 +199,9 @@ static void memory_shortage_in_a_worker_is_the_pictures_fault(void **state) {
   struct fixture fixture = make_fixture(1, 10000, 10000);
   struct base_fault fault = {0};
   assert_int_equal(inspect(&fixture, 'n', &fault), BASE_UNPROCESSABLE);
+  assert_int_equal(failures_of(&fixture, "memory"), 1);
   assert_int_equal(strspn(fault.text, "?"), strlen(fault.text));
-  assert_int_equal(count_of(&fixture, "crashes"), 0);
+  assert_int_equal(failures_of(&fixture, "crash"), 0);
   fixture_finish(&fixture);
 }
 
@@ -223,7 +247,7 @@ static void threads_that_crash_workers_do_not_disturb_the_others(void **state) {
       assert_int_equal(callers[i].result, i % 3 ? BASE_OK : BASE_UNPROCESSABLE);
     }
   }
-  assert_int_equal(count_of(&fixture, "crashes"), 20);
+  assert_int_equal(failures_of(&fixture, "crash"), 20);
   fixture_finish(&fixture);
 }
 
@@ -245,6 +269,7 @@ static void create_fails_when_the_decoder_is_missing_or_another_program(void **s
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(worker_that_fails_costs_one_request_and_is_replaced),
+      cmocka_unit_test(worker_that_was_killed_from_outside_is_tried_once_more),
       cmocka_unit_test(worker_that_hangs_is_killed_at_the_time_out),
       cmocka_unit_test(worker_that_died_while_idle_costs_nobody),
       cmocka_unit_test(header_over_the_limits_is_refused_whatever_the_worker_says),

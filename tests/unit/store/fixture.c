@@ -18,8 +18,11 @@ static int64_t fixture_wall_s(void *self) {
   return __atomic_add_fetch(&fixture->now_s, 1, __ATOMIC_RELAXED);
 }
 
-void fixture_init(struct fixture *fixture) {
-  *fixture = (struct fixture){.root = "/tmp/pixpop-store-XXXXXX", .now_s = 1700000000};
+void fixture_init(struct fixture *fixture) { fixture_init_in(fixture, "/tmp"); }
+
+void fixture_init_in(struct fixture *fixture, const char *folder) {
+  *fixture = (struct fixture){.now_s = 1700000000};
+  snprintf(fixture->root, sizeof fixture->root, "%s/pixpop-store-XXXXXX", folder);
   assert_non_null(mkdtemp(fixture->root));
   fixture->clock = (struct base_clock){fixture_monotonic_us, fixture_wall_s, fixture};
   fixture->metrics = base_metrics_create();
@@ -102,7 +105,7 @@ enum base_result fixture_upload(struct store *store, const char *tenant, unsigne
       result = store_upload_write(upload, base_span_of(data + bytes / 3, bytes - bytes / 3), NULL);
     }
     if (result == BASE_OK) {
-      result = store_upload_commit(&upload, out, is_new, NULL);
+      result = store_upload_commit(&upload, out, base_span_of(NULL, 0), is_new, NULL);
     } else {
       store_upload_abort(&upload);
     }
@@ -269,6 +272,10 @@ void fixture_flip_bit(const char *path, long at) {
 
 int64_t fixture_counter(struct fixture *fixture, const char *name, const char *labels) {
   return base_metric_get(base_metrics_counter(fixture->metrics, name, labels, ""));
+}
+
+int64_t fixture_gauge(struct fixture *fixture, const char *name) {
+  return base_metric_get(base_metrics_gauge(fixture->metrics, name, "", ""));
 }
 
 int fixture_setup(void **state) {

@@ -5,6 +5,7 @@
 #include <limits.h>
 
 #include "store/level.h"
+#include "store/upload.h"
 
 struct fixture {
   char root[64];
@@ -16,6 +17,7 @@ struct fixture {
 };
 
 void fixture_init(struct fixture *fixture);
+void fixture_init_in(struct fixture *fixture, const char *folder);
 // Closes the store, and removes the folder with everything in it.
 void fixture_finish(struct fixture *fixture);
 void fixture_open(struct fixture *fixture);
@@ -62,5 +64,6 @@ bool fixture_exists(const char *path);
 size_t fixture_count_files(const struct fixture *fixture, const char *relative);
 void fixture_flip_bit(const char *path, long at);
 int64_t fixture_counter(struct fixture *fixture, const char *name, const char *labels);
+int64_t fixture_gauge(struct fixture *fixture, const char *name);
 
 #endif

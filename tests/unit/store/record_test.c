@@ -39,7 +39,7 @@ static void comes_back_when_written(void **state) {
   (void)state;
   struct base_buffer meta, head;
   make_meta(&meta);
-  for (int kind = STORE_RECORD_ORIGINAL; kind <= STORE_RECORD_PULLED; kind++) {
+  for (int kind = STORE_RECORD_ORIGINAL; kind <= STORE_RECORD_UPLOAD; kind++) {
     make_head(&head, (enum store_record_kind)kind, base_buffer_span(&meta));
     struct store_record found;
     uint64_t body_offset;
@@ -143,7 +143,7 @@ static void is_refused_when_a_field_is_unknown_though_the_digest_is_right(void *
   assert_int_equal(read_patched(10, STORE_RECORD_VARIANT), BASE_OK);
   assert_int_equal(read_patched(8, 2), BASE_UNSUPPORTED);
   assert_int_equal(read_patched(10, 0), BASE_UNSUPPORTED);
-  assert_int_equal(read_patched(10, STORE_RECORD_PULLED + 1), BASE_UNSUPPORTED);
+  assert_int_equal(read_patched(10, STORE_RECORD_UPLOAD + 1), BASE_UNSUPPORTED);
   assert_int_equal(read_patched(24, 1), BASE_CORRUPT);
   assert_int_equal(read_patched(28, 1), BASE_CORRUPT);
   assert_int_equal(read_patched(13, 0x41), BASE_CORRUPT);  // metadata over its limit

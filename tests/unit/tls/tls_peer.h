@@ -1,15 +1,17 @@
-// The other end of a TLS connection in tests: a server of one connection over the guard's functions.
+// The other end of a TLS connection in tests: a server of one connection that echoes.
 #ifndef TESTS_TLS_PEER_H
 #define TESTS_TLS_PEER_H
 
 #include <pthread.h>
 #include <stddef.h>
 
+#include "tls/server.h"
+
 struct tls_peer {
   int fd;  // the server's end; non-blocking, closed by the peer
-  const char *pem_path;
+  struct tls_server *server;
   pthread_t thread;
-  int handshake_code;  // mbedTLS's, after tls_peer_join
+  enum tls_status handshake;  // after tls_peer_join
   size_t echoed_bytes;
 };
 

@@ -26,6 +26,8 @@ void base_json_string(struct base_json_writer *writer, const char *key, const ch
 void base_json_integer(struct base_json_writer *writer, const char *key, int64_t value);
 void base_json_number(struct base_json_writer *writer, const char *key, double value);
 void base_json_bool(struct base_json_writer *writer, const char *key, bool value);
+// `json` is one whole JSON value, which the caller wrote or has parsed.
+void base_json_raw(struct base_json_writer *writer, const char *key, struct base_span json);
 
 // Reader: a parsed tree.
 enum {
@@ -48,6 +50,7 @@ size_t base_json_length(const struct base_json_value *array);  // 0 for what is 
 const struct base_json_value *base_json_at(const struct base_json_value *array, size_t index);
 const char *base_json_as_string(const struct base_json_value *value);  // NULL for what is not a string
 bool base_json_as_integer(const struct base_json_value *value, int64_t *out) BASE_CHECKED;
+bool base_json_as_number(const struct base_json_value *value, double *out) BASE_CHECKED;
 bool base_json_is_true(const struct base_json_value *value);
 bool base_json_is_object(const struct base_json_value *value);
 bool base_json_is_array(const struct base_json_value *value);

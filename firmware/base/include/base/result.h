@@ -16,6 +16,8 @@ enum base_result {
   BASE_NOT_FOUND,          //
   BASE_METHOD,             // method not allowed on this resource
   BASE_CONFLICT,           // state does not allow it now
+  BASE_LOCKED,             // somebody else is working on it
+  BASE_CHECKSUM,           // what came is not what the sender's checksum is of
   BASE_GONE,               // was here, is not any more
   BASE_LENGTH_REQUIRED,    // a body without a usable length
   BASE_PRECONDITION,       // If-Match and friends failed

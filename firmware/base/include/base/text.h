@@ -23,6 +23,9 @@ int base_hex_digit(uint8_t character);
 // Decodes exactly `bytes` bytes; false on a foreign character, wrong length or non-zero trailing bits
 // (so every value has exactly one spelling; for hex that is lower case). After false, `out` holds nothing of use.
 bool base_base64url_decode(struct base_span text, uint8_t *out, size_t bytes) BASE_CHECKED;
+// Decodes padded base64 (RFC 4648 4) of any length into at most `capacity` bytes; false as above, also when it does not
+// fit.
+bool base_base64_decode(struct base_span text, uint8_t *out, size_t capacity, size_t *bytes) BASE_CHECKED;
 bool base_hex_decode(struct base_span text, uint8_t *out, size_t bytes) BASE_CHECKED;
 
 #endif

@@ -27,14 +27,25 @@ struct client_config {
   uint32_t io_timeout_ms;       // silence; 0: the default
 };
 
+struct client_field {
+  const char *name, *value;
+};
+
 struct client_request {
   const char *method;
-  const char *path;          // with query, percent-encoded, begins with '/'
-  const char *bearer;        // token or NULL
-  const char *content_type;  // NULL: none
-  struct base_span body;     // used when body_fd is -1
-  int body_fd;               // -1, or a seekable file that is streamed from its start
+  const char *path;                   // with query, percent-encoded, begins with '/'
+  const char *bearer;                 // token or NULL
+  const char *content_type;           // NULL: none
+  const struct client_field *fields;  // more of the head; not those that are written from the members here
+  size_t field_count;
+  // The body is these three, one behind the other; each may be empty.
+  struct base_span body;
+  int body_fd;              // -1, or a seekable file of which body_fd_bytes are streamed from body_fd_offset
+  uint64_t body_fd_offset;  //
   uint64_t body_fd_bytes;
+  struct base_span body_end;
+  bool is_once;              // never sent a second time by itself
+  uint32_t send_timeout_ms;  // for the whole request to be sent, however steadily it goes; 0: only silence counts
   // Called while the request's body is sent or, when it has none, while the response's is received; `total` is 0 when
   // unknown. May be NULL.
   void (*progress)(void *self, uint64_t done, uint64_t total);
@@ -62,7 +73,8 @@ enum base_result client_create(const struct client_config *config, struct client
 void client_destroy(struct client **client);
 // Sends and receives. Any HTTP status is a success of this function, also one that came before the whole body was sent.
 // A kept connection that turns out closed before the first byte of a response is opened again once and the request
-// repeated, so requests sent here must bear repeating (all of the console's do: originals are found by content).
+// repeated, so requests sent here must bear repeating (most of the console's do: originals are found by content) or be
+// is_once.
 // `response` is initialised by it and finished by the caller (also after a failure).
 // BASE_IO: no connection, or it broke; BASE_TIMEOUT; BASE_FORBIDDEN: the certificate is not trusted (the fault shows
 // its fingerprint); BASE_BAD_INPUT: the request or the response breaks HTTP; BASE_HEADERS_TOO_LARGE, BASE_TOO_LARGE;
@@ -72,5 +84,10 @@ enum base_result client_send(struct client *client, const struct client_request 
 void client_response_finish(struct client_response *response);
 // First field of that name (case-insensitive); empty span when absent.
 struct base_span client_response_header(const struct client_response *response, const char *name);
+// The path to send to for what a Location field names: an absolute path, or a URL whose scheme and authority are left
+// out, since every request of this client goes to its own origin. Terminated. BASE_BAD_INPUT for other references
+// (RFC 3986 4.2), a path outside the base_url's, and more than `capacity` bytes.
+enum base_result client_location_path(const struct client *client, struct base_span location, char *out,
+                                      size_t capacity, struct base_fault *fault) BASE_CHECKED;
 
 #endif

@@ -1,4 +1,5 @@
-// The console: CivetWeb with uploads, the administration API and the web page. The only room that sees CivetWeb.
+// The console: uploads, the administration API and the web page, served by CivetWeb behind a gate of our own that takes
+// slow clients by the ten thousand. The only room that sees CivetWeb.
 //
 // The program starts one. Everything but /healthz, the log-in and the page itself needs the token or a session.
 #ifndef CONSOLE_CONSOLE_H
@@ -9,7 +10,9 @@
 #include "base/metrics.h"
 #include "http/message.h"
 #include "ingest/ingest.h"
+#include "ingest/tus.h"
 #include "pop/pop.h"
+#include "sandbox/isolation.h"
 #include "store/store.h"
 
 // One embedded file of the web page.
@@ -26,20 +29,26 @@ struct console_config {
   uint16_t port;                // 0: the kernel chooses (tests)
   const char *pem_path;         // key and certificate: TLS; NULL: plain HTTP, only allowed on a loopback address
   const char *token_hash_path;  // where the hash of the bearer token is kept
-  unsigned threads;             // CivetWeb workers; default 64
-  uint32_t max_connections_per_client;  // default 32
+  unsigned threads;             // CivetWeb workers: requests being answered at once; default 64
+  unsigned gate_threads;        // that move bytes of clients, 2..64; default: by the number of cores
+  uint32_t max_connections;     // default 12,000; fewer, with a warning, when RLIMIT_NOFILE has no room for them
+  uint32_t max_connections_per_client;  // default 64
+  uint32_t other_descriptors;           // that others in the process may need, to be left alone
   uint32_t handshake_timeout_ms;        // default 3,000
   uint32_t request_timeout_ms;          // silence within a request; default 30,000
+  uint32_t body_min_rate;               // bytes a second an upload must bring, on average over request_timeout_ms; 0: any
   const char *delivery_url;             // base URL shown by the page for public links, e.g. "http://127.0.0.1:8080"
   const struct console_asset *assets;
   size_t asset_count;
   struct ingest *ingest;
+  struct ingest_tus *tus;
   struct store *store;
   struct pop *pop;
   const char *device_text;  // for /api/v1/status: the resampler's device
   // For /api/v1/device: appends one JSON object on what pictures are resampled with. From any thread. NULL: 404.
   enum base_result (*describe_device)(void *self, struct base_buffer *json, struct base_fault *fault);
   void *device_self;
+  struct sandbox_isolation decoder_isolation;  // for /api/v1/status
   const struct base_clock *clock;
   struct base_log *log;
   struct base_metrics *metrics;
@@ -48,7 +57,7 @@ struct console_config {
 struct console;
 
 // Starts the server. Makes the token when `token_hash_path` is missing: then *new_token is a string the caller prints
-// once and frees; else NULL. One console in a process (its door and its handshake time-out are the process's).
+// once and frees; else NULL. One console in a process (the hatch to CivetWeb is the process's).
 // BASE_BAD_INPUT: the address is not numeric, or plain HTTP beyond loopback; BASE_CONFLICT: the port is in use;
 // BASE_CORRUPT: the token file is damaged. SIGPIPE is ignored in the whole process from here on.
 enum base_result console_start(const struct console_config *config, struct console **out, char **new_token,

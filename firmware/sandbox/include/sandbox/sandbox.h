@@ -1,7 +1,9 @@
 // The pool of decoder processes: pictures from outside are only ever parsed in one of them.
 //
 // `ingest` and `render` use it. Thread-safe: a call borrows a warm worker and waits for one when all are busy. A
-// worker that crashes, hangs or breaks the protocol costs its request a BASE_UNPROCESSABLE and is replaced.
+// worker that crashes, hangs, calls what it may not or breaks the protocol costs its request a BASE_UNPROCESSABLE and
+// is replaced; one that was killed from outside (the kernel was out of memory) is tried once more on a fresh worker.
+// After `recycle_after` requests a worker is replaced anyway, so that neither a leak nor a takeover lives for ever.
 #ifndef SANDBOX_SANDBOX_H
 #define SANDBOX_SANDBOX_H
 
@@ -11,6 +13,8 @@
 #include "image/header.h"
 #include "image/image.h"
 #include "image/limits.h"
+#include "image/report.h"
+#include "sandbox/isolation.h"
 
 // Enough for every picture within the default limits.
 #define SANDBOX_MEMORY_BYTES ((uint64_t)2 << 30)
@@ -21,6 +25,9 @@ struct sandbox_config {
   uint32_t timeout_ms;       // for one inspect or decode; 0: 20,000
   uint32_t wait_ms;          // for a free worker before BASE_BUSY; 0: 30,000
   uint64_t memory_bytes;     // address space limit of a worker, e.g. SANDBOX_MEMORY_BYTES; 0: none (sanitizer builds)
+  uint32_t uid;              // the user that workers become when pixpopd is root; 0: 65534
+  uint32_t recycle_after;    // requests; 0: 1,000
+  bool require_isolation;    // a decoder without seccomp is a fault; else a warning
   struct image_limits limits;
   struct base_log *log;
   struct base_metrics *metrics;
@@ -33,9 +40,15 @@ enum base_result sandbox_create(const struct sandbox_config *config, struct sand
                                 struct base_fault *fault) BASE_CHECKED;
 // Ends the workers. No call may be running.
 void sandbox_destroy(struct sandbox **sandbox);
+// What the workers have given up.
+struct sandbox_isolation sandbox_get_isolation(const struct sandbox *sandbox);
 // Reads the header of the open file `fd` (borrowed, offset not used) and checks the limits.
 enum base_result sandbox_inspect(struct sandbox *sandbox, int fd, struct image_header *out,
                                  struct base_fault *fault) BASE_CHECKED;
+// Walks the file without decoding it and scans it for what a hostile file does (rooms `inspect` and `image/report.h`).
+// The report has passed image_report_check; no verdict is set. BASE_UNSUPPORTED for content of no known format.
+enum base_result sandbox_report(struct sandbox *sandbox, int fd, struct image_report *out,
+                                struct base_fault *fault) BASE_CHECKED;
 // Decodes at full size, not oriented; `header` is what inspect said. The decoder chooses the kind: planes of a JPEG
 // that needs no colour conversion (full range), RGBA8 otherwise. The memory is a sealed memfd's mapping, readable and
 // writable so that devices can import it. Ownership of *out goes to the caller; it is NULL on failure.

@@ -19,6 +19,8 @@ enum {
   SETTINGS_MAX_HOSTS = 8,
   SETTINGS_MAX_TENANT_NAME = 32,
   SETTINGS_MAX_FILE_BYTES = 256 * 1024,
+  SETTINGS_RULES = 18,  // those of image/report.h
+  SETTINGS_MAX_RULE = 8,
 };
 
 struct settings_tenant {
@@ -37,9 +39,12 @@ struct settings {
   char console_listen[SETTINGS_MAX_TEXT];
   bool console_tls;
   uint64_t console_threads;
+  uint64_t console_gate_threads;
+  uint64_t console_max_connections;
   uint64_t console_connections_per_client;
   uint64_t console_handshake_timeout_ms;
   uint64_t console_request_timeout_ms;
+  uint64_t console_body_min_rate;
 
   char delivery_listen[SETTINGS_MAX_TEXT];
   char delivery_public_url[SETTINGS_MAX_TEXT];
@@ -55,6 +60,12 @@ struct settings {
   uint64_t limits_file_bytes;
   uint64_t limits_pixels;
   uint64_t limits_side;
+
+  uint64_t uploads_expire_s;
+  uint64_t uploads_sessions;
+  uint64_t uploads_sessions_per_tenant;
+
+  char rules[SETTINGS_RULES][SETTINGS_MAX_RULE];  // "allow", "alert" or "block", in the order of enum image_rule
 
   uint64_t cache_ram_bytes;
   uint64_t cache_disk_bytes;
@@ -79,6 +90,8 @@ struct settings {
   uint64_t decoder_workers;
   uint64_t decoder_timeout_ms;
   uint64_t decoder_memory_bytes;
+  uint64_t decoder_uid;
+  bool decoder_require_isolation;
 
   size_t tenant_count;
   struct settings_tenant tenants[SETTINGS_MAX_TENANTS];

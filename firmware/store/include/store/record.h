@@ -24,7 +24,8 @@ enum store_record_kind {
   STORE_RECORD_ORIGINAL = 1,
   STORE_RECORD_VARIANT = 2,
   STORE_RECORD_LEVEL = 3,
-  STORE_RECORD_PULLED = 4
+  STORE_RECORD_PULLED = 4,
+  STORE_RECORD_UPLOAD = 5,  // a kept upload: its body is the caller's note
 };
 
 struct store_record {

@@ -5,8 +5,9 @@
 //
 // Layout under the root:
 //   originals/<2 chars>/<id>                 the bytes as uploaded
-//   originals/<2 chars>/<id>.<tenant>.rec    sidecar record (kind original, no body)
+//   originals/<2 chars>/<id>.<tenant>.rec    sidecar record (kind original; its body is the inspection report)
 //   variants/<2 chars>/<key>.rec             record with body: a variant or a level
+//   partial/<name>, partial/<name>.rec       uploads that may be resumed (store/upload.h)
 //   tmp/                                     uploads and records being written; emptied at open
 //   index.sqlite                             derived; made anew from the records when missing, damaged or foreign
 //   lock                                     held while open; says whether the last end was clean
@@ -27,6 +28,7 @@ enum {
   STORE_MAX_TAGS = 1023,  // bytes: tags joined by '\n'
   STORE_MAX_RECIPE = 255,
   STORE_MAX_MEDIA_TYPE = 63,
+  STORE_MAX_BOOT_ID = 63,
   STORE_MAX_VARIANT_BYTES = 512 * 1024 * 1024,  // of a level too
 };
 
@@ -36,6 +38,10 @@ struct store_config {
   // When an upload, variant or level would leave less, the coldest variants and levels go for it; when all of them
   // would not do, it is BASE_NO_SPACE. Default 64 MiB.
   uint64_t min_free_bytes;
+  // Another one says that the kernel has started anew, so that unsynced bytes of uploads are not believed any more
+  // (/proc/sys/kernel/random/boot_id); at most STORE_MAX_BOOT_ID characters. Copied. NULL or empty: unknown, they are
+  // never believed.
+  const char *boot_id;
   const struct base_clock *clock;
   struct base_log *log;
   struct base_metrics *metrics;
@@ -55,6 +61,7 @@ struct store_original {
   int64_t created_s;  // commit time
   char name[STORE_MAX_NAME + 1];
   char tags[STORE_MAX_TAGS + 1];
+  uint32_t alerts;  // what its inspection found and kept nevertheless
 };
 
 struct store_variant {
@@ -71,31 +78,14 @@ struct store_variant {
 
 struct store;
 
-// Opens or makes the store and empties tmp/. After an unclean end the index is brought up to date from the records;
-// a missing, damaged or foreign index is made anew. Records of an unknown format are left alone and counted.
-// BASE_CONFLICT when somebody has it open (lock file).
+// Opens or makes the store, empties tmp/ and clears partial/ of what belongs to no upload. After an unclean end the
+// index is brought up to date from the records; a missing, damaged or foreign index is made anew. Records of an unknown
+// format are left alone and counted. BASE_CONFLICT when somebody has it open (lock file).
 enum base_result store_open(const struct store_config *config, struct store **out,
                             struct base_fault *fault) BASE_CHECKED;
 void store_close(struct store **store);
 
-// --- uploads: bytes on their way in ---
-struct store_upload;
-// `expected_bytes` reserves against min_free_bytes; UINT64_MAX when unknown.
-enum base_result store_upload_begin(struct store *store, uint64_t expected_bytes, struct store_upload **out,
-                                    struct base_fault *fault) BASE_CHECKED;
-// Appends and hashes. BASE_NO_SPACE when the disk is full.
-enum base_result store_upload_write(struct store_upload *upload, struct base_span bytes,
-                                    struct base_fault *fault) BASE_CHECKED;
-// The file so far, for inspection: borrowed descriptor, readable.
-int store_upload_fd(const struct store_upload *upload);
-uint64_t store_upload_bytes(const struct store_upload *upload);
-// fsync, rename under the digest, sidecar record, fsync of the folders, index. `original` brings everything but id,
-// bytes and created_s, which are filled in; its texts must be free of control bytes (but '\n' between tags), else
-// BASE_BAD_INPUT. After BASE_OK nothing short of a broken disk loses it. *is_new is false when the tenant had it
-// already (its first created_s and name stay). Consumes the upload in every case.
-enum base_result store_upload_commit(struct store_upload **upload, struct store_original *original, bool *is_new,
-                                     struct base_fault *fault) BASE_CHECKED;
-void store_upload_abort(struct store_upload **upload);
+// --- uploads: see store/upload.h ---
 
 // --- originals ---
 enum base_result store_original_find(struct store *store, const char *tenant, const struct integrity_digest *id,
@@ -103,6 +93,10 @@ enum base_result store_original_find(struct store *store, const char *tenant, co
 // Opens the bytes read-only; the descriptor is the caller's.
 enum base_result store_original_open(struct store *store, const struct integrity_digest *id, int *out_fd,
                                      struct base_fault *fault) BASE_CHECKED;
+// What was found when it was inspected: a JSON object, as given to store_upload_commit. BASE_NOT_FOUND for one that
+// came before there were reports, or is not there. Unreferenced by the caller.
+enum base_result store_original_report(struct store *store, const char *tenant, const struct integrity_digest *id,
+                                       struct base_blob **out, struct base_fault *fault) BASE_CHECKED;
 // Newest first. `after` is the last original of the previous page, or NULL. `visit` returns false to stop.
 enum base_result store_original_list(struct store *store, const char *tenant, const struct store_original *after,
                                      size_t limit, bool (*visit)(void *argument, const struct store_original *original),

@@ -1,0 +1,52 @@
+// The server side of TLS: one certificate for many connections, each read and written without ever waiting.
+//
+// For event-driven servers. A server may be used by any thread; a stream belongs to one thread at a time. TLS 1.2 only,
+// suites with forward secrecy and authenticated encryption, session tickets (RFC 5077) with keys that change by
+// themselves.
+#ifndef TLS_SERVER_H
+#define TLS_SERVER_H
+
+#include "base/span.h"
+
+enum { TLS_STREAM_READ_BYTES = 16384 };  // the most that one read gives: a record
+
+struct tls_server;
+struct tls_stream;
+
+// `pem_path`: private key and certificate chain. BASE_NOT_FOUND and other faults of the file, BASE_CORRUPT when it
+// holds no usable key or certificate.
+enum base_result tls_server_create(const char *pem_path, struct tls_server **out,
+                                   struct base_fault *fault) BASE_CHECKED;
+// Reads the file again. Connections from now on see the new certificate, those that are open keep the old one. After a
+// failure everything stays as it was.
+enum base_result tls_server_reload(struct tls_server *server, struct base_fault *fault) BASE_CHECKED;
+// All streams must have been destroyed.
+void tls_server_destroy(struct tls_server **server);
+
+enum tls_status {
+  TLS_OK,
+  TLS_WANT_READ,   // again when the socket is readable
+  TLS_WANT_WRITE,  // again when the socket is writable
+  TLS_END,         // the client has ended the stream, in order
+  TLS_FAILED,      // the connection is of no use any more; fault says why
+};
+
+// `fd`: a connected non-blocking socket, borrowed. About 40 KB of memory. NULL when memory is short.
+struct tls_stream *tls_stream_create(struct tls_server *server, int fd) BASE_CHECKED;
+void tls_stream_destroy(struct tls_stream **stream);  // does not say goodbye: see tls_stream_close
+// Goes on with the handshake; TLS_OK once it is over. The other functions want that first.
+enum tls_status tls_stream_handshake(struct tls_stream *stream, struct base_fault *fault) BASE_CHECKED;
+// Up to `capacity` bytes; *got > 0 exactly with TLS_OK. TLS_FAILED also for a stream that was cut off without a
+// goodbye.
+enum tls_status tls_stream_read(struct tls_stream *stream, void *out, size_t capacity, size_t *got,
+                                struct base_fault *fault) BASE_CHECKED;
+// True while decrypted bytes wait within the stream: the socket does not become readable for them.
+bool tls_stream_has_pending(const struct tls_stream *stream);
+// Some of `bytes` (not empty), *written > 0 exactly with TLS_OK. After TLS_WANT_WRITE the same bytes must come again,
+// others may follow them: a part of them is on its way already.
+enum tls_status tls_stream_write(struct tls_stream *stream, struct base_span bytes, size_t *written,
+                                 struct base_fault *fault) BASE_CHECKED;
+// Says goodbye (close_notify), as far as the socket takes it at once.
+void tls_stream_close(struct tls_stream *stream);
+
+#endif

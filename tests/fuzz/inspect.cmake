@@ -1,0 +1,1 @@
+pixpop_fuzz(inspect file MAY_USE base image)
