@@ -6,7 +6,8 @@
 
 // Bytes of the request's body.
 uint64_t client_request_body_bytes(const struct client_request *request);
-// Appends request line and fields. BASE_BAD_INPUT for a path, token, type or field with characters that can not stand there.
+// Appends request line and fields. BASE_BAD_INPUT for a path, token, type or field with characters that can not stand
+// there.
 enum base_result client_request_head_write(const struct client_request *request, const struct client_origin *origin,
                                            struct base_buffer *out, struct base_fault *fault) BASE_CHECKED;
 

@@ -24,7 +24,6 @@ static enum base_result failed(const struct reader *reader, avifResult result, s
     case AVIF_RESULT_OUT_OF_MEMORY:
       return BASE_FAIL(fault, BASE_NO_MEMORY, "avif", "no memory to decode the AVIF");
     case AVIF_RESULT_NO_CODEC_AVAILABLE:
-      return BASE_FAIL(fault, BASE_INTERNAL, "avif", "libavif comes without dav1d");
     case AVIF_RESULT_UNSUPPORTED_DEPTH:
     case AVIF_RESULT_NOT_IMPLEMENTED:
     case AVIF_RESULT_NO_AV1_ITEMS_FOUND:
@@ -91,6 +90,8 @@ static enum base_result avif_inspect(struct base_span file, struct image_header 
         .format = IMAGE_FILE_AVIF,
         .width = reader.crop.width,
         .height = reader.crop.height,
+        .coded_width = image->width,
+        .coded_height = image->height,
         .orientation = reader.orientation,
         .colour = codec_coded_colour(image),
         .bits = (uint8_t)image->depth,

@@ -171,6 +171,8 @@ static enum base_result heic_inspect(struct base_span file, struct image_header 
         .format = IMAGE_FILE_HEIC,
         .width = reader.crop.width,
         .height = reader.crop.height,
+        .coded_width = reader.image->width,
+        .coded_height = reader.image->height,
         .orientation = reader.orientation,
         .colour = codec_coded_colour(reader.image),
         .bits = (uint8_t)reader.image->depth,

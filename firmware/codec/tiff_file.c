@@ -132,6 +132,8 @@ static enum base_result read_kind(struct tiff_file *file, struct base_fault *fau
     case PHOTOMETRIC_YCBCR:
       file->colour_samples = 3;
       file->kind = is_jpeg ? TIFF_KIND_RGB : TIFF_KIND_LIBRARY;
+      // The library converts colours where it decodes, which a plane of its own gives it no chance to.
+      if (is_jpeg && file->is_separate) return unsupported(fault, "JPEG of YCbCr in separate planes");
       if (is_jpeg) TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
       return BASE_OK;
     case PHOTOMETRIC_CIELAB:

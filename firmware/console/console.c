@@ -35,8 +35,9 @@ static enum base_result check_config(const struct console_config *config, struct
   if (config->threads < MIN_THREADS || config->threads > MAX_THREADS) {
     return BASE_FAIL(fault, BASE_BAD_INPUT, "threads", "the console has %d..%d threads", MIN_THREADS, MAX_THREADS);
   }
-  if (config->gate_threads == 1 || config->gate_threads > MAX_GATE_THREADS) {
-    return BASE_FAIL(fault, BASE_BAD_INPUT, "gate_threads", "the console's gate has 2..%d threads", MAX_GATE_THREADS);
+  if (config->gate_threads > MAX_GATE_THREADS) {
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "gate_threads", "the console's gate has at most %d threads",
+                     MAX_GATE_THREADS);
   }
   return BASE_OK;
 }

@@ -17,6 +17,7 @@
 enum {
   MIN_AUTOMATIC_THREADS = 4,
   MAX_AUTOMATIC_THREADS = 16,
+  MIN_THREADS = 2,           // one of them is always kept from the intakes (gate_turns.c)
   SPARE_DESCRIPTORS = 256,   // for the rest of the program: files, decoders, devices
   LEAST_SHARE = 8,           // of all descriptors, that is left for connections in any case: 1/8
   DESCRIPTORS_A_THREAD = 2,  // of CivetWeb: both ends of a socket pair
@@ -46,7 +47,7 @@ static uint32_t fit_connections(const struct console_config *config) {
 }
 
 static unsigned choose_threads(const struct console_config *config) {
-  if (config->gate_threads != 0) return config->gate_threads;
+  if (config->gate_threads != 0) return (unsigned)base_max_u64(config->gate_threads, MIN_THREADS);
   const long cores = sysconf(_SC_NPROCESSORS_ONLN);
   if (cores < MIN_AUTOMATIC_THREADS) return MIN_AUTOMATIC_THREADS;
   return cores > MAX_AUTOMATIC_THREADS ? MAX_AUTOMATIC_THREADS : (unsigned)cores;
@@ -60,11 +61,11 @@ static bool watch(struct console_gate *gate, int fd, uint32_t events, uint64_t t
 // The gate's own descriptors carry the tags behind the last place (see gate_run.c).
 static enum base_result open_descriptors(struct console_gate *gate, struct base_fault *fault) {
   gate->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  gate->wake_fd = eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC);
+  gate->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   gate->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
   if (gate->epoll_fd < 0 || !watch(gate, gate->listener_fd, EPOLLIN | EPOLLONESHOT, gate->max_connections) ||
       !watch(gate, gate->timer_fd, EPOLLIN | EPOLLONESHOT, gate->max_connections + 1) ||
-      !watch(gate, gate->wake_fd, EPOLLIN, gate->max_connections + 2)) {
+      !watch(gate, gate->wake_fd, EPOLLIN | EPOLLET, gate->max_connections + 2)) {
     return BASE_FAIL_ERRNO(fault, "console", "the console can not wait for connections");
   }
   return BASE_OK;
@@ -191,7 +192,7 @@ void console_gate_stop(struct console_gate **gate) {
   if (stopping->running_threads > 0) {
     if (epoll_ctl(stopping->epoll_fd, EPOLL_CTL_DEL, stopping->listener_fd, NULL) == 0) close_connections(stopping);
     atomic_store(&stopping->should_exit, true);
-    console_gate_wake(stopping, stopping->running_threads);
+    console_gate_wake(stopping);
   }
   for (unsigned i = 0; i < stopping->running_threads; i++) pthread_join(stopping->threads[i], NULL);
   const unsigned places = atomic_load(&stopping->place_count);

@@ -65,8 +65,9 @@ void console_gate_judge_pace(struct gate_connection *connection) {
   const uint64_t window_ms = request->kind ? config->request_timeout_ms : SMALL_BODY_MS;
   if (now_ms < request->window_begin_ms + window_ms) return;
   if (!request->kind || request->window_bytes < config->body_min_rate * window_ms / 1000) {
-    (void)BASE_FAIL(&fault, BASE_SLOW_CLIENT, subject, "the client sends too slowly: %" PRIu64 " bytes in %" PRIu64 " ms",
-                    request->window_bytes, now_ms - request->window_begin_ms);
+    (void)BASE_FAIL(&fault, BASE_SLOW_CLIENT, subject,
+                    "the client sends too slowly: %" PRIu64 " bytes in %" PRIu64 " ms", request->window_bytes,
+                    now_ms - request->window_begin_ms);
     end_slow(connection, GATE_TIMEOUT_RATE, &fault);
     return;
   }
@@ -209,10 +210,11 @@ static bool receive_some(struct gate_connection *connection) {
   request->awaits_continue = false;
   if (console_gate_flush(connection) == GATE_IO_AGAIN) return false;
   console_gate_open_input(connection);
-  note_bytes(connection, connection->input.bytes);
+  // What came with the head. A call without any, as at a deadline, is no sign of life.
+  if (connection->input.bytes > 0) note_bytes(connection, connection->input.bytes);
   for (size_t taken = 0; !request->is_whole; taken += GATE_SCRATCH_BYTES) {
     bool has_ended = false;
-    if (taken >= TURN_BYTES) {
+    if (taken >= TURN_BYTES && console_gate_is_turn_wanted(connection->gate)) {
       connection->yields = true;
       return false;
     }

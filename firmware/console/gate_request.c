@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "gate_parts.h"
 #include "http/parser.h"
+#include "routes.h"
 
 enum { FORWARD_SPARE_BYTES = 256 };
 

@@ -19,9 +19,9 @@ uint64_t console_gate_tag(const struct gate_connection *connection, bool is_hatc
   return (uint64_t)connection->generation << GENERATION_SHIFT | (is_hatch ? HATCH_BIT : 0) | place;
 }
 
-void console_gate_wake(struct console_gate *gate, unsigned threads) {
-  const uint64_t count = threads;
-  if (write(gate->wake_fd, &count, sizeof count) < 0) BASE_ASSERT(errno == EAGAIN || errno == EINTR);
+void console_gate_wake(struct console_gate *gate) {
+  const uint64_t one = 1;
+  BASE_ASSERT(write(gate->wake_fd, &one, sizeof one) == sizeof one);
 }
 
 static void push_run(struct gate_connection *connection) {
@@ -35,14 +35,15 @@ static void push_run(struct gate_connection *connection) {
   }
   gate->last_run = connection;
   pthread_mutex_unlock(&gate->lock);
-  console_gate_wake(gate, 1);
+  console_gate_wake(gate);
 }
 
-static struct gate_connection *pop_run(struct console_gate *gate) {
+static struct gate_connection *pop_run(struct console_gate *gate, bool *has_more) {
   pthread_mutex_lock(&gate->lock);
   struct gate_connection *connection = gate->first_run;
   if (connection) gate->first_run = connection->next_run;
   if (!gate->first_run) gate->last_run = NULL;
+  *has_more = gate->first_run != NULL;
   pthread_mutex_unlock(&gate->lock);
   return connection;
 }
@@ -108,10 +109,12 @@ static void dispatch(struct console_gate *gate, const struct epoll_event *event,
   if (is_mine) run(connection, scratch);
 }
 
+// wake_fd is never read: each write wakes one thread, since only changes are watched (EPOLLET). Several writes may
+// wake but one thread, so that one wakes another while there is more to run.
 static void run_next(struct console_gate *gate, uint8_t *scratch) {
-  uint64_t count;
-  if (read(gate->wake_fd, &count, sizeof count) < 0) return;  // another thread was faster
-  struct gate_connection *connection = pop_run(gate);
+  bool has_more;
+  struct gate_connection *connection = pop_run(gate, &has_more);
+  if (has_more) console_gate_wake(gate);
   if (!connection) return;
   pthread_mutex_lock(&connection->lock);
   connection->is_queued = false;
@@ -172,5 +175,6 @@ void *console_gate_run(void *argument) {
     }
   }
   free(scratch);
+  console_gate_wake(gate);  // the next thread shall exit too
   return NULL;
 }

@@ -2,6 +2,7 @@
 // served.
 
 #include "gate_parts.h"
+#include "routes.h"
 
 // Requests without an upload behind them that wait for a thread; one more gets 503. Uploads that have come whole wait
 // as long as it takes: they would only come again.
@@ -73,6 +74,13 @@ void console_gate_end_turn(struct gate_connection *connection) {
   struct gate_connection *next = grant_turn(gate);
   pthread_mutex_unlock(&gate->lock);
   if (next) console_gate_post(next, GATE_EVENT_AGAIN);
+}
+
+bool console_gate_is_turn_wanted(struct console_gate *gate) {
+  pthread_mutex_lock(&gate->lock);
+  const bool is_wanted = gate->turn_queue.first != NULL;
+  pthread_mutex_unlock(&gate->lock);
+  return is_wanted;
 }
 
 static bool is_slow(const struct gate_connection *connection) {

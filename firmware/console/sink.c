@@ -22,7 +22,8 @@ static void complete(struct http_sink *sink, struct http_reply *reply) {
   pthread_mutex_unlock(&waiting->lock);
 }
 
-// CivetWeb tells nothing of its socket while a thread waits here; the write that follows finds a vanished client.
+// A client that has closed its side may only have said that it sends no more; the gate drops the reply of one that has
+// left.
 static bool is_cancelled(struct http_sink *sink) {
   (void)sink;
   return false;

@@ -1,7 +1,9 @@
 // /api/v1/uploads: tus 1.0.0 (https://tus.io/protocols/resumable-upload) over ingest's sessions.
 //
 // Beyond the protocol: the reply to the last byte, and later ones to HEAD, name the original in Pixpop-Original; GET
-// tells of sessions as JSON.
+// tells of sessions as JSON. While the picture is being checked HEAD and PATCH get 423 with Retry-After: an offset that
+// equals the length means success to clients, and it is none yet. A check that fails for the box's own reasons gets 503
+// with Retry-After; HEAD or an empty PATCH asks for another.
 
 #include "tus.h"
 
@@ -11,6 +13,7 @@
 
 #include "api.h"
 #include "http/date.h"
+#include "http/query.h"
 #include "ingest/tus.h"
 #include "intake.h"
 
@@ -303,26 +306,51 @@ enum base_result console_tus_show(struct console_exchange *exchange, struct http
 struct listing {
   struct base_json_writer json;
   size_t count;
+  bool is_truncated;
 };
 
 static bool list_one(void *argument, const struct ingest_tus_session *session) {
   struct listing *listing = argument;
-  if (listing->count == MAX_LISTED) return false;
+  listing->is_truncated = listing->count == MAX_LISTED;
+  if (listing->is_truncated) return false;
   listing->count++;
   write_session(&listing->json, session);
   return listing->json.result == BASE_OK;
+}
+
+// ?state=open and the like; *has is false without.
+static enum base_result read_filter(const struct http_request *request, enum ingest_tus_state *only, bool *has,
+                                    struct base_fault *fault) {
+  struct http_query query;
+  *has = false;
+  const enum base_result result = http_query_parse(request->query, &query, fault);
+  if (result != BASE_OK || query.count == 0) return result;
+  if (query.count > 1 || !base_span_is(query.pairs[0].name, "state")) {
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "query", "the only option of this list is state");
+  }
+  for (int state = INGEST_TUS_OPEN; state <= INGEST_TUS_REFUSED && !*has; state++) {
+    *only = (enum ingest_tus_state)state;
+    *has = base_span_is(query.pairs[0].value, ingest_tus_state_name(*only));
+  }
+  if (*has) return BASE_OK;
+  return BASE_FAIL(fault, BASE_BAD_INPUT, "state", "a state is open, checking, stored or refused");
 }
 
 enum base_result console_tus_list(struct console_exchange *exchange, struct http_reply *reply,
                                   struct base_fault *fault) {
   struct base_buffer text;
   struct listing listing = {.count = 0};
+  enum ingest_tus_state only;
+  bool is_filtered;
+  enum base_result result = read_filter(&exchange->request, &only, &is_filtered, fault);
+  if (result != BASE_OK) return result;
   base_buffer_init(&text, MAX_LIST_JSON);
   base_json_begin(&listing.json, &text);
   base_json_object(&listing.json, NULL);
   base_json_array(&listing.json, "items");
-  enum base_result result = ingest_tus_list(tus_of(exchange), exchange->tenant, list_one, &listing, fault);
+  result = ingest_tus_list(tus_of(exchange), exchange->tenant, is_filtered ? &only : NULL, list_one, &listing, fault);
   base_json_array_end(&listing.json);
+  base_json_bool(&listing.json, "truncated", listing.is_truncated);
   base_json_object_end(&listing.json);
   if (result == BASE_OK) result = console_reply_json(reply, 200, &text, listing.json.result, fault);
   base_buffer_finish(&text);

@@ -79,7 +79,7 @@ void http_problem_reply(struct http_reply *reply, const struct base_fault *fault
   http_reply_header(reply, "Content-Type", "application/problem+json");
   http_reply_header(reply, "Cache-Control", "no-store");
   http_reply_header(reply, "X-Content-Type-Options", "nosniff");
-  if (status == 503) http_reply_header(reply, "Retry-After", "%d", BUSY_RETRY_AFTER_S);
+  if (status == 503 || status == 423) http_reply_header(reply, "Retry-After", "%d", BUSY_RETRY_AFTER_S);
   if (status == 429) http_reply_header(reply, "Retry-After", "%d", RATE_RETRY_AFTER_S);
   if (status == 401) http_reply_header(reply, "WWW-Authenticate", "Bearer realm=\"pixpop\"");
 

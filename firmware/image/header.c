@@ -55,23 +55,28 @@ const char *image_colour_name(enum image_colour colour) {
   return NULL;
 }
 
+static enum base_result check_size(const char *what, uint32_t width, uint32_t height, const struct image_limits *limits,
+                                   struct base_fault *fault) {
+  if (width > limits->max_side || height > limits->max_side) {
+    return BASE_FAIL(fault, BASE_UNPROCESSABLE, "max_side",
+                     "%s is %" PRIu32 " x %" PRIu32 "; at most %" PRIu32 " pixels a side are accepted (max_side)", what,
+                     width, height, limits->max_side);
+  }
+  if ((uint64_t)width * height > limits->max_pixels) {
+    return BASE_FAIL(fault, BASE_UNPROCESSABLE, "max_pixels",
+                     "%s is %" PRIu32 " x %" PRIu32 "; at most %" PRIu64 " pixels are accepted (max_pixels)", what,
+                     width, height, limits->max_pixels);
+  }
+  return BASE_OK;
+}
+
 enum base_result image_header_check(const struct image_header *header, const struct image_limits *limits,
                                     struct base_fault *fault) {
   if (header->width == 0 || header->height == 0) {
     return BASE_FAIL(fault, BASE_UNPROCESSABLE, "min_side",
                      "the picture is %" PRIu32 " x %" PRIu32 ": it has no pixels", header->width, header->height);
   }
-  if (header->width > limits->max_side || header->height > limits->max_side) {
-    return BASE_FAIL(fault, BASE_UNPROCESSABLE, "max_side",
-                     "the picture is %" PRIu32 " x %" PRIu32 "; at most %" PRIu32
-                     " pixels a side are accepted (max_side)",
-                     header->width, header->height, limits->max_side);
-  }
-  uint64_t pixels = (uint64_t)header->width * header->height;
-  if (pixels > limits->max_pixels) {
-    return BASE_FAIL(fault, BASE_UNPROCESSABLE, "max_pixels",
-                     "the picture is %" PRIu32 " x %" PRIu32 "; at most %" PRIu64 " pixels are accepted (max_pixels)",
-                     header->width, header->height, limits->max_pixels);
-  }
-  return BASE_OK;
+  enum base_result result = check_size("the picture", header->width, header->height, limits, fault);
+  if (result != BASE_OK) return result;
+  return check_size("the picture before its crop", header->coded_width, header->coded_height, limits, fault);
 }

@@ -41,8 +41,22 @@ static bool note_name(void *argument, const char *name) {
   return names->result == BASE_OK;
 }
 
+// Nobody was told its id.
 static bool is_abandoned(const struct ingest_tus_session *session) {
-  return session->kind == INGEST_TUS_FINAL && session->state == INGEST_TUS_OPEN;  // nobody was told its id
+  return session->is_unannounced || (session->kind == INGEST_TUS_FINAL && session->state == INGEST_TUS_OPEN);
+}
+
+// After a kill the page cache has bytes that were never synced, and a power cut would take back what is told of them.
+static enum base_result sync_session(struct ingest_tus *tus, const struct ingest_tus_entry *entry,
+                                     struct ingest_tus_session *session, struct base_fault *fault) {
+  struct store_upload *file;
+  if (session->state > INGEST_TUS_CHECKING) return BASE_OK;
+  ingest_tus_session_finish(session);
+  const enum base_result result = ingest_tus_open(tus, entry, 0, session, &file, fault);
+  if (result != BASE_OK) return result;
+  const enum base_result rested = store_upload_rest(&file, fault);
+  if (rested != BASE_OK) ingest_tus_session_finish(session);
+  return rested;
 }
 
 static enum base_result load(struct ingest_tus *tus, struct base_span name, struct base_fault *fault) {
@@ -59,6 +73,8 @@ static enum base_result load(struct ingest_tus *tus, struct base_span name, stru
     return store_upload_remove(tus->config.store, entry.id, fault);
   }
   if (result != BASE_OK) return BASE_OK;  // another firmware's, perhaps: not ours to remove
+  result = sync_session(tus, &entry, &session, fault);
+  if (result != BASE_OK) return result;  // nothing that is true can be told of it
   memcpy(entry.tenant, session.tenant, sizeof entry.tenant);
   entry.state = ingest_tus_is_ripe(&session) ? INGEST_TUS_CHECKING : session.state;
   entry.expires_s = session.expires_s;
@@ -128,8 +144,20 @@ static enum base_result read_note(const struct ingest_tus_entry *entry, const st
   memcpy(out->id, entry->id, sizeof out->id);
   out->is_locked = entry->is_locked;
   out->offset = base_min_u64(bytes, out->unverified_from);
-  if (out->state == INGEST_TUS_STORED) out->offset = out->length;
   return BASE_OK;
+}
+
+// What the table knows of how it has ended is right even if the note could not be written.
+static void apply_outcome(struct ingest_tus *tus, const struct ingest_tus_entry *entry,
+                          struct ingest_tus_session *out) {
+  if (entry->is_untold) {
+    out->state = entry->state;
+    out->is_unannounced = false;
+    out->original = entry->original;
+    if (entry->state == INGEST_TUS_REFUSED) ingest_tus_table_problem(tus->table, entry->id, &out->problem);
+  }
+  if (out->state == INGEST_TUS_STORED) out->offset = out->length;
+  if (out->state == INGEST_TUS_REFUSED) out->offset = 0;
 }
 
 enum base_result ingest_tus_peek(struct ingest_tus *tus, const struct ingest_tus_entry *entry,
@@ -140,9 +168,12 @@ enum base_result ingest_tus_peek(struct ingest_tus *tus, const struct ingest_tus
   enum base_result result = store_upload_peek(tus->config.store, entry->id, &note, &bytes, fault);
   if (result == BASE_OK) result = read_note(entry, &note, bytes, out, fault);
   base_buffer_finish(&note);
+  if (result != BASE_OK) return result;
+  apply_outcome(tus, entry, out);
   // What is being written is not synced yet.
-  if (result == BASE_OK && entry->is_locked) out->offset = base_min_u64(out->offset, entry->offset);
-  return result;
+  const bool has_ended = out->state == INGEST_TUS_STORED || out->state == INGEST_TUS_REFUSED;
+  if (entry->is_locked && !has_ended) out->offset = base_min_u64(out->offset, entry->offset);
+  return BASE_OK;
 }
 
 enum base_result ingest_tus_open(struct ingest_tus *tus, const struct ingest_tus_entry *entry, uint64_t body_bytes,
@@ -191,17 +222,39 @@ enum base_result ingest_tus_remove(struct ingest_tus *tus, const char *id, struc
 
 // --- questions ---
 
-enum base_result ingest_tus_look(struct ingest_tus *tus, const char *tenant, struct base_span id,
-                                 struct ingest_tus_session *out, struct base_fault *fault) {
+static enum base_result look_and_check(struct ingest_tus *tus, const char *tenant, struct base_span id,
+                                       struct ingest_tus_session *out, struct base_fault *fault) {
   struct ingest_tus_entry entry;
-  enum base_result result = ingest_tus_table_find(tus->table, tenant, id, ingest_tus_now_s(tus), &entry, fault);
+  const int64_t now_s = ingest_tus_now_s(tus);
+  enum base_result result = ingest_tus_table_lock(tus->table, tenant, id, now_s, &entry, fault);
   if (result != BASE_OK) return result;
-  if (entry.state != INGEST_TUS_CHECKING) return ingest_tus_peek(tus, &entry, out, fault);
-  result = ingest_tus_table_lock(tus->table, tenant, id, ingest_tus_now_s(tus), &entry, fault);
-  return result == BASE_OK ? ingest_tus_check_again(tus, &entry, out, fault) : result;
+  // It may have ended between the look and the lock.
+  if (entry.state == INGEST_TUS_CHECKING) result = ingest_tus_may_check(tus, &entry, fault);
+  if (result == BASE_OK && entry.state == INGEST_TUS_CHECKING) return ingest_tus_check_again(tus, &entry, out, fault);
+  entry.is_locked = false;  // but by us
+  if (result == BASE_OK) result = ingest_tus_peek(tus, &entry, out, fault);
+  ingest_tus_table_release(tus->table, entry.id);
+  return result;
 }
 
-enum base_result ingest_tus_list(struct ingest_tus *tus, const char *tenant,
+enum base_result ingest_tus_look(struct ingest_tus *tus, const char *tenant, struct base_span id,
+                                 struct ingest_tus_session *out, struct base_fault *fault) {
+  struct ingest_tus_entry entry, after;
+  for (;;) {
+    enum base_result result = ingest_tus_table_find(tus->table, tenant, id, ingest_tus_now_s(tus), &entry, fault);
+    if (result != BASE_OK) return result;
+    if (entry.state == INGEST_TUS_CHECKING) return look_and_check(tus, tenant, id, out, fault);
+    result = ingest_tus_peek(tus, &entry, out, fault);
+    if (result != BASE_OK) return result;
+    result = ingest_tus_table_find(tus->table, tenant, id, ingest_tus_now_s(tus), &after, fault);
+    // Nobody began to write while the note and the size were read.
+    if (result == BASE_OK && after.locks == entry.locks && after.state == entry.state) return BASE_OK;
+    ingest_tus_session_finish(out);
+    if (result != BASE_OK) return result;
+  }
+}
+
+enum base_result ingest_tus_list(struct ingest_tus *tus, const char *tenant, const enum ingest_tus_state *only,
                                  bool (*visit)(void *argument, const struct ingest_tus_session *session),
                                  void *argument, struct base_fault *fault) {
   char(*ids)[INGEST_TUS_ID_CHARS + 1];
@@ -215,6 +268,7 @@ enum base_result ingest_tus_list(struct ingest_tus *tus, const char *tenant,
     const struct base_span id = base_span_text(ids[i]);
     // One that has ended since, or has expired, is left out.
     if (ingest_tus_table_find(tus->table, tenant, id, ingest_tus_now_s(tus), &entry, NULL) != BASE_OK) continue;
+    if (only && entry.state != *only) continue;
     if (ingest_tus_peek(tus, &entry, &session, NULL) != BASE_OK) continue;
     goes_on = visit(argument, &session);
     ingest_tus_session_finish(&session);

@@ -36,34 +36,57 @@ static enum base_result drop_bytes(struct ingest_tus *tus, const struct ingest_t
   enum base_result result = store_upload_resume(tus->config.store, session->id, 0, &note, &file, fault);
   base_buffer_finish(&note);
   if (result != BASE_OK) return result;
-  result = store_upload_rewind(file, 0, fault);
-  if (result == BASE_OK) result = ingest_tus_write_note(session, file, fault);
+  // In this order: a crash in between leaves a refused session with bytes, and not one to be checked without.
+  result = ingest_tus_write_note(session, file, fault);
+  if (result == BASE_OK) result = store_upload_rewind(file, 0, fault);
   const enum base_result rested = store_upload_rest(&file, fault);
   return result == BASE_OK ? rested : result;
 }
 
+// A full disk, say: until it can be written down the table alone knows.
+static void tell(struct ingest_tus *tus, const struct ingest_tus_session *session) {
+  struct base_fault fault = {0};
+  const enum base_result result =
+      session->state == INGEST_TUS_STORED ? annotate(tus, session, &fault) : drop_bytes(tus, session, &fault);
+  if (result == BASE_OK) {
+    ingest_tus_table_told(tus->table, session->id);
+    return;
+  }
+  ingest_tus_table_untold(tus->table, session);
+  base_log_fault(tus->config.log, BASE_LOG_WARN, "ingest", NULL, &fault);
+}
+
+void ingest_tus_tell_again(struct ingest_tus *tus, const struct ingest_tus_entry *entry) {
+  struct ingest_tus_session session;
+  if (ingest_tus_peek(tus, entry, &session, NULL) == BASE_OK) {
+    tell(tus, &session);
+    ingest_tus_session_finish(&session);
+  }
+  ingest_tus_table_release(tus->table, entry->id);
+}
+
 static void take_original(struct ingest_tus *tus, struct ingest_tus_session *session,
                           const struct store_original *original, bool is_new) {
-  struct base_fault fault = {0};
   session->state = INGEST_TUS_STORED;
+  session->is_unannounced = false;
   session->original = original->id;
   base_metric_add(tus->stored, 1);
-  // The original is safe, whatever becomes of the note.
-  if (annotate(tus, session, &fault) != BASE_OK) {
-    base_log_fault(tus->config.log, BASE_LOG_WARN, "ingest", NULL, &fault);
-  }
+  tell(tus, session);  // the original is safe, whatever becomes of the note
   if (is_new && tus->config.stored) tus->config.stored(tus->config.stored_self, session->tenant, &original->id);
 }
 
 static void take_refusal(struct ingest_tus *tus, struct ingest_tus_session *session, const struct base_fault *why) {
-  struct base_fault fault = {0};
   session->state = INGEST_TUS_REFUSED;
   session->offset = 0;
   session->problem = *why;
   base_metric_add(tus->refused, 1);
-  if (drop_bytes(tus, session, &fault) != BASE_OK) {
-    base_log_fault(tus->config.log, BASE_LOG_WARN, "ingest", NULL, &fault);
-  }
+  tell(tus, session);
+}
+
+enum base_result ingest_tus_may_check(const struct ingest_tus *tus, const struct ingest_tus_entry *entry,
+                                      struct base_fault *fault) {
+  if (entry->state != INGEST_TUS_CHECKING || entry->next_check_s <= ingest_tus_now_s(tus)) return BASE_OK;
+  return BASE_FAIL(fault, BASE_BUSY, "id", "all bytes are there, but the picture could not be checked yet; ask again");
 }
 
 enum base_result ingest_tus_check(struct ingest_tus *tus, struct ingest_tus_session *session,
@@ -74,11 +97,11 @@ enum base_result ingest_tus_check(struct ingest_tus *tus, struct ingest_tus_sess
   bool is_new = false;
   session->state = INGEST_TUS_CHECKING;
   session->unverified_from = UINT64_MAX;
-  (void)ingest_tus_prolong(tus, session);
   enum base_result result = ingest_tus_metadata_parse(base_span_text(session->metadata), &metadata, fault);
   if (result == BASE_OK) result = ingest_tus_write_note(session, *file, fault);
   if (result != BASE_OK) {
     if (store_upload_rest(file, NULL) != BASE_OK) *file = NULL;
+    ingest_tus_table_put_off(tus->table, session->id, ingest_tus_now_s(tus));
     return result;
   }
   ingest_tus_table_note(tus->table, session);
@@ -87,6 +110,8 @@ enum base_result ingest_tus_check(struct ingest_tus *tus, struct ingest_tus_sess
     take_original(tus, session, &original, is_new);
   } else if (is_refusal(result)) {
     take_refusal(tus, session, &why);
+  } else {
+    ingest_tus_table_put_off(tus->table, session->id, ingest_tus_now_s(tus));
   }
   if (result != BASE_OK && fault && fault->result == BASE_OK) *fault = why;
   return result;

@@ -36,6 +36,10 @@ enum base_result ingest_tus_open(struct ingest_tus *tus, const struct ingest_tus
 // Writes the session down, syncing its bytes.
 enum base_result ingest_tus_write_note(const struct ingest_tus_session *session, struct store_upload *file,
                                        struct base_fault *fault) BASE_CHECKED;
+// Whether one in CHECKING that the caller has locked may be checked again: BASE_BUSY while it is put
+// off.
+enum base_result ingest_tus_may_check(const struct ingest_tus *tus, const struct ingest_tus_entry *entry,
+                                      struct base_fault *fault) BASE_CHECKED;
 // Prolongs a session in use; false when there is time enough.
 bool ingest_tus_prolong(const struct ingest_tus *tus, struct ingest_tus_session *session);
 // All bytes of the session are in `file`: it becomes an original, or is refused, or (busy, no space ...) stays in
@@ -45,6 +49,8 @@ enum base_result ingest_tus_check(struct ingest_tus *tus, struct ingest_tus_sess
 // The same for a locked session that is in CHECKING; unlocks it. `out` is filled on BASE_OK.
 enum base_result ingest_tus_check_again(struct ingest_tus *tus, const struct ingest_tus_entry *entry,
                                         struct ingest_tus_session *out, struct base_fault *fault) BASE_CHECKED;
+// Tries again to write down how a locked session has ended; unlocks it.
+void ingest_tus_tell_again(struct ingest_tus *tus, const struct ingest_tus_entry *entry);
 // Removes a session that the caller has locked: bytes, note and entry. On a failure it is unlocked.
 enum base_result ingest_tus_remove(struct ingest_tus *tus, const char *id, struct base_fault *fault) BASE_CHECKED;
 // Sum of the lengths of the parts, which must be finished partial uploads of the tenant.

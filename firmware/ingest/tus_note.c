@@ -45,6 +45,7 @@ enum base_result ingest_tus_note_write(const struct ingest_tus_session *session,
   base_json_integer(&json, "created_s", session->created_s);
   base_json_integer(&json, "expires_s", session->expires_s);
   if (session->has_length) base_json_integer(&json, "length", (int64_t)session->length);
+  if (session->is_unannounced) base_json_bool(&json, "unannounced", true);
   if (session->unverified_from != UINT64_MAX) {
     base_json_integer(&json, "unverified_from", (int64_t)session->unverified_from);
   }
@@ -105,6 +106,7 @@ static bool read_members(const struct base_json_value *root, struct ingest_tus_s
   if (!base_span_copy(base_span_text(tenant), out->tenant, sizeof out->tenant)) return false;
   out->kind = (enum ingest_tus_kind)kind;
   out->state = (enum ingest_tus_state)state;
+  out->is_unannounced = base_json_get(root, "unannounced") != NULL;
   out->has_length = read_u64(root, "length", &out->length);
   if (!read_u64(root, "unverified_from", &out->unverified_from)) out->unverified_from = UINT64_MAX;
   return base_json_as_integer(base_json_get(root, "created_s"), &out->created_s) &&

@@ -35,6 +35,8 @@ size_t ingest_tus_sweep(struct ingest_tus *tus) {
     if (!ingest_tus_table_take(tus->table, ids[i], now_s, &entry)) continue;
     if (entry.expires_s <= now_s) {
       removed += expire(tus, entry.id);
+    } else if (entry.is_untold) {
+      ingest_tus_tell_again(tus, &entry);
     } else {
       check(tus, &entry);
     }

@@ -10,7 +10,10 @@ struct node {
   struct node *next;
   struct ingest_tus_entry entry;
   struct ingest_tus_holder *waiting;  // of the lock, while it may give way
+  struct base_fault *problem;         // of an untold refused one; NULL also when memory was short
 };
+
+enum { LONGEST_PUT_OFF_S = 3600, MAX_DOUBLINGS = 12 };
 
 struct ingest_tus_table {
   pthread_mutex_t lock;
@@ -31,13 +34,18 @@ struct ingest_tus_table *ingest_tus_table_create(uint32_t max_entries, uint32_t 
   return table;
 }
 
+static void free_node(struct node *node) {
+  free(node->problem);
+  free(node);
+}
+
 void ingest_tus_table_destroy(struct ingest_tus_table **table) {
   if (!*table) return;
   for (size_t i = 0; i < BUCKETS; i++) {
     while ((*table)->buckets[i]) {
       struct node *node = (*table)->buckets[i];
       (*table)->buckets[i] = node->next;
-      free(node);
+      free_node(node);
     }
   }
   pthread_cond_destroy(&(*table)->yielded);
@@ -88,6 +96,7 @@ enum base_result ingest_tus_table_add(struct ingest_tus_table *table, const stru
   if (!node) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for an upload");
   node->entry = *entry;
   node->waiting = NULL;
+  node->problem = NULL;
   bool is_tenant;
   pthread_mutex_lock(&table->lock);
   const bool full = is_full(table, entry->tenant, &is_tenant);
@@ -100,9 +109,15 @@ enum base_result ingest_tus_table_add(struct ingest_tus_table *table, const stru
   }
   pthread_mutex_unlock(&table->lock);
   if (!full) return BASE_OK;
-  free(node);
+  free_node(node);
   return BASE_FAIL(fault, BASE_BUSY, is_tenant ? "max_sessions_per_tenant" : "max_sessions",
                    "too many uploads are unfinished; try again later");
+}
+
+static void lock_node(struct node *node, struct ingest_tus_entry *out) {
+  node->entry.is_locked = true;
+  node->entry.locks++;
+  *out = node->entry;
 }
 
 static enum base_result find_for(struct ingest_tus_table *table, const char *tenant, struct base_span id, int64_t now_s,
@@ -134,12 +149,12 @@ enum base_result ingest_tus_table_lock(struct ingest_tus_table *table, const cha
   pthread_mutex_lock(&table->lock);
   enum base_result result = find_for(table, tenant, id, now_s, &node, fault);
   if (result == BASE_OK && node->entry.is_locked) {
-    result = BASE_FAIL(fault, BASE_LOCKED, "id", "another request is working on this upload");
+    result = BASE_FAIL(fault, BASE_LOCKED, "id", "%s",
+                       node->entry.state == INGEST_TUS_CHECKING
+                           ? "all bytes are there and the picture is being checked; ask again"
+                           : "another request is working on this upload");
   }
-  if (result == BASE_OK) {
-    node->entry.is_locked = true;
-    *out = node->entry;
-  }
+  if (result == BASE_OK) lock_node(node, out);
   pthread_mutex_unlock(&table->lock);
   return result;
 }
@@ -212,19 +227,62 @@ void ingest_tus_table_remove(struct ingest_tus_table *table, const char *id) {
   *place = node->next;
   base_metric_set(table->metric, --table->count);
   pthread_mutex_unlock(&table->lock);
-  free(node);
+  free_node(node);
+}
+
+void ingest_tus_table_untold(struct ingest_tus_table *table, const struct ingest_tus_session *session) {
+  struct base_fault *problem = session->state == INGEST_TUS_REFUSED ? malloc(sizeof *problem) : NULL;
+  if (problem) *problem = session->problem;
+  pthread_mutex_lock(&table->lock);
+  struct node *node = *find(table, base_span_text(session->id));
+  BASE_ASSERT(node && node->entry.is_locked);
+  node->entry.is_untold = true;
+  node->entry.original = session->original;
+  struct base_fault *old = node->problem;
+  node->problem = problem;
+  pthread_mutex_unlock(&table->lock);
+  free(old);
+}
+
+void ingest_tus_table_told(struct ingest_tus_table *table, const char *id) {
+  pthread_mutex_lock(&table->lock);
+  struct node *node = *find(table, base_span_text(id));
+  BASE_ASSERT(node && node->entry.is_locked);
+  node->entry.is_untold = false;
+  pthread_mutex_unlock(&table->lock);
+}
+
+void ingest_tus_table_problem(struct ingest_tus_table *table, const char *id, struct base_fault *out) {
+  base_fault_clear(out);
+  pthread_mutex_lock(&table->lock);
+  const struct node *node = *find(table, base_span_text(id));
+  if (node && node->problem) *out = *node->problem;
+  pthread_mutex_unlock(&table->lock);
+  if (out->result == BASE_OK) (void)BASE_FAIL(out, BASE_UNPROCESSABLE, "", "it is no picture that can be kept");
+}
+
+void ingest_tus_table_put_off(struct ingest_tus_table *table, const char *id, int64_t now_s) {
+  pthread_mutex_lock(&table->lock);
+  struct node *node = *find(table, base_span_text(id));
+  BASE_ASSERT(node && node->entry.is_locked);
+  const int64_t wait_s = node->entry.attempts < MAX_DOUBLINGS ? INT64_C(1) << node->entry.attempts : LONGEST_PUT_OFF_S;
+  node->entry.attempts++;
+  node->entry.next_check_s = now_s + (wait_s < LONGEST_PUT_OFF_S ? wait_s : LONGEST_PUT_OFF_S);
+  pthread_mutex_unlock(&table->lock);
+}
+
+static bool is_due(const struct ingest_tus_entry *entry, int64_t now_s) {
+  if (entry->is_locked) return false;
+  if (entry->expires_s <= now_s || entry->is_untold) return true;
+  return entry->state == INGEST_TUS_CHECKING && entry->next_check_s <= now_s;
 }
 
 bool ingest_tus_table_take(struct ingest_tus_table *table, const char *id, int64_t now_s,
                            struct ingest_tus_entry *out) {
   pthread_mutex_lock(&table->lock);
   struct node *node = *find(table, base_span_text(id));
-  const bool is_taken =
-      node && !node->entry.is_locked && (node->entry.expires_s <= now_s || node->entry.state == INGEST_TUS_CHECKING);
-  if (is_taken) {
-    *out = node->entry;
-    node->entry.is_locked = true;
-  }
+  const bool is_taken = node && is_due(&node->entry, now_s);
+  if (is_taken) lock_node(node, out);
   pthread_mutex_unlock(&table->lock);
   return is_taken;
 }
@@ -237,9 +295,13 @@ void ingest_tus_table_release(struct ingest_tus_table *table, const char *id) {
   pthread_mutex_unlock(&table->lock);
 }
 
+static bool has_ended(const struct ingest_tus_entry *entry) {
+  return entry->state == INGEST_TUS_STORED || entry->state == INGEST_TUS_REFUSED;
+}
+
 static bool is_finished(const struct ingest_tus_entry *entry, const char *tenant) {
   if (entry->is_locked || (tenant && strcmp(entry->tenant, tenant) != 0)) return false;
-  return entry->state == INGEST_TUS_STORED || entry->state == INGEST_TUS_REFUSED;
+  return has_ended(entry);
 }
 
 bool ingest_tus_table_take_finished(struct ingest_tus_table *table, const char *tenant, struct ingest_tus_entry *out) {
@@ -251,10 +313,7 @@ bool ingest_tus_table_take_finished(struct ingest_tus_table *table, const char *
       if (!oldest || node->entry.expires_s < oldest->entry.expires_s) oldest = node;
     }
   }
-  if (oldest) {
-    oldest->entry.is_locked = true;
-    *out = oldest->entry;
-  }
+  if (oldest) lock_node(oldest, out);
   pthread_mutex_unlock(&table->lock);
   return oldest != NULL;
 }
@@ -266,16 +325,25 @@ void ingest_tus_table_hasten(struct ingest_tus_table *table, const char *id, int
   pthread_mutex_unlock(&table->lock);
 }
 
+// Those that have ended, or those that have not, behind the ones that are there.
+static void append_ids(const struct ingest_tus_table *table, const char *tenant, bool ended,
+                       char (*ids)[INGEST_TUS_ID_CHARS + 1], size_t *count) {
+  for (size_t i = 0; i < BUCKETS; i++) {
+    for (const struct node *node = table->buckets[i]; node; node = node->next) {
+      if (tenant && strcmp(node->entry.tenant, tenant) != 0) continue;
+      if (has_ended(&node->entry) == ended) memcpy(ids[(*count)++], node->entry.id, sizeof *ids);
+    }
+  }
+}
+
 enum base_result ingest_tus_table_ids(struct ingest_tus_table *table, const char *tenant,
                                       char (**out)[INGEST_TUS_ID_CHARS + 1], size_t *count, struct base_fault *fault) {
   *count = 0;
   pthread_mutex_lock(&table->lock);
   *out = malloc(((size_t)table->count + 1) * sizeof **out);
-  for (size_t i = 0; i < BUCKETS && *out; i++) {
-    for (const struct node *node = table->buckets[i]; node; node = node->next) {
-      if (tenant && strcmp(node->entry.tenant, tenant) != 0) continue;
-      memcpy((*out)[(*count)++], node->entry.id, sizeof **out);
-    }
+  if (*out) {
+    append_ids(table, tenant, false, *out, count);
+    append_ids(table, tenant, true, *out, count);
   }
   pthread_mutex_unlock(&table->lock);
   return *out ? BASE_OK : BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for a list of uploads");

@@ -12,6 +12,13 @@ struct ingest_tus_entry {
   bool is_locked;
   int64_t expires_s;
   uint64_t offset;  // durable
+  uint32_t locks;   // so often it was locked: whether somebody worked on it between two looks
+  // Checks that failed for the box's own reasons, and when the next one may be tried.
+  uint32_t attempts;
+  int64_t next_check_s;
+  // The note could not be written down that says STORED or REFUSED: the entry is right, the note is not.
+  bool is_untold;
+  struct integrity_digest original;  // of an untold stored one
 };
 
 struct ingest_tus_table;
@@ -33,7 +40,7 @@ enum base_result ingest_tus_table_add(struct ingest_tus_table *table, const stru
 enum base_result ingest_tus_table_find(struct ingest_tus_table *table, const char *tenant, struct base_span id,
                                        int64_t now_s, struct ingest_tus_entry *out,
                                        struct base_fault *fault) BASE_CHECKED;
-// The same, and locks it: BASE_LOCKED when it is.
+// The same, and locks it: BASE_LOCKED when it is, with a text that says whether it is being checked.
 enum base_result ingest_tus_table_lock(struct ingest_tus_table *table, const char *tenant, struct base_span id,
                                        int64_t now_s, struct ingest_tus_entry *out,
                                        struct base_fault *fault) BASE_CHECKED;
@@ -53,7 +60,16 @@ void ingest_tus_table_note(struct ingest_tus_table *table, const struct ingest_t
 void ingest_tus_table_unlock(struct ingest_tus_table *table, const struct ingest_tus_session *session);
 // Of the holder of the lock: the session is no more.
 void ingest_tus_table_remove(struct ingest_tus_table *table, const char *id);
-// Locks it, whosesoever it is, if it has expired or is in CHECKING; false when not, when it is in use or not there.
+// Of the holder of the lock: keeps the outcome that its note does not tell of, or (_told) forgets it. _problem is why
+// an untold one was refused.
+void ingest_tus_table_untold(struct ingest_tus_table *table, const struct ingest_tus_session *session);
+void ingest_tus_table_told(struct ingest_tus_table *table, const char *id);
+void ingest_tus_table_problem(struct ingest_tus_table *table, const char *id, struct base_fault *out);
+// Of the holder of the lock: its check has failed for once. The next one waits: 1 s, then twice as long each time, an
+// hour at most; with its expiry, which checks do not put off, that bounds them.
+void ingest_tus_table_put_off(struct ingest_tus_table *table, const char *id, int64_t now_s);
+// Locks it, whosesoever it is, if it has expired, is untold, or is in CHECKING and not put off; false when not, when it
+// is in use or not there.
 bool ingest_tus_table_take(struct ingest_tus_table *table, const char *id, int64_t now_s,
                            struct ingest_tus_entry *out) BASE_CHECKED;
 // Lets go of it as it was.
@@ -66,7 +82,8 @@ bool ingest_tus_table_take_finished(struct ingest_tus_table *table, const char *
 bool ingest_tus_table_is_full(struct ingest_tus_table *table, const char *tenant, bool *is_tenant);
 // Brings forward when it expires, if it is not in use.
 void ingest_tus_table_hasten(struct ingest_tus_table *table, const char *id, int64_t expires_s);
-// The ids of the tenant's sessions (of all, when NULL): `*count` of them in memory that the caller frees.
+// The ids of the tenant's sessions (of all, when NULL), unfinished ones first: `*count` of them in memory that the
+// caller frees.
 enum base_result ingest_tus_table_ids(struct ingest_tus_table *table, const char *tenant,
                                       char (**out)[INGEST_TUS_ID_CHARS + 1], size_t *count,
                                       struct base_fault *fault) BASE_CHECKED;

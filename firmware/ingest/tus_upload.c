@@ -51,7 +51,9 @@ static enum base_result read_length(const struct ingest_tus *tus, struct base_sp
 static enum base_result check_room(const struct ingest_tus *tus, const struct ingest_tus_session *session,
                                    uint64_t bytes, struct base_fault *fault) {
   if (bytes == UINT64_MAX) return BASE_OK;
-  const uint64_t room = (session->has_length ? session->length : tus->config.max_file_bytes) - session->offset;
+  // A session may be older than the limit, and larger.
+  const uint64_t end = session->has_length ? session->length : tus->config.max_file_bytes;
+  const uint64_t room = end > session->offset ? end - session->offset : 0;
   if (bytes <= room) return BASE_OK;
   if (!session->has_length) return fail_length(tus, fault);
   return BASE_FAIL(fault, BASE_TOO_LARGE, "Upload-Length",
@@ -150,6 +152,7 @@ enum base_result ingest_tus_begin(struct ingest_tus *tus, const char *tenant, co
   struct ingest_tus_session *session = &upload->session;
   upload->is_new = true;
   session->unverified_from = UINT64_MAX;
+  session->is_unannounced = wishes->body_bytes > 0;  // else the reply follows at once
   session->created_s = ingest_tus_now_s(tus);
   session->expires_s = session->created_s + tus->config.expire_s;
   enum base_result result = BASE_OK;
@@ -213,7 +216,7 @@ static enum base_result check_chunk(const struct ingest_tus *tus, const struct i
 static enum base_result write_chunk_note(struct ingest_tus_upload *upload, struct base_fault *fault) {
   const bool has_checksum = upload->checksum.bytes > 0;
   if (!upload->file || (!has_checksum && !upload->is_note_stale)) return BASE_OK;
-  if (has_checksum) upload->session.unverified_from = upload->begin;
+  upload->session.unverified_from = has_checksum ? upload->begin : UINT64_MAX;
   upload->is_note_stale = has_checksum;
   return ingest_tus_write_note(&upload->session, upload->file, fault);
 }
@@ -240,6 +243,7 @@ static enum base_result write_bytes(struct ingest_tus_upload *upload, struct bas
                                     struct base_fault *fault) {
   enum base_result result = check_room(upload->tus, &upload->session, bytes.bytes, fault);
   if (result != BASE_OK || bytes.bytes == 0) return result;
+  if (!upload->file) return BASE_FAIL(fault, BASE_CONFLICT, "id", "the upload takes no more bytes");
   ingest_tus_checksum_update(&upload->checksum, bytes);
   result = store_upload_write(upload->file, bytes, fault);
   upload->session.offset = store_upload_bytes(upload->file);
@@ -263,6 +267,8 @@ static enum base_result settle(struct ingest_tus_upload *upload, bool keeps, str
     if (!keeps) result = store_upload_rewind(upload->file, upload->begin, fault);
     session->offset = store_upload_bytes(upload->file);
     session->unverified_from = UINT64_MAX;
+    upload->is_note_stale |= session->is_unannounced;
+    session->is_unannounced = false;
     if (ingest_tus_is_ripe(session)) session->state = INGEST_TUS_CHECKING;  // nobody has answered its last byte
     upload->is_note_stale |= ingest_tus_prolong(upload->tus, session);
     if (result == BASE_OK && upload->is_note_stale) result = ingest_tus_write_note(session, upload->file, fault);
@@ -300,6 +306,8 @@ static enum base_result fill(struct ingest_tus_upload *upload, struct base_fault
 static enum base_result finish(struct ingest_tus_upload *upload, struct base_fault *fault) {
   struct ingest_tus *tus = upload->tus;
   struct ingest_tus_session *session = &upload->session;
+  // Asking for another check is no sign of life.
+  if (session->offset > upload->begin) (void)ingest_tus_prolong(tus, session);
   const enum base_result result = ingest_tus_check(tus, session, &upload->file, fault);
   if (result != BASE_OK && upload->is_new) {
     forget_new(upload);
@@ -313,7 +321,7 @@ static enum base_result finish(struct ingest_tus_upload *upload, struct base_fau
 // With the lock, which it lets go of.
 static enum base_result end_chunk(struct ingest_tus_upload *upload, struct base_fault *fault) {
   enum base_result result = fill(upload, fault);
-  if (result == BASE_OK && ingest_tus_is_ripe(&upload->session)) return finish(upload, fault);
+  if (result == BASE_OK && upload->file && ingest_tus_is_ripe(&upload->session)) return finish(upload, fault);
   if (result != BASE_OK && upload->is_new) {
     forget_new(upload);
     return result;
@@ -382,10 +390,13 @@ static enum base_result begin_chunk(struct ingest_tus_upload *upload, const stru
                                     const struct ingest_tus_chunk *chunk, struct base_fault *fault) {
   struct ingest_tus *tus = upload->tus;
   const bool is_finished = entry->state == INGEST_TUS_STORED || entry->state == INGEST_TUS_REFUSED;
-  enum base_result result =
-      is_finished ? ingest_tus_peek(tus, entry, &upload->session, fault)
-                  : ingest_tus_open(tus, entry, chunk->body_bytes, &upload->session, &upload->file, fault);
+  enum base_result result = ingest_tus_may_check(tus, entry, fault);
+  if (result != BASE_OK) return result;
+  result = is_finished ? ingest_tus_peek(tus, entry, &upload->session, fault)
+                       : ingest_tus_open(tus, entry, chunk->body_bytes, &upload->session, &upload->file, fault);
   upload->begin = upload->session.offset;
+  // A chunk that a crash or a failure has cut off left a note by which its successors would not count.
+  upload->is_note_stale = result == BASE_OK && upload->session.unverified_from != UINT64_MAX;
   if (result == BASE_OK) result = check_chunk(tus, chunk, upload, fault);
   if (result == BASE_OK) result = write_chunk_note(upload, fault);
   if (result != BASE_OK && upload->file && store_upload_rest(&upload->file, NULL) != BASE_OK) upload->file = NULL;

@@ -77,7 +77,7 @@ void inspect_bmff_too_many(struct bmff *bmff, const struct bmff_box *box, const 
 void inspect_bmff_items(struct bmff *bmff);
 // A picture that is coded in itself, not made of others.
 bool inspect_bmff_is_coded(uint32_t type);
-// NULL when there is none.
+// NULL when there is none, or when the file has cost too much already.
 struct bmff_item *inspect_bmff_item(struct bmff *bmff, uint32_t id);
 
 // --- bmff_picture.c: what the tables say ---

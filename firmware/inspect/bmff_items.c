@@ -12,6 +12,7 @@ bool inspect_bmff_is_coded(uint32_t type) {
 }
 
 struct bmff_item *inspect_bmff_item(struct bmff *bmff, uint32_t id) {
+  if (!inspect_spend(bmff->walk, bmff->item_count)) return NULL;
   for (uint32_t i = 0; i < bmff->item_count; i++) {
     if (bmff->items[i].id == id) return &bmff->items[i];
   }

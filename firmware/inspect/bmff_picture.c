@@ -4,13 +4,14 @@
 #include "base/checked.h"
 #include "bmff.h"
 
-enum { MAX_VISITS = 1 << 13, MAX_BITS = 32 };
+enum { MAX_VISITS = 1 << 16, MAX_BITS = 32 };
 
 static const char alpha_hevc[] = "urn:mpeg:hevc:2015:auxid:1",
                   alpha_cicp[] = "urn:mpeg:mpegB:cicp:systems:auxiliary:alpha";
 
 // The item's property of this type without the head of its box; false when it has none.
 static bool find_property(const struct bmff *bmff, uint32_t item, const char *type, struct bmff_box *out) {
+  if (!inspect_spend(bmff->walk, bmff->link_count)) return false;
   for (uint32_t i = 0; i < bmff->link_count; i++) {
     const struct bmff_link *link = &bmff->links[i];
     if (link->item != item || link->property > bmff->property_count) continue;
@@ -47,6 +48,7 @@ static struct base_span data_of(const struct bmff *bmff, const struct bmff_item 
 }
 
 static struct bmff_item *first_input(struct bmff *bmff, uint32_t id) {
+  if (!inspect_spend(bmff->walk, bmff->reference_count)) return NULL;
   for (uint32_t i = 0; i < bmff->reference_count; i++) {
     const struct bmff_reference *reference = &bmff->references[i];
     if (reference->from == id && reference->type == BMFF_CODE("dimg")) return inspect_bmff_item(bmff, reference->to);
@@ -69,6 +71,7 @@ static void check_cells(struct bmff *bmff, const struct bmff_item *item, unsigne
   unsigned cells = 0;
   struct size cell = {0};
   bool is_even = true;
+  if (!inspect_spend(bmff->walk, bmff->reference_count)) return;
   for (uint32_t i = 0; i < bmff->reference_count; i++) {
     const struct bmff_reference *reference = &bmff->references[i];
     if (reference->from != item->id || reference->type != BMFF_CODE("dimg")) continue;
@@ -117,9 +120,10 @@ static void check_derived(struct bmff *bmff, const struct bmff_item *item) {
 
 // False when it is too deep or has too many ways down.
 static bool check_tree(struct bmff *bmff, uint32_t id, unsigned depth, unsigned *visits) {
+  if (++*visits > MAX_VISITS) return false;
   struct bmff_item *item = inspect_bmff_item(bmff, id);
-  if (!item || !is_derived(item->type)) return true;
-  if (depth >= INSPECT_MAX_DEPTH || ++*visits > MAX_VISITS) return false;
+  if (!item || !is_derived(item->type)) return !bmff->walk->is_spent;
+  if (depth >= INSPECT_MAX_DEPTH || !inspect_spend(bmff->walk, bmff->reference_count)) return false;
   for (uint32_t i = 0; i < bmff->reference_count; i++) {
     const struct bmff_reference *reference = &bmff->references[i];
     if (reference->from != id || reference->type != BMFF_CODE("dimg")) continue;
@@ -134,6 +138,7 @@ static void check_all_derived(struct bmff *bmff) {
     if (!is_derived(bmff->items[i].type)) continue;
     check_derived(bmff, &bmff->items[i]);
     if (check_tree(bmff, bmff->items[i].id, 1, &visits)) continue;
+    if (bmff->walk->is_spent) return;
     image_report_find(bmff->walk->report, IMAGE_RULE_NESTING, bmff->iref.offset, bmff->iref.bytes, "meta/iref",
                       "pictures made of pictures, deeper than %d or in circles", INSPECT_MAX_DEPTH);
     return;
@@ -143,6 +148,7 @@ static void check_all_derived(struct bmff *bmff) {
 // --- facts ---
 
 static bool has_reference(const struct bmff *bmff, const char *type, uint32_t from, uint32_t to) {
+  if (!inspect_spend(bmff->walk, bmff->reference_count)) return false;
   for (uint32_t i = 0; i < bmff->reference_count; i++) {
     const struct bmff_reference *reference = &bmff->references[i];
     if (reference->type != BMFF_CODE(type)) continue;
@@ -247,19 +253,14 @@ static void read_exif(struct bmff *bmff, const struct bmff_item *item) {
   inspect_exif(bmff->walk, base_span_slice(data, 4 + (size_t)skip, data.bytes), "Exif");
 }
 
-// Items may share their data: together they are read as often as the file is long.
 static void read_metadata(struct bmff *bmff) {
-  uint64_t left = 2 * (uint64_t)bmff->walk->file.bytes;
   for (uint32_t i = 0; i < bmff->item_count; i++) {
     const struct bmff_item *item = &bmff->items[i];
     bool is_exif = item->type == BMFF_CODE("Exif");
     if (!is_exif && !item->is_xmp) continue;
-    for (uint32_t j = 0; j < item->extents; j++) {
+    for (uint32_t j = 0; item->is_xmp && j < item->extents; j++) {
       const struct inspect_extent *extent = &bmff->extents[item->first_extent + j];
-      if (extent->bytes > left) return;
-      left -= extent->bytes;
-      if (item->is_xmp)
-        inspect_text(bmff->walk, base_span_slice(bmff->walk->file, extent->offset, extent->bytes), "XMP");
+      inspect_text(bmff->walk, base_span_slice(bmff->walk->file, extent->offset, extent->bytes), "XMP");
     }
     if (item->is_xmp) bmff->walk->report->has_xmp = true;
     if (is_exif) read_exif(bmff, item);

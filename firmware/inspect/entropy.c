@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,22 +152,46 @@ static void find_in(struct inspect_walk *walk, const struct found_window *window
                     window->entropy % 1000u / 10);
 }
 
+// More data than the picture can need: a decoder stops reading when it has its pixels, and nobody sees the rest. What
+// coders make of noise, which is the worst for them, grows by a tenth at most where they can store it as it is; DCT
+// coefficients can not be, and one takes up to twice a sample's bits. HEIF files have masks, maps and previews besides.
+static void check_surplus(struct inspect_walk *walk) {
+  enum { SLACK = 65536, FRAME_SLACK = 64, ROW_SLACK = 2 };  // heads; a PNG filter's byte a row, in up to seven passes
+  const struct image_report *report = walk->report;
+  const uint64_t frames = base_max_u64(report->frames, 1), frame_bytes = walk->pixel_bytes / frames;
+  if (!is_coded_in_bits(walk) || walk->pixel_bytes == 0) return;
+  uint64_t tenths = 11, most;
+  if (report->format == IMAGE_FILE_JPEG) tenths = 30;
+  if (report->format == IMAGE_FILE_HEIC || report->format == IMAGE_FILE_AVIF) tenths = 40;
+  const uint64_t small = SLACK + frames * (FRAME_SLACK + ROW_SLACK * (uint64_t)report->height);
+  // The picture that readers without animation show need not be one of the frames.
+  const uint64_t still = frames > 1 ? frame_bytes : 0;
+  if (__builtin_mul_overflow(walk->pixel_bytes, tenths, &most) || __builtin_add_overflow(most / 10, small, &most) ||
+      __builtin_add_overflow(most, still, &most) || report->data_bytes <= most) {
+    return;
+  }
+  image_report_find(walk->report, IMAGE_RULE_DATA_ENTROPY, 0, 0, "",
+                    "%" PRIu64 " bytes of image data for %" PRIu64 " bytes of pixels", report->data_bytes,
+                    walk->pixel_bytes);
+}
+
 void inspect_entropy_conclude(struct inspect_walk *walk) {
   struct inspect_entropy *entropy = walk->entropy;
   struct image_report *report = walk->report;
+  check_surplus(walk);
   if (!entropy) return;
   const uint64_t bytes = entropy->hop_count * HOP_BYTES + entropy->hop_bytes;
   if (bytes >= MIN_WINDOW && (entropy->hop_bytes > 0 || entropy->windows == 0)) {
     judge_window(entropy);
   }
-  // Data that is as large as the pixels is not compressed, whatever the format.
+  // Elsewhere, data that is as large as the pixels is not compressed.
   const bool is_plain = report->data_bytes >= walk->pixel_bytes / 100 * 95;
   if (entropy->windows > 0) {
     report->entropy_lowest = entropy->lowest.entropy;
     report->entropy_highest = entropy->highest.entropy;
     report->entropy_mean = (uint16_t)(entropy->sum / entropy->windows);
   }
-  if (!is_plain && is_coded_in_bits(walk) && entropy->printable_percent >= PRINTABLE_PERCENT) {
+  if (is_coded_in_bits(walk) && entropy->printable_percent >= PRINTABLE_PERCENT) {
     find_in(walk, &entropy->most_printable, "text");
   }
   if (is_plain && !is_coded_in_bits(walk) && entropy->highest.entropy > PLAIN_HIGHEST) {

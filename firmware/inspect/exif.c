@@ -67,9 +67,11 @@ void inspect_exif_facts(struct inspect_walk *walk, const struct metadata_exif *e
 }
 
 void inspect_exif(struct inspect_walk *walk, struct base_span part, const char *place) {
+  enum { LIBEXIF_STEPS = 1 << 18 };  // it goes through a directory's entries for each that it adds
   struct image_report *report = walk->report;
   uint64_t offset = inspect_offset(walk, part);
   struct metadata_exif exif;
+  if (!inspect_spend(walk, LIBEXIF_STEPS + part.bytes)) return;
   if (metadata_exif_read(part, &exif)) {
     inspect_exif_facts(walk, &exif, part, place);
   } else {

@@ -46,9 +46,19 @@ static bool skip_blocks(struct gif *gif, const char *place, struct base_span *ou
 // The texts of sub-blocks as one: what a reader of comments sees.
 static void scan_joined(struct gif *gif, struct base_span blocks, const char *place) {
   struct inspect_text_scan scan = {0};
+  uint8_t window[INSPECT_TEXT_WINDOW];  // a push for each of a million blocks of one byte would cost far more than they
+  size_t bytes = 0;
+  if (!inspect_spend(gif->walk, blocks.bytes)) return;
   for (size_t at = 0; at < blocks.bytes && blocks.data[at] != 0; at += 1 + (size_t)blocks.data[at]) {
-    inspect_text_scan_push(&scan, base_span_slice(blocks, at + 1, blocks.data[at]));
+    struct base_span block = base_span_slice(blocks, at + 1, blocks.data[at]);
+    if (block.bytes > sizeof window - bytes) {
+      inspect_text_scan_push(&scan, base_span_of(window, bytes));
+      bytes = 0;
+    }
+    if (block.bytes > 0) memcpy(window + bytes, block.data, block.bytes);
+    bytes += block.bytes;
   }
+  inspect_text_scan_push(&scan, base_span_of(window, bytes));
   if (blocks.bytes > INSPECT_MAX_TEXT) {
     image_report_find(gif->walk->report, IMAGE_RULE_CHUNK_SIZE, inspect_offset(gif->walk, blocks), blocks.bytes, place,
                       "a text of %zu bytes; at most %d are usual", blocks.bytes, INSPECT_MAX_TEXT);
@@ -77,6 +87,7 @@ static void read_application(struct gif *gif, struct base_span blocks) {
   for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
     if (base_span_starts_with(name, known[i])) return;
   }
+  inspect_unread(walk, data, "application");
   if (data.bytes >= INSPECT_MAX_UNKNOWN) {
     inspect_hidden(walk, inspect_offset(walk, data), data.bytes, "application");
   }
@@ -113,6 +124,7 @@ static void read_extension(struct gif *gif) {
     default:
       image_report_find(gif->walk->report, IMAGE_RULE_STRUCTURE, start, gif->at - start, "extension",
                         "an extension of unknown kind 0x%02X", label);
+      inspect_unread(gif->walk, blocks, "extension");
       inspect_hidden(gif->walk, start, gif->at - start, "extension");
   }
 }

@@ -27,6 +27,6 @@ enum base_result inspect_file(struct base_span file, const struct image_limits *
   inspect_colour_conclude(&walk);
   inspect_bombs(&walk);
   inspect_entropy_conclude(&walk);
-  inspect_polyglot(&walk, end);
+  inspect_polyglot(&walk, walk.known_end ? walk.known_end : end);
   return BASE_OK;
 }

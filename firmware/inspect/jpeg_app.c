@@ -197,6 +197,7 @@ void inspect_jpeg_app(struct jpeg *jpeg, uint8_t marker, struct base_span part) 
     default:
       break;
   }
+  inspect_unread(jpeg->walk, whole, inspect_jpeg_name(marker).text);
   if (is_known(marker, whole) || whole.bytes < INSPECT_MAX_UNKNOWN) return;
   inspect_hidden(jpeg->walk, inspect_offset(jpeg->walk, whole), whole.bytes, inspect_jpeg_name(marker).text);
 }
@@ -269,6 +270,8 @@ static void conclude_exif(struct jpeg *jpeg) {
   report->width = jpeg->frame.width;
   report->height = jpeg->frame.height;
   inspect_exif(&other, jpeg->exif, "APP1");
+  jpeg->walk->steps = other.steps;
+  jpeg->walk->is_spent = other.is_spent;
   facts.has_gps |= report->exif.has_gps;
   report->exif = facts;
   report->width = width;

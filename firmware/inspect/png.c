@@ -303,13 +303,14 @@ static void read_chunk(struct png *png, const struct png_chunk *chunk) {
       {"fdAT", read_frame_data},
   };
   if (png->has_data && !is(chunk, "IDAT")) png->is_data_over = true;
-  if (!inspect_png_rules(png, chunk)) return;
-  for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
+  const bool is_known = inspect_png_rules(png, chunk);
+  for (size_t i = 0; is_known && i < sizeof readers / sizeof *readers; i++) {
     if (is(chunk, readers[i].type)) {
       readers[i].read(png, chunk);
       return;
     }
   }
+  inspect_unread(png->walk, chunk->data, chunk->type.text);
 }
 
 static void check_checksum(struct png *png, const struct png_chunk *chunk) {

@@ -4,10 +4,10 @@
 #include "base/checked.h"
 #include "structure.h"
 
-// A file that is something else as well. Scripts and programs are looked for in the whole file, archives by the record
-// at its end, everything else behind the picture; a film there (a phone's motion photo) is trailing data and no more.
-// Every check asks for structure, not for a magic number alone: four given bytes come about once by chance in four
-// gigabytes of compressed data, and a box sees more than that.
+// A file that is something else as well. Scripts, pages, documents and ZIP entries are looked for in the whole file, as
+// are ELF programs; what has less structure than those only behind the picture; a film there (a phone's motion photo)
+// is trailing data and no more. Every check asks for structure, not for a magic number alone: four given bytes come
+// about once by chance in four gigabytes of compressed data, and a box sees more than that.
 enum {
   PDF_HEAD_BYTES = 1024,  // PDF readers accept a header this far in (ISO 32000-1, annex H.3.4.1)
   ZIP_END_BYTES = 22,     // of an end-of-central-directory record without its comment
@@ -110,6 +110,24 @@ static bool is_html(struct base_span at) {
          begins_tag(at, "<svg");
 }
 
+static bool is_text(struct base_span part) {
+  for (size_t i = 0; i < part.bytes; i++) {
+    if (!isprint(part.data[i]) && !isspace(part.data[i])) return false;
+  }
+  return true;
+}
+
+// What is also looked for inside has more to show: by chance, four letters of either case stand in every other disk.
+static bool is_html_text(struct base_span at) {
+  enum { TEXT_BYTES = 24 };
+  return inspect_has(at, 0, TEXT_BYTES) && is_html(at) && is_text(base_span_slice(at, 0, TEXT_BYTES));
+}
+
+static bool is_pdf_document(struct base_span at) {
+  struct base_span head = base_span_slice(at, 0, PDF_HEAD_BYTES);
+  return is_pdf(at) && memmem(head.data, head.bytes, " obj", 4) != NULL;
+}
+
 static bool is_html_script(struct base_span at) { return begins_tag(at, "<script"); }
 
 // What may stand anywhere, by its first byte; once each.
@@ -119,19 +137,21 @@ struct kind {
   bool (*matches)(struct base_span at);
   const char *what;
 };
-static const char zip_archive[] = "a ZIP archive";
+static const char zip_archive[] = "a ZIP archive", pdf[] = "a PDF", html[] = "HTML or SVG";
 static const struct kind kinds[] = {
-    {'P', false, is_zip_entry, zip_archive},
+    {'P', true, is_zip_entry, zip_archive},
     {'<', true, is_php, "PHP"},
     {'<', true, is_html_script, "HTML with a script"},
-    {'<', false, is_html, "HTML or SVG"},
+    {'<', true, is_html_text, html},
+    {'<', false, is_html, html},
     {0x7f, true, is_elf, "a program (ELF)"},
-    {'%', false, is_pdf, "a PDF"},
+    {'%', true, is_pdf_document, pdf},
+    {'%', false, is_pdf, pdf},
     {'M', false, is_windows_program, "a program (Windows)"},
     {0xce, false, is_mac_program, "a program (macOS)"},
     {0xcf, false, is_mac_program, "a program (macOS)"},
     {0xca, false, is_java_class, "a Java class"},
-    {'#', false, is_script, "a shell script"},
+    {'#', true, is_script, "a shell script"},
     {'R', false, is_rar, "a RAR archive"},
     {'7', false, is_seven_zip, "a 7z archive"},
 };
@@ -180,7 +200,7 @@ static void look_for_zip_end(struct search *search) {
 static void look_for_pdf(struct search *search) {
   for (size_t at = 0; at < PDF_HEAD_BYTES && at < search->file.bytes; at++) {
     if (is_pdf(base_span_slice(search->file, at, 8))) {
-      say(search, at, "a PDF");
+      say(search, at, pdf);
       return;
     }
   }

@@ -99,6 +99,7 @@ void inspect_profile(struct inspect_walk *walk, struct base_span profile, uint64
   }
   struct metadata_icc icc;
   struct image_report_icc facts;
+  if (!inspect_spend(walk, profile.bytes)) return;
   metadata_icc_read(profile, &icc);
   copy_facts(&icc, &facts);
   check_id(walk, profile, offset, place, facts.md5);

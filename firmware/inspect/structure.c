@@ -27,6 +27,20 @@ bool inspect_next_part(struct inspect_walk *walk, uint64_t offset) {
   return true;
 }
 
+bool inspect_spend(struct inspect_walk *walk, uint64_t steps) {
+  enum { TIMES = 2 };  // every byte as a text, and once more
+  const uint64_t most = INSPECT_FREE_STEPS + TIMES * (uint64_t)walk->file.bytes;
+  if (walk->is_spent) return false;
+  if (steps <= most - walk->steps) {
+    walk->steps += steps;
+    return true;
+  }
+  walk->is_spent = true;
+  image_report_find(walk->report, IMAGE_RULE_NESTING, 0, 0, "",
+                    "its parts refer to each other over and over; not all of them were looked at");
+  return false;
+}
+
 void inspect_picture(struct inspect_walk *walk, uint32_t width, uint32_t height, uint8_t bits, uint8_t channels,
                      enum image_colour colour) {
   enum { MAX_BITS = 64 };  // TIFF's double; the field in other formats can say more

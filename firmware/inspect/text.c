@@ -87,7 +87,8 @@ static bool stands_before(const uint8_t *held, size_t end, size_t i) {
 static void look(struct inspect_text_scan *scan, const uint8_t *held, size_t from, size_t bytes, uint64_t offset) {
   uint32_t ending[128] = {0};  // by a byte: the patterns that end with it
   for (size_t i = 0; i < PATTERN_COUNT; i++) {
-    if (!(scan->found & 1u << i)) ending[patterns[i].text[strlen(patterns[i].text) - 1] & 127] |= 1u << i;
+    if (!((scan->found | scan->ignored) & 1u << i))
+      ending[patterns[i].text[strlen(patterns[i].text) - 1] & 127] |= 1u << i;
   }
   for (size_t end = base_max_u64(from, 1); end < bytes; end++) {
     const uint8_t last = held[end - 1];
@@ -108,6 +109,14 @@ uint16_t inspect_entropy_of(const uint32_t counts[256], uint32_t total) {
     if (counts[i]) sum += counts[i] * log2(counts[i]);
   }
   return (uint16_t)lround(1000 * (log2(total) - sum / total));
+}
+
+// Three bytes come about by chance in a few megabytes.
+static uint32_t short_patterns(void) {
+  enum { CHANCE_BYTES = 4 };
+  uint32_t bits = 0;
+  for (size_t i = 0; i < PATTERN_COUNT; i++) bits |= strlen(patterns[i].text) <= CHANCE_BYTES ? 1u << i : 0;
+  return bits;
 }
 
 static void end_stretch(struct inspect_text_scan *scan, uint64_t end) {
@@ -144,15 +153,14 @@ void inspect_text_scan_push(struct inspect_text_scan *scan, struct base_span win
   for (size_t at = 0; at < window.bytes; at += step) push_slice(scan, base_span_slice(window, at, step));
 }
 
-void inspect_text_scan_conclude(struct inspect_text_scan *scan, struct inspect_walk *walk, struct base_span part,
-                                bool is_plain, const char *place) {
+// At the text's end: what stands there, and what was found in all of it.
+static void find_patterns(struct inspect_text_scan *scan, struct inspect_walk *walk, struct base_span part,
+                          bool is_plain, const char *place) {
   const uint64_t offset = inspect_offset(walk, part);
   uint8_t held[INSPECT_TEXT_CARRY + 1];
   memcpy(held, scan->carry, scan->carry_bytes);
   held[scan->carry_bytes] = '\0';  // what ends the text stands behind its last pattern
   look(scan, held, scan->carry_bytes, (size_t)scan->carry_bytes + 1, scan->bytes + 1);
-  end_stretch(scan, scan->bytes);
-  walk->report->text_bytes += scan->bytes;
   for (size_t i = 0; i < PATTERN_COUNT; i++) {
     if (!(scan->found & 1u << i)) continue;
     if (patterns[i].around & PLACE) {
@@ -162,6 +170,14 @@ void inspect_text_scan_conclude(struct inspect_text_scan *scan, struct inspect_w
     image_report_find(walk->report, IMAGE_RULE_TEXT, is_plain ? offset + scan->offsets[i] : offset,
                       is_plain ? strlen(patterns[i].text) : part.bytes, place, "a text says %s", patterns[i].text);
   }
+}
+
+void inspect_text_scan_conclude(struct inspect_text_scan *scan, struct inspect_walk *walk, struct base_span part,
+                                bool is_plain, const char *place) {
+  const uint64_t offset = inspect_offset(walk, part);
+  find_patterns(scan, walk, part, is_plain, place);
+  end_stretch(scan, scan->bytes);
+  walk->report->text_bytes += scan->bytes;
   if (scan->densest > MAX_ENTROPY) {
     image_report_find(walk->report, IMAGE_RULE_TEXT_ENTROPY, is_plain ? offset + scan->densest_offset : offset,
                       is_plain ? base_min_u64(STRETCH, scan->bytes - scan->densest_offset) : part.bytes, place,
@@ -170,12 +186,21 @@ void inspect_text_scan_conclude(struct inspect_text_scan *scan, struct inspect_w
   }
 }
 
+void inspect_unread(struct inspect_walk *walk, struct base_span part, const char *place) {
+  enum { SURE_BYTES = 1024 };
+  struct inspect_text_scan scan = {.ignored = part.bytes > SURE_BYTES ? short_patterns() : 0};
+  if (!inspect_spend(walk, part.bytes)) return;
+  inspect_text_scan_push(&scan, part);
+  find_patterns(&scan, walk, part, true, place);
+}
+
 void inspect_text(struct inspect_walk *walk, struct base_span part, const char *place) {
   struct inspect_text_scan scan = {0};
   if (part.bytes > INSPECT_MAX_TEXT) {
     image_report_find(walk->report, IMAGE_RULE_CHUNK_SIZE, inspect_offset(walk, part), part.bytes, place,
                       "a text of %zu bytes; at most %d are usual", part.bytes, INSPECT_MAX_TEXT);
   }
+  if (!inspect_spend(walk, part.bytes)) return;
   inspect_text_scan_push(&scan, part);
   inspect_text_scan_conclude(&scan, walk, part, true, place);
 }

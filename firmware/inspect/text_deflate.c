@@ -30,7 +30,7 @@ void inspect_text_deflated(struct inspect_walk *walk, struct base_span part, con
   if (inflateInit(&stream) != Z_OK) return;
   bool is_bomb = false;
   int result = Z_OK;
-  while (result == Z_OK && stream.total_out <= INSPECT_MAX_TEXT && !is_bomb) {
+  while (result == Z_OK && stream.total_out <= INSPECT_MAX_TEXT && !is_bomb && inspect_spend(walk, sizeof window)) {
     stream.next_out = window;
     stream.avail_out = sizeof window;
     result = inflate(&stream, Z_NO_FLUSH);
@@ -40,9 +40,9 @@ void inspect_text_deflated(struct inspect_walk *walk, struct base_span part, con
   if (is_bomb) {
     image_report_find(walk->report, IMAGE_RULE_EXPANSION, inspect_offset(walk, part), part.bytes, place,
                       "a compressed text inflates more than %d times", MAX_RATIO);
-  } else if (result != Z_STREAM_END) {
+  } else if (result != Z_STREAM_END && !walk->is_spent) {
     complain(walk, &stream, result, part, place);
-  } else if (stream.avail_in > 0) {
+  } else if (result == Z_STREAM_END && stream.avail_in > 0) {
     inspect_hidden(walk, inspect_offset(walk, part) + stream.total_in, part.bytes - stream.total_in, place);
   }
   inflateEnd(&stream);

@@ -20,6 +20,7 @@ struct inspect_text_scan {
   uint64_t offsets[32];     // in the text, of the patterns found
   uint64_t densest_offset;  // in the text
   uint32_t found;           // bit i: pattern i was found
+  uint32_t ignored;         // bit i: pattern i is not looked for
   uint32_t counts[256];     // of the stretch that is being counted
   uint32_t counted_bytes;   // in it
   uint16_t densest;         // 1/1000 bit a byte; 0: no stretch was long enough

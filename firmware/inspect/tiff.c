@@ -41,6 +41,7 @@ void inspect_tiff_add(struct tiff *tiff, uint64_t offset, enum tiff_kind kind, u
                       INSPECT_MAX_DEPTH);
     return;
   }
+  if (!inspect_spend(tiff->walk, tiff->pending_count)) return;
   for (uint32_t i = 0; i < tiff->pending_count; i++) {
     if (tiff->pending[i].offset != offset) continue;
     if (kind >= TIFF_EXIF && tiff->pending[i].kind == kind) return;  // pages may share what the camera said
@@ -100,7 +101,6 @@ static uint64_t walk(struct inspect_walk *walk) {
     return walk->file.bytes;
   }
   tiff->walk = walk;
-  tiff->text_left = 2 * (uint64_t)walk->file.bytes;
   base_buffer_init(&tiff->extents, TIFF_MAX_EXTENTS_BYTES);
   uint64_t first = read_head(tiff);
   if (first != 0) {
@@ -114,6 +114,7 @@ static uint64_t walk(struct inspect_walk *walk) {
   }
   inspect_tiff_picture(tiff);
   cover(tiff);
+  if (tiff->is_partial) walk->known_end = tiff->end;
   uint64_t end = tiff->is_partial ? walk->file.bytes : tiff->end + (tiff->end & 1);
   base_buffer_finish(&tiff->extents);
   free(tiff);

@@ -64,8 +64,10 @@ struct entry {
   char place[16];  // "IFD/270"
 };
 
+// Without what fills it up; the first of a long one.
 static struct base_span text_of(const struct entry *entry) {
-  struct base_span text = entry->values.values;
+  enum { ENOUGH_BYTES = 1024 };
+  struct base_span text = base_span_slice(entry->values.values, 0, ENOUGH_BYTES);
   if (text.bytes) text.bytes = strnlen((const char *)text.data, text.bytes);
   while (text.bytes > 0 && text.data[text.bytes - 1] == ' ') text.bytes--;
   return text;
@@ -78,14 +80,13 @@ static void keep_text(const struct entry *entry, char *out, size_t capacity) {
 // A text is looked at where it lies.
 static void read_text(struct tiff *tiff, const struct entry *entry, const char *place) {
   struct base_span text = entry->values.values;
-  if (text.bytes == 0 || text.bytes > tiff->text_left) return;
-  tiff->text_left -= text.bytes;
-  inspect_text(tiff->walk, text, place);
+  if (text.bytes > 0) inspect_text(tiff->walk, text, place);
 }
 
 static void add_directories(struct tiff *tiff, const struct entry *entry, enum tiff_kind kind, unsigned depth) {
   for (uint64_t i = 0; i < entry->values.count && i < TIFF_MAX_DIRECTORIES; i++) {
     uint64_t offset = inspect_tiff_value(tiff, &entry->values, i);
+    if (tiff->walk->is_spent) return;
     if (offset != 0) inspect_tiff_add(tiff, offset, kind, depth + 1);
   }
 }
@@ -225,7 +226,7 @@ static void read_entry(struct tiff *tiff, const struct tiff_pending *pending, co
       break;
     case TIFF_GPS:
       if ((entry->tag == GPS_LATITUDE || entry->tag == GPS_LONGITUDE) && entry->values.values.bytes > 0) {
-        tiff->exif.has_place = tiff->exif.has_place || !inspect_is_zeros(entry->values.values);
+        tiff->exif.has_place = tiff->exif.has_place || !inspect_is_zeros(base_span_slice(entry->values.values, 0, 24));
       }
       break;
     case TIFF_INTEROPERABILITY:
@@ -256,6 +257,18 @@ static bool parse_entry(struct tiff *tiff, const uint8_t *at, struct entry *out)
   return true;
 }
 
+// Readers take a tag's first entry (the specification has no second one), and so does this.
+static bool is_first_of_tag(struct tiff *tiff, const struct entry *entry, uint64_t at) {
+  uint8_t *seen = &tiff->tags_seen[entry->tag / 8], bit = (uint8_t)(1u << entry->tag % 8);
+  const bool is_first = !(*seen & bit);
+  *seen |= bit;
+  if (!is_first) {
+    image_report_find(tiff->walk->report, IMAGE_RULE_STRUCTURE, at, 0, entry->place,
+                      "a directory has more than one entry of this tag");
+  }
+  return is_first;
+}
+
 static void conclude_picture(struct tiff *tiff, const struct tiff_pending *pending) {
   struct tiff_picture *picture = &tiff->now;
   const bool is_first = tiff->next_pending == 0, is_reduced = picture->subfile & 1, is_mask = picture->subfile & 4;
@@ -283,10 +296,12 @@ void inspect_tiff_directory(struct tiff *tiff, const struct tiff_pending *pendin
   }
   if (!inspect_tiff_reach(tiff, pending->offset, count_bytes + entries * entry_bytes, false, "IFD")) return;
   tiff->now = (struct tiff_picture){.bits = 1, .compression = 1, .samples = 1, .planar = 1, .photometric = UINT32_MAX};
+  memset(tiff->tags_seen, 0, sizeof tiff->tags_seen);
   for (uint64_t i = 0; i < entries; i++, at += entry_bytes) {
     struct entry entry;
     if (!inspect_next_part(walk, at)) return;
-    if (parse_entry(tiff, walk->file.data + at, &entry)) read_entry(tiff, pending, &entry);
+    const bool is_inside = parse_entry(tiff, walk->file.data + at, &entry);
+    if (is_first_of_tag(tiff, &entry, at) && is_inside) read_entry(tiff, pending, &entry);
   }
   if (pending->kind <= TIFF_SUB) conclude_picture(tiff, pending);
   if (!inspect_has(walk->file, at, number)) {

@@ -38,8 +38,7 @@ struct tiff {
   struct inspect_walk *walk;
   bool is_little, is_big;
   bool is_raw;                 // says of itself that it comes straight from a sensor
-  bool is_partial;             // a table was full: bytes may be reached that are not in it
-  uint64_t text_left;          // entries may share their values: together they are read as often as the file is long
+  bool is_partial;             // bytes may be reached that are not among the extents
   struct base_buffer extents;  // struct inspect_extent
   uint64_t end;                // of the last byte that anything reaches
   uint32_t pending_count, next_pending, frames;
@@ -47,6 +46,7 @@ struct tiff {
   struct tiff_picture first, now;  // of the first directory; of the one that is being read
   struct metadata_exif exif;
   bool has_exif;
+  uint8_t tags_seen[65536 / 8];  // a bit each, of the directory that is being read
   struct base_span profile;
 };
 

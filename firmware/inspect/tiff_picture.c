@@ -81,12 +81,11 @@ void inspect_tiff_data(struct tiff *tiff, const struct tiff_picture *picture, co
   if (counts->count != offsets->count) {
     tiff->is_partial = true;
     damaged(tiff, place, "as many places as sizes of strips or tiles are needed");
-    return;
   }
   if (offsets->count < pieces_of(picture)) damaged(tiff, place, "it has fewer strips or tiles than it needs");
   uint64_t bytes = 0;
   unsigned outside = 0;
-  for (uint64_t i = 0; i < offsets->count && outside < MAX_FINDINGS; i++) {
+  for (uint64_t i = 0; i < offsets->count && i < counts->count && outside < MAX_FINDINGS; i++) {
     uint64_t piece = inspect_tiff_value(tiff, counts, i);
     if (!inspect_next_part(tiff->walk, 0)) return;
     if (!inspect_tiff_reach(tiff, inspect_tiff_value(tiff, offsets, i), piece, true, place)) {
@@ -95,7 +94,7 @@ void inspect_tiff_data(struct tiff *tiff, const struct tiff_picture *picture, co
     }
     bytes += piece;
   }
-  if (outside == 0) check_plain_bytes(tiff, picture, bytes, place);
+  if (outside == 0 && counts->count == offsets->count) check_plain_bytes(tiff, picture, bytes, place);
 }
 
 static enum image_colour colour_of(const struct tiff_picture *picture, uint8_t *channels) {

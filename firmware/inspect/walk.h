@@ -14,6 +14,7 @@ enum {
   INSPECT_MAX_PROFILE = 4 << 20,  // bytes of an ICC profile
   INSPECT_TEXT_WINDOW = 4096,     // bytes of a text chunk that are held at a time
   INSPECT_DATA_WINDOW = 65536,    // the sliding window over image data
+  INSPECT_FREE_STEPS = 1 << 26,   // inspect_spend: what a file may cost however short it is, well below a second
 };
 
 struct inspect_entropy;  // entropy.c
@@ -23,6 +24,9 @@ struct inspect_walk {
   struct image_report *report;
   struct inspect_entropy *entropy;  // of the image data so far; one sliding window through all pieces
   uint64_t pixel_bytes;             // what it would decode to: width * height * channels * bytes a channel * frames
+  uint64_t known_end;  // the walker does not know where the picture ends, but that it reaches this far; 0: it knows
+  uint64_t steps;      // of work, inspect_spend
+  bool is_spent;
   uint8_t colour_said[IMAGE_SPACE_SOURCE_COUNT];  // colour.c: what each source said, enum image_colour_space
 };
 
@@ -43,10 +47,16 @@ const char *inspect_content_name(struct base_span file);
 
 // --- what walkers hand over; `part` lies in walk->file unless said otherwise, `place` names it in findings ---
 
+// structure.c: takes `steps` (a byte looked at, a comparison) off what one file may cost: a few times its own length
+// and INSPECT_FREE_STEPS. Parts may be shared and refer to each other: whatever a file can make happen again and again
+// asks here first. False, the first time with a finding, when the work must not be done.
+bool inspect_spend(struct inspect_walk *walk, uint64_t steps) BASE_CHECKED;
 // text.c: a text (tEXt, iTXt, XMP, COM, EXIF texts ...): patterns and entropy. Counts text_bytes.
 void inspect_text(struct inspect_walk *walk, struct base_span part, const char *place);
-// text_deflate.c: the same of a zlib stream (zTXt, compressed iTXt), inflated through windows of INSPECT_TEXT_WINDOW;
-// stops at INSPECT_MAX_TEXT. A broken stream is IMAGE_RULE_STRUCTURE.
+// text.c: a part of a kind that we do not know, or that nothing here reads: patterns alone, for it may well be dense.
+void inspect_unread(struct inspect_walk *walk, struct base_span part, const char *place);
+// text_deflate.c: as inspect_text, of a zlib stream (zTXt, compressed iTXt), inflated through windows of
+// INSPECT_TEXT_WINDOW; stops at INSPECT_MAX_TEXT. A broken stream is IMAGE_RULE_STRUCTURE.
 void inspect_text_deflated(struct inspect_walk *walk, struct base_span part, const char *place);
 // entropy.c: a piece of compressed (or plain) image data. Counts data_bytes. begin comes before the walk (walk->entropy
 // stays NULL when memory is short, and nothing is measured then); conclude fills report->entropy_*, adds what is found

@@ -118,6 +118,7 @@ static void read_alpha(struct webp *webp, const struct webp_chunk *chunk) {
 // --- chunks ---
 
 static void read_unknown(struct webp *webp, const struct webp_chunk *chunk) {
+  inspect_unread(webp->walk, chunk->data, chunk->type.text);
   if (chunk->data.bytes < INSPECT_MAX_UNKNOWN) return;
   inspect_hidden(webp->walk, inspect_offset(webp->walk, chunk->data), chunk->data.bytes, chunk->type.text);
 }

@@ -152,22 +152,25 @@ bool metadata_exif_read(struct base_span exif, struct metadata_exif *out) {
 struct text_visit {
   void (*visit)(void *argument, const char *tag, struct base_span text);
   void *argument;
+  uint64_t left;  // bytes of text that are still visited: entries may share them
 };
 
 static void visit_text(void *argument, const struct metadata_exif_entry *entry) {
-  const struct text_visit *texts = argument;
+  struct text_visit *texts = argument;
   bool is_text = entry->type == TYPE_ASCII || entry->tag == TAG_USER_COMMENT ||
                  (entry->tag >= TAG_XP_TITLE && entry->tag <= TAG_XP_SUBJECT);
-  if (!is_text || entry->value.bytes == 0) return;
+  const struct base_span text = base_span_slice(entry->value, 0, (size_t)base_min_u64(texts->left, entry->value.bytes));
+  if (!is_text || text.bytes == 0) return;
+  texts->left -= text.bytes;
   char number[8];
   const char *name = exif_tag_get_name((ExifTag)entry->tag);
   if (!name) snprintf(number, sizeof number, "0x%04x", entry->tag);
-  texts->visit(texts->argument, name ? name : number, entry->value);
+  texts->visit(texts->argument, name ? name : number, text);
 }
 
 void metadata_exif_texts(struct base_span exif, void (*visit)(void *argument, const char *tag, struct base_span text),
                          void *argument) {
-  struct text_visit texts = {visit, argument};
+  struct text_visit texts = {visit, argument, METADATA_MAX_EXIF_TEXTS};
   bool is_whole = metadata_exif_scan(without_mark(exif), visit_text, &texts);
   (void)is_whole;  // what was found until then has been visited
 }

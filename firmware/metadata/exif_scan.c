@@ -50,6 +50,8 @@ static uint64_t value_bytes(uint32_t type, uint32_t count) {
   return type < sizeof widths ? (uint64_t)widths[type] * count : 0;
 }
 
+static bool is_too_much(const struct scan *scan) { return scan->copied > 4 * (uint64_t)scan->tiff.bytes; }
+
 static bool scan_entry(struct scan *scan, size_t at) {
   struct metadata_exif_entry entry = {
       .at = at, .is_little = scan->is_little, .tag = get16(scan, at), .type = get16(scan, at + 2)};
@@ -59,6 +61,7 @@ static bool scan_entry(struct scan *scan, size_t at) {
     entry.value = base_span_slice(scan->tiff, value_at, bytes);
     scan->copied += bytes;
   }
+  if (is_too_much(scan)) return false;
   if (scan->visit) scan->visit(scan->argument, &entry);
   switch (entry.tag) {
     case TAG_EXIF_DIRECTORY:
@@ -68,7 +71,7 @@ static bool scan_entry(struct scan *scan, size_t at) {
     case TAG_THUMBNAIL_OFFSET:
     case TAG_THUMBNAIL_BYTES:
       scan->copied += scan->tiff.bytes;
-      return true;
+      return !is_too_much(scan);
     default:
       return true;
   }
@@ -96,5 +99,5 @@ bool metadata_exif_scan(struct base_span tiff, void (*visit)(void *argument, con
   for (unsigned i = 0; i < scan.directory_count; i++) {
     if (!scan_directory(&scan, scan.directories[i], i == 0)) return false;
   }
-  return scan.copied <= 4 * (uint64_t)tiff.bytes;
+  return true;
 }

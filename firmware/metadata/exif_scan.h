@@ -13,7 +13,7 @@ struct metadata_exif_entry {
 
 // Calls `visit` with every entry of `tiff`, the block behind "Exif\0\0"; `visit` may be NULL. False when it is no TIFF
 // structure, or one that would make libexif copy far more than the block has: entries that share their values,
-// thumbnails named again and again.
+// thumbnails named again and again. It stops there.
 bool metadata_exif_scan(struct base_span tiff, void (*visit)(void *argument, const struct metadata_exif_entry *entry),
                         void *argument) BASE_CHECKED;
 

@@ -6,8 +6,10 @@
 #include <time.h>
 #include <unistd.h>
 
-// Between attempts to start a decoder that does not start.
-enum { RETRY_MS = 1000 };
+enum {
+  RETRY_MS = 1000,  // between attempts to start a decoder that does not start
+  WATCH_MS = 1000,  // between looks at the idle ones
+};
 
 enum slot_state { SLOT_EMPTY, SLOT_IDLE, SLOT_LENT };
 
@@ -19,7 +21,7 @@ struct slot {
 struct pool {
   struct sandbox_config config;
   struct worker_plan plan;
-  struct base_metric *spawns;
+  struct base_metric *spawns, *restless;
   pthread_t keeper;
   pthread_mutex_t mutex;
   pthread_cond_t freed;    // a slot became idle
@@ -95,16 +97,40 @@ static void refill(struct pool *pool, struct slot *slot) {
   while (!pool->is_ending && pthread_cond_timedwait(&pool->emptied, &pool->mutex, &retry) != ETIMEDOUT) continue;
 }
 
+static void empty_slot(struct pool *pool, struct slot *slot) {
+  slot->state = SLOT_EMPTY;
+  pthread_cond_signal(&pool->emptied);
+}
+
+// True when an idle worker sleeps, as it should; else it is ended, to be replaced.
+static bool is_honest(struct pool *pool, struct slot *slot) {
+  if (sandbox_worker_is_at_rest(&slot->worker)) return true;
+  base_log_write(pool->config.log, BASE_LOG_WARN, "sandbox", NULL,
+                 "a decoder computed though nobody had asked it and was killed");
+  base_metric_add(pool->restless, 1);
+  sandbox_worker_end(&slot->worker);
+  empty_slot(pool, slot);
+  return false;
+}
+
+static void watch_idle(struct pool *pool) {
+  for (unsigned i = 0; i < pool->config.workers; i++) {
+    if (pool->slots[i].state == SLOT_IDLE) (void)is_honest(pool, &pool->slots[i]);
+  }
+}
+
 static void *keep(void *argument) {
   struct pool *pool = argument;
+  struct timespec watch = deadline_in(WATCH_MS);
   pthread_mutex_lock(&pool->mutex);
   open_all(pool);
   while (!pool->is_ending) {
     struct slot *slot = find_slot(pool, SLOT_EMPTY);
     if (slot && pool->opening == BASE_OK) {
       refill(pool, slot);
-    } else {
-      pthread_cond_wait(&pool->emptied, &pool->mutex);
+    } else if (pthread_cond_timedwait(&pool->emptied, &pool->mutex, &watch) == ETIMEDOUT) {
+      watch_idle(pool);
+      watch = deadline_in(WATCH_MS);
     }
   }
   // Ended by the thread that started them, and before it goes.
@@ -145,6 +171,8 @@ enum base_result sandbox_pool_create(const struct sandbox_config *config, struct
   pool->config = *config;
   pool->plan = plan_of(config);
   pool->spawns = base_metrics_counter(config->metrics, "pixpop_sandbox_spawns_total", "", "Decoder processes started.");
+  pool->restless = base_metrics_counter(config->metrics, "pixpop_sandbox_restless_total", "",
+                                        "Decoder processes ended because they computed while nobody had asked.");
   for (unsigned i = 0; i < config->workers; i++) pool->slots[i].worker.socket = -1;
   init_locks(pool);
   int error = pthread_create(&pool->keeper, NULL, keep, pool);
@@ -179,17 +207,14 @@ void sandbox_pool_destroy(struct pool **pool) {
   free(gone);
 }
 
-static void empty_slot(struct pool *pool, struct slot *slot) {
-  slot->state = SLOT_EMPTY;
-  pthread_cond_signal(&pool->emptied);
-}
-
 // Takes an idle worker that still lives; the dead among them (the kernel ran out of memory, somebody killed them)
 // are replaced, at nobody's cost.
 static struct slot *take_idle(struct pool *pool) {
   struct slot *slot;
   while ((slot = find_slot(pool, SLOT_IDLE)) != NULL) {
-    if (sandbox_worker_is_alive(&slot->worker)) return slot;
+    const bool is_alive = sandbox_worker_is_alive(&slot->worker);
+    if (is_alive && is_honest(pool, slot)) return slot;
+    if (is_alive) continue;
     sandbox_worker_end(&slot->worker);
     empty_slot(pool, slot);
   }

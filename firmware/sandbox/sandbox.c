@@ -18,20 +18,22 @@ enum {
   DEFAULT_TIMEOUT_MS = 20000,
   DEFAULT_WAIT_MS = 30000,
   DEFAULT_UID = 65534,
-  DEFAULT_RECYCLE_AFTER = 1000,
+  DEFAULT_RECYCLE_AFTER = 100,
 };
 
-// What costs a request its picture, as the metric calls it; by enum worker_outcome, and one more.
-enum { CAUSE_MEMORY = WORKER_NONSENSE + 1, CAUSE_COUNT };
+// What costs a request its picture, as the metric calls it; by enum worker_outcome, and two more.
+enum { CAUSE_MEMORY = WORKER_NONSENSE + 1, CAUSE_ERROR, CAUSE_COUNT };
 static const struct {
   const char *cause, *log;
 } causes[CAUSE_COUNT] = {
     [WORKER_CRASHED] = {"crash", "crashed"},
     [WORKER_TIMED_OUT] = {"timeout", "took too long and was killed"},
+    [WORKER_STARVED] = {"starved", "got hardly any processor time and was killed"},
     [WORKER_FORBIDDEN] = {"seccomp", "called what it may not and was killed"},
     [WORKER_KILLED] = {"killed", "was killed from outside"},
     [WORKER_NONSENSE] = {"protocol", "broke the protocol and was killed"},
     [CAUSE_MEMORY] = {"memory", "had too little memory"},
+    [CAUSE_ERROR] = {"error", "could not do its work"},
 };
 
 struct sandbox {
@@ -109,6 +111,15 @@ static enum base_result outcome_failed(struct sandbox *sandbox, enum worker_outc
     return BASE_FAIL(fault, BASE_UNPROCESSABLE, "timeout", "reading the picture took longer than %u ms",
                      sandbox->config.timeout_ms);
   }
+  // Neither says anything about the picture.
+  if (outcome == WORKER_STARVED) {
+    return BASE_FAIL(fault, BASE_BUSY, "timeout",
+                     "the machine is overloaded: in %u ms the picture's decoder got hardly any processor time",
+                     sandbox->config.timeout_ms);
+  }
+  if (outcome == WORKER_KILLED) {
+    return BASE_FAIL(fault, BASE_BUSY, "decoder", "the picture's decoder was killed from outside, twice");
+  }
   if (outcome == WORKER_FORBIDDEN) {
     return BASE_FAIL(fault, BASE_UNPROCESSABLE, "decoder", "the picture made its decoder do what it may not");
   }
@@ -121,6 +132,13 @@ static enum base_result reply_failed(struct sandbox *sandbox, const struct sandb
   // The limit was the worker's own, and it was the picture that wanted more.
   if (result == BASE_NO_MEMORY) {
     base_metric_add(sandbox->failures[CAUSE_MEMORY], 1);
+    result = BASE_UNPROCESSABLE;
+  }
+  // Nor is it for a decoder, which may lie, to say that the server is at fault.
+  if (result == BASE_INTERNAL || result == BASE_IO) {
+    base_metric_add(sandbox->failures[CAUSE_ERROR], 1);
+    base_log_write(sandbox->config.log, BASE_LOG_WARN, "sandbox", NULL, "a decoder %s: %s", causes[CAUSE_ERROR].log,
+                   reply->text);
     result = BASE_UNPROCESSABLE;
   }
   return BASE_FAIL(fault, result, reply->subject, "%s", reply->text);

@@ -14,12 +14,17 @@ struct worker {
   pid_t pid;       // 0: none
   int socket;      // -1: none
   uint32_t asked;  // requests so far
+  bool can_raise;  // a hard limit of processor time may be raised again, which needs a privilege
+  // Processor time and clock at the end of its last answer.
+  uint64_t rest_cpu_ns, rest_begin_ms;
+  uint64_t cpu_limit_s;  // soft limit of its processor time; 0: none yet
 };
 
 enum worker_outcome {
   WORKER_ANSWERED,
   WORKER_CRASHED,    // ended before it answered: a signal of its own making, or exit
-  WORKER_TIMED_OUT,  // no answer in time, or all its processor time used
+  WORKER_TIMED_OUT,  // no answer in time though it computed, or all its processor time used
+  WORKER_STARVED,  // no answer in time, and hardly any processor time got: the machine is overloaded, or it was stopped
   WORKER_FORBIDDEN,  // ended by seccomp: it called what it may not
   WORKER_KILLED,     // SIGKILL that was not ours: the kernel was out of memory, or somebody did it
   WORKER_NONSENSE,   // an answer that breaks the protocol, or a socket closed by a process that lives
@@ -42,6 +47,9 @@ enum base_result sandbox_worker_start(struct worker *worker, const struct worker
 void sandbox_worker_end(struct worker *worker);
 // False when the process went away while nobody was asking.
 bool sandbox_worker_is_alive(const struct worker *worker);
+// False when it has computed while nobody was asking: an honest one sleeps. What is held against it grows with the time
+// since its last answer, so that the housekeeping of a sanitizer is not.
+bool sandbox_worker_is_at_rest(const struct worker *worker);
 // Sends the request with `count` borrowed descriptors and waits for a sound reply, which has sandbox_reply_bytes of the
 // operation. After anything but WORKER_ANSWERED the worker is of no more use.
 enum worker_outcome sandbox_worker_ask(struct worker *worker, const struct worker_plan *plan,

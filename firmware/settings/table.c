@@ -40,7 +40,7 @@ const struct settings_row settings_rows[] = {
          "TLS with the certificate in <data>/console.pem (made at first start); off only on a loopback address"),
   NUMBER("console", "threads", console_threads, "64", 4, 512, false, "requests being answered at once"),
   NUMBER("console", "gate_threads", console_gate_threads, "0", 0, 64, false,
-         "threads that move the bytes of all connections; 0: by the number of cores"),
+         "threads that move the bytes of all connections, at least 2 (1 counts as 2); 0: by the number of cores"),
   NUMBER("console", "max_connections", console_max_connections, "12000", 16, 1000000, false,
          "open connections, uploads included; further ones are closed"),
   NUMBER("console", "connections_per_client", console_connections_per_client, "64", 1, 1000000, false,

@@ -106,6 +106,9 @@ static enum base_result settle_file(struct store_upload *upload, const struct st
   if (result != BASE_OK) return result;
   if (fstat(fd, &info) != 0) {
     result = BASE_FAIL_ERRNO(fault, upload->path.text, "cannot examine the upload");
+  } else if (info.st_nlink > 1 && (uint64_t)info.st_size > upload->bytes) {
+    // The other name may be an original's, which has been synced whole: not ours to cut.
+    result = BASE_FAIL(fault, BASE_CONFLICT, "upload", "the upload's file has another name, and more bytes than it");
   } else if ((uint64_t)info.st_size > upload->bytes && ftruncate(fd, (off_t)upload->bytes) != 0) {
     result = BASE_FAIL_ERRNO(fault, upload->path.text, "cannot cut the upload");
   } else {

@@ -12,9 +12,10 @@ enum {
   RESERVE_STEP_BYTES = 1024 * 1024,  // what an upload of unknown length reserves at a time
   ROOM_ROUNDS = 8,
   // After that many bytes their write-back begins, and the one before must have ended: a fast client waits for the disk
-  // here and not in the last fsync, and has at most two windows of dirty pages (of 500 MB on ext4: 26 MiB instead of all
-  // of them, 0.1 s in the commit instead of 0.6 s, as many MB/s; windows of 1 MiB cost a third of these). Slow uploads
-  // stay below it by the thousand; for their sum there is the kernel's own limit (vm.dirty_ratio): pwrite waits.
+  // here and not in the last fsync, and has at most two windows of dirty pages (of 500 MB on ext4: 26 MiB instead of
+  // all of them, 0.1 s in the commit instead of 0.6 s). Under load that costs 5 to 25 % of the MB/s; windows of 1 MiB
+  // cost a third. Slow uploads stay below it by the thousand; for their sum there is the kernel's own limit
+  // (vm.dirty_ratio): pwrite waits.
   WRITE_BACK_BYTES = 8 * 1024 * 1024,
   HASH_BUFFER_BYTES = 256 * 1024,
 };

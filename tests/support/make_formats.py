@@ -4,7 +4,8 @@
     make_formats.py PHOTOGRAPH FOLDER
 
 phone.heic: 900 x 1200 upright, stored as a grid of six tiles on its side, with a rotation and an EXIF block that says the
-same once more. print.tif: CMYK with a profile. web.avif: 10 bits. upright.png, flat.png: what they show.
+same once more. print.tif: CMYK with a profile. web.avif: 10 bits. video.avif, video_grey.avif: 4:2:0 and grey of limited
+range. upright.png, print.png, flat.png: what they show.
 """
 import os
 import subprocess
@@ -74,6 +75,8 @@ def main():
     ImageCms.profileToProfile(cmyk, CMYK, srgb, renderingIntent=1, outputMode='RGB', flags=0x2000).save(path('print.png'))
     flat.save(path('flat.png'))
     tool('avifenc', '-s', '8', '-d', '10', '-y', '444', '--min', '0', '--max', '8', path('flat.png'), path('web.avif'))
+    for name, shape in (('video', '420'), ('video_grey', '400')):
+        tool('avifenc', '-s', '8', '-y', shape, '-r', 'limited', '--min', '0', '--max', '8', path('flat.png'), path(name + '.avif'))
 
 
 main()

@@ -1,15 +1,17 @@
 // slow_uploads: many clients at once, each sending one picture to a console in pieces over a while, then reading the
 // reply. Plain HTTP to 127.0.0.1, one thread, one epoll.
 //
-//   slow_uploads --port P --token T --file F.jpg [--connections N] [--seconds S] [--pieces K] [--tus] [--same]
+//   slow_uploads --port P --token T --file F.jpg [--connections N] [--seconds S] [--pieces K] [--tus] [--same] [--wait]
 //
 // Each client sends a picture of its own: the JPEG with a comment that carries the client's number; with --same all
 // send the file as it is. By default as a multipart form, with --tus as a created upload and one PATCH. "open N" is
-// printed when every client has sent its first piece, and at the end one JSON object with the outcome.
+// printed when every client has begun; with --wait the second pieces are sent once something comes on standard input.
+// At the end comes one JSON object with the outcome.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,7 +31,7 @@ static const char boundary[] = "slow-uploads-boundary";
 static struct {
   int port, connections, seconds, pieces;
   const char *token, *path;
-  bool is_tus, is_same;
+  bool is_tus, is_same, waits;
 } options = {.connections = 100, .seconds = 10, .pieces = 5};
 
 static uint8_t *picture;
@@ -274,36 +276,49 @@ static void handle(struct client *client, uint32_t events) {
   if ((events & EPOLLOUT) && (client->phase == SENDING || client->phase == CREATING)) send_due(client);
 }
 
-// Piece k of client i is due at (k + i / N) intervals: the cursor walks through them in that order.
-static void run(uint64_t begin_ms) {
+// Sends piece after piece to client after client; piece k of client i is due at (k + i / N) intervals.
+static void send_pieces(uint64_t *cursor, uint64_t end, uint64_t passed_ms) {
   const uint64_t interval_ms = (uint64_t)options.seconds * 1000 / (unsigned)options.pieces;
-  const uint64_t steps = (uint64_t)options.connections * (unsigned)options.pieces;
-  uint64_t cursor = 0;
+  for (; *cursor < end && *cursor * interval_ms / (unsigned)options.connections <= passed_ms; ++*cursor) {
+    struct client *client = &clients[*cursor % (unsigned)options.connections];
+    if (client->phase == UNBORN) begin(client);
+    client->pieces_due++;
+    if (client->phase == SENDING) send_due(client);
+  }
+}
+
+static void await_word(void) {
+  struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+  if (poll(&input, 1, 0) == 1) options.waits = false;
+}
+
+static void run(uint64_t begin_ms) {
+  const uint64_t first = (unsigned)options.connections, all = first * (unsigned)options.pieces;
+  uint64_t cursor = 0, held_ms = 0, held_since_ms = 0;
   bool has_said = false;
   while (completed + failed < options.connections && now_ms() - begin_ms < PATIENCE_S * 1000u) {
-    const uint64_t passed_ms = now_ms() - begin_ms;
-    for (; cursor < steps && cursor * interval_ms / (unsigned)options.connections <= passed_ms; cursor++) {
-      struct client *client = &clients[cursor % (unsigned)options.connections];
-      if (client->phase == UNBORN) begin(client);
-      client->pieces_due++;
-      if (client->phase == SENDING) send_due(client);
+    if (options.waits && cursor == first) {
+      if (held_since_ms == 0) held_since_ms = now_ms();
+      await_word();
+      if (!options.waits) held_ms = now_ms() - held_since_ms;
     }
+    send_pieces(&cursor, options.waits ? first : all, now_ms() - begin_ms - held_ms);
     if (!has_said && opened == options.connections) {
       printf("open %d\n", opened);
       fflush(stdout);
       has_said = true;
     }
     struct epoll_event events[512];
-    int count = epoll_wait(epoll_fd, events, 512, cursor < steps ? 5 : 500);
+    int count = epoll_wait(epoll_fd, events, 512, cursor < all ? 5 : 500);
     for (int i = 0; i < count; i++) handle(&clients[events[i].data.u32], events[i].events);
   }
 }
 
 static void parse(int argc, char **argv) {
   static const struct option table[] = {
-      {"port", 1, NULL, 'p'},        {"token", 1, NULL, 't'},   {"file", 1, NULL, 'f'},
-      {"connections", 1, NULL, 'n'}, {"seconds", 1, NULL, 's'}, {"pieces", 1, NULL, 'k'},
-      {"tus", 0, NULL, 'T'},         {"same", 0, NULL, 'S'},    {NULL, 0, NULL, 0}};
+      {"port", 1, NULL, 'p'},    {"token", 1, NULL, 't'},  {"file", 1, NULL, 'f'}, {"connections", 1, NULL, 'n'},
+      {"seconds", 1, NULL, 's'}, {"pieces", 1, NULL, 'k'}, {"tus", 0, NULL, 'T'},  {"same", 0, NULL, 'S'},
+      {"wait", 0, NULL, 'W'},    {NULL, 0, NULL, 0}};
   int option;
   while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
     switch (option) {
@@ -331,13 +346,18 @@ static void parse(int argc, char **argv) {
       case 'S':
         options.is_same = true;
         break;
+      case 'W':
+        options.waits = true;
+        break;
       default:
         exit(2);
     }
   }
   if (options.port > 0 && options.token && options.path && options.connections > 0 && options.pieces > 0) return;
-  fputs("slow_uploads --port P --token T --file F.jpg [--connections N] [--seconds S] [--pieces K] [--tus] [--same]\n",
-        stderr);
+  fputs(
+      "slow_uploads --port P --token T --file F.jpg [--connections N] [--seconds S] [--pieces K] [--tus] [--same] "
+      "[--wait]\n",
+      stderr);
   exit(2);
 }
 

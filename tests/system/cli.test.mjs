@@ -93,6 +93,17 @@ describe('pixpop', () => {
     }
   });
 
+  it('takes_an_id_that_begins_with_a_dash_for_an_id', async () => {
+    const id = `-${'A'.repeat(42)}`;
+    assert.equal((await pixpop(['url', id, 'w=300'])).stdout.trim(), `${box.delivery}/i/${id}?w=300`);
+    for (const words of [['rm', id], ['show', id], ['uploads', '--rm', id]]) {
+      const outcome = await pixpop(words);
+      assert.equal(outcome.status, 1, words[0]);
+      assert.match(outcome.stderr, /not found/i);
+    }
+    assert.equal((await pixpop(['rm', '--verbose'])).status, 2);
+  });
+
   it('prints_urls_lists_and_status', async () => {
     const id = idOf(readPhoto());
     assert.equal((await pixpop(['url', id, 'w=300'])).stdout.trim(), `${box.delivery}/i/${id}?w=300`);

@@ -76,6 +76,31 @@ describe('originals in formats of other worlds', () => {
     assert.ok(meanStep(await picture(id), decodePng(file('flat.png'))) < 2);
   });
 
+  it('brings_planes_of_limited_range_into_every_format', async () => {
+    const colours = await box.put(file('video.avif'), 'video.avif'), grey = await box.put(file('video_grey.avif'), 'grey.avif');
+    const flat = decodePng(file('flat.png'));
+    assert.ok(meanStep(await picture(colours), flat) < 3);
+    const shown = await picture(grey);
+    let sum = 0;
+    for (let i = 0; i < flat.width * flat.height; i++) {
+      const [r, g, b] = flat.pixels.subarray(i * flat.channels);
+      sum += Math.abs(shown.pixels[i * shown.channels] - (0.299 * r + 0.587 * g + 0.114 * b));
+    }
+    assert.ok(sum / (flat.width * flat.height) < 2);
+    for (const id of [colours, grey]) {
+      for (const form of ['webp', 'jpeg']) {
+        for (const width of ['', 'w=640&', 'w=200&']) {
+          const reply = await box.get(`/i/${id}?${width}dpr=1&fm=${form}&q=90`);
+          assert.equal(reply.status, 200, reply.body.toString().slice(0, 300));
+          assert.equal(reply.headers['content-type'], `image/${form}`);
+        }
+      }
+    }
+    // A JPEG of it, read back: its range has become JPEG's.
+    const jpeg = await box.get(`/i/${colours}?dpr=1&fm=jpeg&q=95`);
+    assert.ok(meanStep(await picture(await box.put(jpeg.body, 'again.jpg')), flat) < 4);
+  });
+
   it('refuses_each_of_them_cut_in_half', async () => {
     for (const name of ['phone.heic', 'print.tif', 'web.avif']) {
       const bytes = file(name);

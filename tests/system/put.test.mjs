@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -95,7 +95,7 @@ describe('pixpop put', () => {
     assert.equal(JSON.parse((await pixpop(['uploads', '--json'])).stdout).items.find(({ id }) => id === upload.id).name, 'interrupted.ppm');
     assert.equal((await pixpop(['uploads', upload.id])).status, 2);
     const gone = await pixpop(['uploads', '--rm', upload.id]);
-    assert.equal(gone.stdout, `removed ${upload.id}\n`);
+    assert.equal(gone.stdout, `removed ${upload.id}\n`, gone.stderr);
     assert.deepEqual(remembered(), []);
     assert.equal((await open()).length, 0);
     assert.equal((await pixpop(['uploads', '--rm', upload.id])).status, 1);
@@ -110,7 +110,9 @@ describe('pixpop put', () => {
       first.child.kill('SIGKILL');
       await first.ended;
       valve.release();
-      const [{ id }] = await left();
+      const uploads = await left();
+      assert.equal(uploads.length, 1, JSON.stringify(uploads));
+      const [{ id }] = uploads;
       if (why === 'changed') utimesSync(path, 1e9, 1e9);
       if (why === 'forgotten') {
         const gone = await box.api(`/api/v1/uploads/${id}`, { method: 'DELETE', headers: { 'tus-resumable': '1.0.0' } });
@@ -119,7 +121,7 @@ describe('pixpop put', () => {
       const second = await pixpop(['--json', 'put', path, ...(why === 'no-resume' ? ['--no-resume'] : [])]);
       assert.equal(second.status, 0, second.stderr);
       assert.equal(JSON.parse(second.stdout).resumed_at, 0);
-      for (const one of await open()) await pixpop(['uploads', '--rm', one.id]);
+      for (const one of await left()) assert.equal((await pixpop(['uploads', '--rm', one.id])).status, 0);
       rmSync(join(state, 'pixpop'), { recursive: true, force: true });
     }
   });
@@ -183,6 +185,32 @@ describe('pixpop put', () => {
       const outcome = await pixpop(['put', ...way, path]);
       assert.equal(outcome.status, 1);
       assert.match(outcome.stderr, /caption\.jpg: [^\n]*\(rule\/(text|polyglot)\)/);
+      assert.deepEqual(remembered(), []);
+    }
+  });
+
+  it('learns_the_outcome_when_the_last_answer_was_lost', async () => {
+    const files = { 'lost-stored.jpg': readPhoto(3), 'lost-refused.jpg': withScript(readPhoto(3)) };
+    for (const [name, bytes] of Object.entries(files)) {
+      const path = write(name, bytes);
+      const held = valve.holdAfter(300000);
+      const first = start(['put', '--chunk', '64K', path]);
+      await held;
+      // As if it had ended before the last answer came: what it remembered is still there.
+      const memory = join(folder, 'memory');
+      cpSync(state, memory, { recursive: true });
+      valve.release();
+      const outcome = await first.ended;
+      assert.deepEqual(remembered(), []);
+      cpSync(memory, state, { recursive: true });
+      rmSync(memory, { recursive: true });
+      assert.equal(remembered().length, 1);
+      const before = await received();
+      const second = await pixpop(['put', '--chunk', '64K', path]);
+      assert.equal(second.status, outcome.status);
+      assert.equal(second.stdout, outcome.stdout);
+      if (outcome.status !== 0) assert.match(second.stderr, /lost-refused\.jpg: [^\n]*\(rule\/(text|polyglot)\)/);
+      assert.equal(await received(), before);
       assert.deepEqual(remembered(), []);
     }
   });

@@ -1,4 +1,4 @@
-// Clients of the console that send slowly, not at all, or too often: each gives its thread back soon.
+// Clients of the console that send slowly, not at all, or too often: each is given up soon.
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { after, before, describe, it } from 'node:test';
@@ -40,6 +40,19 @@ describe('slow clients', { concurrency: true }, () => {
     const { text, took_ms } = await drip(box.consolePort, head('/api/v1/session', fields), 25000);
     assert.match(text, /^HTTP\/1\.1 408 /);
     assert.ok(took_ms < 18000, `${took_ms} ms`);
+  });
+
+  it('are_dropped_when_they_drip_an_upload', async () => {
+    const { text, took_ms } = await drip(box.consolePort, head('/api/v1/originals', `${bearer()}Content-Length: 100000\r\n`), 20000);
+    assert.match(text, /^HTTP\/1\.1 408 /);
+    assert.ok(took_ms < 12000, `${took_ms} ms`);
+    assert.equal((await box.api('/api/v1/originals')).json.items.length, 0);
+  });
+
+  it('are_dropped_when_they_drip_a_head', async () => {
+    const { text, took_ms } = await drip(box.consolePort, 'GET /healthz HTTP/1.1\r\nX-', 20000);
+    assert.equal(text, '');
+    assert.ok(took_ms < 8000, `${took_ms} ms`);
   });
 
   it('get_408_when_they_fall_silent_within_an_upload', async () => {

@@ -1,7 +1,8 @@
-// ingest BIN OUT.json [ROUNDS]: how fast pictures come in. BIN holds the box and the programs of tools/benches/ingest.
+// ingest BIN OUT.json [ROUNDS [PART]]: how fast pictures come in. BIN holds the box and the programs of tools/benches/ingest. With PART
+// only the rows whose name begins so, such as upload/tus/1.
 //
 // upload/tus/N, upload/multipart/N: MB/s over N connections, on loopback without TLS. One connection brings three photographs of
-// 38 to 94 MB one after the other, 64 bring 64 different JPEGs of 5 to 9 MB at once. tus goes in chunks of 5 MiB, each on the disk
+// 60 to 94 MB one after the other, 64 bring 64 different JPEGs of 4 to 7 MB at once. tus goes in chunks of 5 MiB, each on the disk
 // before it is acknowledged. The peers are @tus/server with its file store (from npm; fsync after each chunk is added, since the
 // file store does none) and nginx's WebDAV module (PUT; it does no fsync at all). All servers are fed by the same client
 // (ingest/push.c), in interleaved rounds; medians. The peers look at no picture, the box inspects and decodes each one: so there
@@ -9,10 +10,13 @@
 // last byte has been handed to the kernel), the one with /checked goes on to the last answer, which stands for a picture that was
 // decoded and committed.
 //
-// upload/*/memory: KiB of resident memory a connection, of 256 that have sent half of their first chunk.
+// upload/*/memory: KiB of resident memory a connection, of 256 that have sent half of their first chunk (of their file where there
+// are no chunks); all processes of a server together.
 // inspect/KIND: MB/s of the inspection report beside `sha256sum` on the same file, and beside the box's own SHA-256.
-// sandbox/FILE: a decode by a warm worker beside the same decode in process; /overhead: the difference beside the target.
+// sandbox/FILE: ms of a decode by a warm worker beside the same decode in process, 12 megapixels; /overhead: what the sandbox adds to
+// a decode of half a megapixel, where it can be seen, beside the target.
 import { execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -32,7 +36,7 @@ function preparePictures(folder) {
   console.log(`bench: photographs in ${folder} (made once, some minutes)`);
   execFileSync(python, [join(parts, 'pictures.py'), folder], { stdio: 'inherit' });
   const list = (name) => readdirSync(join(folder, name)).sort().map((file) => join(folder, name, file));
-  return { 1: list('large'), 64: list('many'), kinds: list('kinds') };
+  return { 1: list('large'), 64: list('many'), kinds: list('kinds'), small: list('small') };
 }
 
 function installPeers(folder) {
@@ -52,14 +56,18 @@ async function startPixpop(bin) {
   const port = Number(new URL(box.console).port), header = `Authorization: Bearer ${box.token}`;
   const headers = { authorization: `Bearer ${box.token}` };
   return {
-    ways: { tus: [port, '/api/v1/uploads', header], multipart: [port, '/api/v1/originals', header], hold: [port, '/api/v1/uploads', header] },
+    ways: { tus: [port, '/api/v1/uploads', header], multipart: [port, '/api/v1/originals', header] },
     pid: box.pid,
     // The same pictures come again in the next round, and must not be known by then.
     async clean() {
-      for (;;) {
-        const { items } = JSON.parse((await request(`${box.console}/api/v1/originals?limit=1000`, { headers })).body);
-        if (items.length === 0) return;
-        for (const { id } of items) await request(`${box.console}/api/v1/originals/${id}`, { method: 'DELETE', headers });
+      const list = async (what) => JSON.parse((await request(`${box.console}/api/v1/${what}`, { headers })).body).items;
+      const remove = (what, id) => request(`${box.console}/api/v1/${what}/${id}`, { method: 'DELETE', headers: { ...headers, 'tus-resumable': '1.0.0' } });
+      for (let items = await list('originals'); items.length > 0; items = await list('originals')) {
+        for (const { id } of items) await remove('originals', id);
+      }
+      // One whose client has just left may be locked for a moment.
+      for (let items = await list('uploads'); items.length > 0; items = await list('uploads')) {
+        for (const { id } of items) await remove('uploads', id);
       }
     },
     stop: box.stop,
@@ -71,14 +79,13 @@ const emptyFolder = (folder) => { for (const name of readdirSync(folder)) rmSync
 async function startTusServer(peers, folder) {
   mkdirSync(folder);
   const child = spawn(process.execPath, [join(peers, 'tus_server.mjs'), folder], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const port = await new Promise((done, fail) => {
-    child.once('exit', () => fail(new Error('@tus/server ended')));
-    child.stdout.once('data', (text) => done(Number(/port (\d+)/.exec(text)[1])));
-  });
-  const way = [port, '/files', ''];
+  const ended = once(child, 'exit');
+  const [text] = await Promise.race([once(child.stdout, 'data'), ended]);
+  const port = Number(/port (\d+)/.exec(text)?.[1]);
+  if (!port) throw new Error('@tus/server ended');
   return {
-    ways: { tus: way, hold: way }, pid: child.pid, clean: () => emptyFolder(folder),
-    stop: () => new Promise((done) => { child.removeAllListeners('exit'); child.once('exit', done); child.kill('SIGTERM'); }),
+    ways: { tus: [port, '/files', ''] }, pid: child.pid, clean: () => emptyFolder(folder),
+    stop: () => { child.kill('SIGTERM'); return ended; },
   };
 }
 
@@ -102,11 +109,17 @@ async function push(bin, server, way, streams, files) {
   return { received: bytes / received_s / 1e6, done: bytes / done_s / 1e6 };
 }
 
-async function benchUploads(bin, pictures, servers, rounds) {
-  const cases = streamCounts.flatMap((streams) => [
-    { name: `upload/tus/${streams}`, streams, ours: 'tus', peer: servers.tus, way: 'tus', peer_name: '@tus/server+fsync' },
-    { name: `upload/multipart/${streams}`, streams, ours: 'multipart', peer: servers.nginx, way: 'put', peer_name: 'nginx-dav' },
-  ]).map((one) => ({ ...one, results: { received: { ours: [], peer: [] }, done: { ours: [], peer: [] } } }));
+// Every way to upload, and the peer's nearest one.
+const ways = (servers) => [
+  { name: 'tus', ours: 'tus', peer: servers.tus, way: 'tus', peer_name: '@tus/server+fsync' },
+  { name: 'multipart', ours: 'multipart', peer: servers.nginx, way: 'put', peer_name: 'nginx-dav' },
+];
+
+async function benchUploads(bin, pictures, servers, rounds, isWanted) {
+  const cases = streamCounts
+    .flatMap((streams) => ways(servers).map((way) => ({ ...way, name: `upload/${way.name}/${streams}`, streams })))
+    .filter(({ name }) => isWanted(name))
+    .map((one) => ({ ...one, results: { received: { ours: [], peer: [] }, done: { ours: [], peer: [] } } }));
   for (let round = 0; round < rounds; round++) {
     for (const one of cases) {
       const ours = await push(bin, servers.pixpop, one.ours, one.streams, pictures[one.streams]);
@@ -116,7 +129,7 @@ async function benchUploads(bin, pictures, servers, rounds) {
         one.results[part].peer.push(peer[part]);
       }
     }
-    console.log(`uploads: round ${round + 1} of ${rounds}`);
+    if (cases.length > 0) console.log(`uploads: round ${round + 1} of ${rounds}`);
   }
   return cases.flatMap((one) => ['received', 'done'].map((part) => ({
     metric: part === 'done' ? `${one.name}/checked` : one.name, unit: 'MB/s',
@@ -126,31 +139,38 @@ async function benchUploads(bin, pictures, servers, rounds) {
 
 // --- memory ---
 
-const residentKib = (pid) => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
+function residentKib(pid) {
+  const own = Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
+  return children.reduce((sum, child) => sum + residentKib(Number(child)), own);
+}
 
-// KiB a connection, of the server's own process: the decoders are asleep meanwhile.
-async function memoryOf(bin, server, file) {
-  const [port, path, header] = server.ways.hold;
+// KiB a connection. The decoders of the box are asleep meanwhile.
+async function memoryOf(bin, server, way, file) {
+  const [port, path, header] = server.ways[way];
   const before = residentKib(server.pid);
-  const child = spawn(join(bin, 'push'), ['hold', String(heldConnections), '127.0.0.1', String(port), path, header, file], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const ended = new Promise((done) => child.once('exit', done));
-  await new Promise((done, fail) => {
-    child.once('exit', () => fail(new Error('the client of the memory test ended')));
-    child.stdout.once('data', done);
-  });
+  const child = spawn(join(bin, 'push'), [`hold-${way}`, String(heldConnections), '127.0.0.1', String(port), path, header, file], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = once(child, 'exit');
+  const [text] = await Promise.race([once(child.stdout, 'data'), ended]);
+  if (!/held/.test(text)) throw new Error('the client of the memory test ended');
   await new Promise((done) => setTimeout(done, 1000));
   const grown = residentKib(server.pid) - before;
-  child.removeAllListeners('exit');
   child.stdin.end();
   await ended;
   await server.clean();
   return grown / heldConnections;
 }
 
-async function benchMemory(bin, pictures, servers) {
-  const file = pictures[64].find((one) => statSync(one).size > 5 << 20);
-  const ours = await memoryOf(bin, servers.pixpop, file), peer = await memoryOf(bin, servers.tus, file);
-  return [{ metric: 'upload/tus/memory', unit: 'KiB', ours: Math.max(ours, 0.1), peer: Math.max(peer, 0.1), peer_name: '@tus/server+fsync', higherIsBetter: false }];
+async function benchMemory(bin, pictures, servers, isWanted) {
+  const [file] = pictures[64];
+  const rows = [];
+  for (const { name, ours, peer, way, peer_name } of ways(servers)) {
+    const metric = `upload/${name}/memory`;
+    if (!isWanted(metric)) continue;
+    const own = await memoryOf(bin, servers.pixpop, ours, file), other = await memoryOf(bin, peer, way, file);
+    rows.push({ metric, unit: 'KiB', ours: Math.max(own, 1), peer: Math.max(other, 1), peer_name, higherIsBetter: false });
+  }
+  return rows;
 }
 
 // --- inspection and sandbox ---
@@ -162,7 +182,8 @@ function sha256sumSpeed(file) {
   return (bytes * times) / (performance.now() - begin) / 1e3;
 }
 
-function benchInspection(bin, files, rounds) {
+function benchInspection(bin, files, rounds, isWanted) {
+  if (!isWanted('inspect/')) return [];
   const runs = files.map(() => ({ ours: [], hash: [], peer: [] }));
   for (let round = 0; round < rounds; round++) {
     files.forEach((file, i) => {
@@ -181,35 +202,52 @@ function benchInspection(bin, files, rounds) {
   });
 }
 
-// Of a warm worker; the target is the task's.
-function benchSandbox(bin, files) {
-  const targetMs = 2;
-  const text = execFileSync(join(bin, 'sandbox_overhead'), [join(bin, 'pixpop/bin/decoder'), '15', ...files], { encoding: 'utf8' });
-  return text.trim().split('\n').map((line) => JSON.parse(line)).flatMap(({ row, in_process_ms: inside, sandbox_ms: there, overhead_ms: more }) => [
-    { metric: row, unit: 'ms', ours: there, peer: inside, peer_name: 'no sandbox', higherIsBetter: false },
-    { metric: `${row}/overhead`, unit: 'ms', ours: Math.max(more, 0.001), peer: targetMs, peer_name: 'target', higherIsBetter: false },
-  ]);
+function runSandbox(bin, times, files) {
+  const text = execFileSync(join(bin, 'sandbox_overhead'), [join(bin, 'pixpop/bin/decoder'), String(times), ...files], { encoding: 'utf8' });
+  return text.trim().split('\n').map((line) => JSON.parse(line));
 }
 
-async function main() {
-  const [bin, out, rounds = '5'] = process.argv.slice(2);
-  const pictures = preparePictures(join(bin, 'pictures')), peers = join(bin, 'peers');
-  installPeers(peers);
+function benchSandbox(bin, pictures, isWanted) {
+  if (!isWanted('sandbox/')) return [];
+  const targetMs = 2, noiseMs = 0.1;
+  return [
+    ...runSandbox(bin, 5, pictures.kinds).map(({ row, in_process_ms: inside, sandbox_ms: there }) => (
+      { metric: row, unit: 'ms', ours: there, peer: inside, peer_name: 'no sandbox', higherIsBetter: false })),
+    ...runSandbox(bin, 50, pictures.small).map(({ row, overhead_ms: more }) => (
+      { metric: `${row}/overhead`, unit: 'ms', ours: Math.max(more, noiseMs), peer: targetMs, peer_name: 'target', higherIsBetter: false })),
+  ];
+}
+
+async function benchServers(bin, pictures, peers, rounds, isWanted) {
+  if (!isWanted('upload/')) return [];
   const folder = mkdtempSync(join(tmpdir(), 'pixpop-ingest-'));
   const servers = {};
-  const rows = [];
   try {
     servers.pixpop = await startPixpop(bin);
     servers.tus = await startTusServer(peers, join(folder, 'tus'));
     servers.nginx = await startDav(join(folder, 'nginx'));
-    rows.push(...await benchMemory(bin, pictures, servers));
-    rows.push(...await benchUploads(bin, pictures, servers, Number(rounds)));
+    return [
+      ...await benchMemory(bin, pictures, servers, isWanted),
+      ...await benchUploads(bin, pictures, servers, rounds, isWanted),
+    ];
   } finally {
     for (const server of Object.values(servers)) await server.stop();
     rmSync(folder, { recursive: true, force: true });
   }
-  rows.push(...benchInspection(bin, pictures.kinds, Number(rounds)));
-  rows.push(...benchSandbox(bin, pictures.kinds));
+}
+
+async function main() {
+  const [bin, out, rounds = '5', part = ''] = process.argv.slice(2);
+  // Also for a group of rows that a longer PART names one of.
+  const isWanted = (name) => name.startsWith(part) || (name.endsWith('/') && part.startsWith(name));
+  const pictures = preparePictures(join(bin, 'pictures')), peers = join(bin, 'peers');
+  installPeers(peers);
+  const rows = [
+    ...await benchServers(bin, pictures, peers, Number(rounds), isWanted),
+    ...benchInspection(bin, pictures.kinds, Number(rounds), isWanted),
+    ...benchSandbox(bin, pictures, isWanted),
+  ].filter(({ metric }) => metric.startsWith(part));
+  if (rows.length === 0) throw new Error(`no row begins with '${part}'`);
   console.log(`load average ${loadavg()[0].toFixed(1)}`);
   report(rows, out);
 }

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -13,24 +14,14 @@
 
 // Memory, threads that exist, clocks, and an end. Names, not numbers: each architecture has its own.
 static const char *const allowed[] = {
-    "brk",          "munmap",
-    "mremap",       "madvise",
-    "futex",        "futex_wait",
-    "futex_wake",   "set_robust_list",
-    "rseq",         "rt_sigprocmask",
-    "rt_sigaction", "rt_sigreturn",
-    "sigaltstack",  "restart_syscall",
-    "close",        "fstat",
-    "getpid",       "gettid",
-    "getrandom",    "clock_gettime",
-    "clock_getres", "gettimeofday",
-    "nanosleep",    "clock_nanosleep",
-    "sched_yield",  "sched_getaffinity",
-    "sysinfo",      "exit",
-    "exit_group",
+    "brk",          "munmap",      "mremap",          "madvise",       "futex",
+    "futex_wait",   "futex_wake",  "set_robust_list", "rseq",          "rt_sigprocmask",
+    "rt_sigreturn", "sigaltstack", "restart_syscall", "close",         "fstat",
+    "getpid",       "gettid",      "getrandom",       "clock_gettime", "clock_getres",
+    "gettimeofday", "nanosleep",   "clock_nanosleep", "sched_yield",   "sched_getaffinity",
+    "sysinfo",      "exit",        "exit_group",
 #ifdef DECODER_IS_SANITIZED
-    "prctl",        "getrlimit",
-    "prlimit64",
+    "prctl",        "getrlimit",   "prlimit64",
 #endif
 };
 
@@ -117,6 +108,9 @@ static int add_by_argument(scmp_filter_ctx filter) {
       {allow, when("write", 0, SCMP_CMP_EQ, STDERR_FILENO, 0)},
       {allow, when("writev", 0, SCMP_CMP_EQ, STDERR_FILENO, 0)},
       {allow, when("tgkill", 0, SCMP_CMP_EQ, (uint64_t)self, 0)},
+      // The limit of processor time is no signal to be ignored or caught.
+      {allow, when("rt_sigaction", 0, SCMP_CMP_NE, SIGXCPU, 0)},
+      {refuse, when("rt_sigaction", 0, SCMP_CMP_EQ, SIGXCPU, 0)},
 #ifndef DECODER_IS_SANITIZED
       {allow, when("prctl", 0, SCMP_CMP_EQ, PR_SET_NAME, 0)},
 #endif

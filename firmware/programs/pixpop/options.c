@@ -36,7 +36,7 @@ static const struct option known[] = {
     {"--help", "-h", FIELD(wants_help), true, NULL},
     {"--version", "-V", FIELD(wants_version), true, NULL},
 };
-enum { KNOWN_COUNT = sizeof(known) / sizeof(*known) };
+enum { KNOWN_COUNT = sizeof(known) / sizeof(*known), ID_CHARS = 43 };
 
 static const struct option *find(struct base_span name) {
   for (size_t i = 0; i < KNOWN_COUNT; i++) {
@@ -99,6 +99,12 @@ static void read_environment(struct options *out) {
   }
 }
 
+// One in 64 ids of originals and uploads begins with a '-': 43 characters of base64url, as no option has them.
+static bool is_id(const char *word) {
+  static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  return strlen(word) == ID_CHARS && strspn(word, plain) == ID_CHARS;
+}
+
 enum base_result options_parse(int argc, char **argv, struct options *out, struct base_fault *fault) {
   *out = (struct options){.console_url = "https://127.0.0.1:8443", .delivery_url = "http://127.0.0.1:8080"};
   read_environment(out);
@@ -110,7 +116,7 @@ enum base_result options_parse(int argc, char **argv, struct options *out, struc
     const char *word = argv[i];
     if (!are_options_over && strcmp(word, "--") == 0) {
       are_options_over = true;
-    } else if (!are_options_over && word[0] == '-' && word[1] != '\0') {
+    } else if (!are_options_over && word[0] == '-' && word[1] != '\0' && !is_id(word)) {
       const enum base_result result = take(argc, argv, &i, out, seen, fault);
       if (result != BASE_OK) return result;
     } else {

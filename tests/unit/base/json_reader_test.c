@@ -23,7 +23,7 @@ static enum base_result parse_result(struct base_span text) {
 static void values_are_found_when_the_document_is_good(void **state) {
   (void)state;
   struct base_json *json;
-  const char *text = " {\"name\":\"caf\\u00e9 \\ud83d\\ude00\",\"n\":-42,\"list\":[1,\"two\",{}],\"Name\":1} \n";
+  const char *text = " {\"half\":-0.5,\"name\":\"caf\\u00e9 \\ud83d\\ude00\",\"n\":-42,\"list\":[1,\"two\",{}],\"Name\":1} \n";
   assert_int_equal(base_json_parse(base_span_text(text), &json, NULL), BASE_OK);
   const struct base_json_value *root = base_json_root(json);
   assert_true(base_json_is_object(root));
@@ -31,6 +31,9 @@ static void values_are_found_when_the_document_is_good(void **state) {
   int64_t number;
   assert_true(base_json_as_integer(base_json_get(root, "n"), &number));
   assert_int_equal(number, -42);
+  double fraction;
+  assert_true(base_json_as_number(base_json_get(root, "half"), &fraction));
+  assert_true(fraction == -0.5);
   const struct base_json_value *list = base_json_get(root, "list");
   assert_true(base_json_is_array(list));
   assert_int_equal(base_json_length(list), 3);
@@ -57,6 +60,9 @@ static void getters_say_absent_when_there_is_nothing(void **state) {
   assert_null(base_json_as_string(root));
   assert_false(base_json_as_integer(NULL, &number));
   assert_false(base_json_as_integer(root, &number));
+  double fraction;
+  assert_false(base_json_as_number(NULL, &fraction));
+  assert_false(base_json_as_number(root, &fraction));
   assert_false(base_json_is_array(NULL));
   assert_null(base_json_root(NULL));
   base_json_destroy(&json);

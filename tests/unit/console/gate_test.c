@@ -2,6 +2,7 @@
 // numbers.
 #include "console_rig.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -32,9 +34,9 @@ static struct console_answer answer;
 
 static int open_rig(void **state) {
   (void)state;
-  // As few threads as there may be.
+  // As few threads as there may be: 1 counts as 2, or no upload would ever get its turn.
   console_rig_open(&rig, &(struct console_rig_config){.threads = 4,
-                                                      .gate_threads = 2,
+                                                      .gate_threads = 1,
                                                       .max_connections = CONNECTIONS,
                                                       .max_connections_per_client = CONNECTIONS + 100,
                                                       .request_timeout_ms = TIMEOUT_MS,
@@ -227,6 +229,35 @@ static void turns_away_who_comes_when_it_is_full(void **state) {
   assert_in_range(metric("pixpop_console_refused_connections_total{limit=\"total\"} "), 1, 1000);
 }
 
+static uint64_t cpu_ms(void) {
+  struct rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000 +
+         (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000;
+}
+
+static void waits_for_descriptors_without_using_cpu(void **state) {
+  (void)state;
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(rig.port)};
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  expect_health();
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  struct rlimit limit;
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  const struct rlimit none = {.rlim_cur = (rlim_t)fd, .rlim_max = limit.rlim_max};
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+  assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+  const uint64_t before_ms = cpu_ms();
+  usleep(1000 * 1000);
+  const uint64_t spent_ms = cpu_ms() - before_ms;
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  assert_in_range(spent_ms, 0, 300);
+  static const char request[] = "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+  console_rig_send(fd, request, sizeof request - 1);
+  console_rig_receive(fd, &answer);
+  assert_int_equal(answer.status, 200);
+}
+
 // A body that nobody wants is not read for ever, and the client sees the refusal all the same.
 static void tells_a_refused_client_that_goes_on_sending(void **state) {
   (void)state;
@@ -307,6 +338,7 @@ int main(void) {
       TEST(gives_up_on_clients_that_do_not_read),
       PATIENT_TEST(forgets_clients_that_vanish),
       PATIENT_TEST(turns_away_who_comes_when_it_is_full),
+      PATIENT_TEST(waits_for_descriptors_without_using_cpu),
       TEST(tells_a_refused_client_that_goes_on_sending),
       TEST(refuses_large_bodies_where_small_ones_are_wanted),
       TEST(takes_a_chunked_log_in),

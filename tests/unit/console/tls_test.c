@@ -126,6 +126,17 @@ static void marks_its_cookie_secure(void **state) {
   assert_non_null(strstr(out, "; Secure"));
 }
 
+static void takes_up_a_session_again(void **state) {
+  (void)state;
+  char out[8192];
+  (void)run(
+      "S=$(mktemp); for i in out in; do openssl s_client -connect 127.0.0.1:$PORT -tls1_2 -sess_$i $S </dev/null "
+      "2>&1; done; rm $S",
+      out, sizeof out);
+  const char *first = strstr(out, "New, TLSv1.2"), *second = strstr(out, "Reused, TLSv1.2");
+  if (!first || !second || first > second) fail_msg("%s", out);
+}
+
 static void shakes_hands_with_many_at_once(void **state) {
   (void)state;
   char out[4096];
@@ -148,6 +159,7 @@ int main(void) {
       TEST(refuses_suites_without_forward_secrecy_or_aead),
       TEST(takes_an_upload_and_gives_it_in_the_list),
       TEST(marks_its_cookie_secure),
+      TEST(takes_up_a_session_again),
       TEST(shakes_hands_with_many_at_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,6 +120,25 @@ static void stores_an_upload_in_two_chunks(void **state) {
   assert_int_equal(stored(), 1);
 }
 
+static void lists_uploads_in_a_state(void **state) {
+  (void)state;
+  (void)create("Upload-Length: 8\r\n");
+  ask("POST", "/api/v1/uploads/", BYTES "Upload-Length: 4\r\n", "GOOD");
+  expect_status(201);
+  ask("GET", "/api/v1/uploads?state=open", "", NULL);
+  expect_status(200);
+  assert_non_null(strstr(answer.text, "\"open\""));
+  assert_null(strstr(answer.text, "\"stored\""));
+  assert_non_null(strstr(answer.text, "\"truncated\":false"));
+  ask("GET", "/api/v1/uploads?state=stored", "", NULL);
+  assert_non_null(strstr(answer.text, "\"stored\""));
+  assert_null(strstr(answer.text, "\"open\""));
+  ask("GET", "/api/v1/uploads?state=late", "", NULL);
+  expect_problem(400, "state");
+  ask("GET", "/api/v1/uploads?limit=4", "", NULL);
+  expect_problem(400, "query");
+}
+
 static void stores_an_upload_with_its_creation(void **state) {
   (void)state;
   ask("POST", "/api/v1/uploads/", BYTES "Upload-Length: 4\r\n", "GOOD");
@@ -288,6 +307,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(says_what_it_can_do_without_a_token),
       TEST(stores_an_upload_in_two_chunks),
+      TEST(lists_uploads_in_a_state),
       TEST(stores_an_upload_with_its_creation),
       TEST(joins_parts),
       TEST(refuses_requests_that_break_the_protocol),

@@ -23,6 +23,7 @@ static void count_stored(void *self, const char *tenant, const struct integrity_
 
 void tus_rig_make(struct tus_rig *rig) {
   memset(rig, 0, sizeof *rig);
+  rig->boot_id = "one boot";
   temp_folder_make(&rig->folder);
   temp_folder_path(&rig->folder, "store", rig->root, sizeof rig->root);
   fake_clock_init(&rig->clock, TUS_RIG_NOW_S);
@@ -36,7 +37,7 @@ void tus_rig_open(struct tus_rig *rig) {
   const struct store_config store = {.root = rig->root,
                                      .variant_budget_bytes = 1 << 20,
                                      .min_free_bytes = 1 << 20,
-                                     .boot_id = "one boot",
+                                     .boot_id = rig->boot_id,
                                      .clock = &rig->clock.clock,
                                      .metrics = rig->metrics};
   must(store_open(&store, &rig->store, &fault), &fault);

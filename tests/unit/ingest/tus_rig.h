@@ -18,6 +18,7 @@ struct tus_rig {
   struct ingest *ingest;
   struct ingest_tus *tus;
   uint32_t max_sessions, max_sessions_per_tenant;  // of the next open; 0: the default
+  const char *boot_id;                             // of the next open
   atomic_uint stored;                              // originals that were told of
 };
 

@@ -125,6 +125,36 @@ static void encrypted_data_among_plain_pixels_is_found(void **state) {
   assert_int_equal(scan_rig_findings(&rig), 0);
 }
 
+static void surplus_depends_on_the_format(void **state) {
+  static const struct {
+    enum image_file_format format;
+    uint64_t pixel_bytes;
+    bool is_found;
+  } cases[] = {
+      {IMAGE_FILE_PNG, BYTES, false},      {IMAGE_FILE_PNG, BYTES * 3 / 4, true}, {IMAGE_FILE_GIF, BYTES / 2, true},
+      {IMAGE_FILE_WEBP, BYTES / 2, true},  {IMAGE_FILE_JPEG, BYTES / 2, false},   {IMAGE_FILE_JPEG, BYTES / 4, true},
+      {IMAGE_FILE_HEIC, BYTES / 2, false}, {IMAGE_FILE_AVIF, BYTES / 8, true},    {IMAGE_FILE_TIFF, BYTES / 8, false},
+      {IMAGE_FILE_PNG, UINT64_MAX, false},
+  };
+  (void)state;
+  struct scan_rig rig;
+  scan_rig_random(data, BYTES, 6);
+  // Pixels of few values, so that no other check has anything to say.
+  for (size_t i = 0; i < BYTES; i++) data[i] &= 0x8F;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    measure(&rig, BYTES, 5000, cases[i].format, cases[i].pixel_bytes);
+    if (scan_rig_findings(&rig) != cases[i].is_found) print_message("case %zu\n", i);
+    assert_int_equal(scan_rig_findings(&rig), cases[i].is_found);
+  }
+  // Not what is too small to tell.
+  measure(&rig, 60000, 5000, IMAGE_FILE_GIF, 3);
+  assert_int_equal(scan_rig_findings(&rig), 0);
+  // Text is no image data however small the picture says it is.
+  plant_text(0, BYTES);
+  measure(&rig, BYTES, 5000, IMAGE_FILE_PNG, BYTES);
+  assert_int_equal(rig.report.rule_counts[IMAGE_RULE_DATA_ENTROPY], 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(windows_are_measured_as_by_hand),
@@ -132,6 +162,7 @@ int main(void) {
       cmocka_unit_test(little_data_is_one_window_or_none),
       cmocka_unit_test(text_in_coded_data_is_found_where_it_lies),
       cmocka_unit_test(encrypted_data_among_plain_pixels_is_found),
+      cmocka_unit_test(surplus_depends_on_the_format),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

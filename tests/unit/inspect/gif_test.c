@@ -149,6 +149,37 @@ static void texts_are_read_across_blocks(void **state) {
   expect_only(&file, IMAGE_RULE_TEXT, "plain text", "<?php");
 }
 
+static void unknown_extensions_are_read(void **state) {
+  (void)state;
+  begin();
+  EXTENSION(0xFF, "\x0BSOMETHING1.\x0E eval(atob(x))\0");
+  put_frame(0, 8);
+  end();
+  expect_only(&file, IMAGE_RULE_TEXT, "application", "eval(");
+}
+
+// What an 8 x 4 picture never needs, and what it may have.
+static void data_behind_the_pixels_is_found(void **state) {
+  (void)state;
+  for (int is_text = 0; is_text < 2; is_text++) {
+    begin();
+    put_frame(0, 8);
+    file.bytes--;  // its terminator
+    for (int i = 0; i < 1000; i++) {
+      put8(&file, 255);
+      if (is_text) {
+        for (int k = 0; k < 15; k++) put_text(&file, "var a = f(x[1]);\n");
+      } else {
+        put_noise(&file, 255, (uint32_t)i + 1);
+      }
+    }
+    put8(&file, 0);
+    end();
+    struct image_report report = expect_finding(&file, IMAGE_RULE_DATA_ENTROPY, "", "bytes of image data for");
+    assert_int_equal(report.rule_counts[IMAGE_RULE_DATA_ENTROPY], 1 + is_text);
+  }
+}
+
 static void xmp_is_read_as_it_lies_there(void **state) {
   (void)state;
   begin();
@@ -211,6 +242,7 @@ int main(void) {
       cmocka_unit_test(damaged_blocks_are_found),     cmocka_unit_test(stray_bytes_are_hidden_but_zeros_are_not),
       cmocka_unit_test(texts_are_read_across_blocks), cmocka_unit_test(xmp_is_read_as_it_lies_there),
       cmocka_unit_test(cut_files_are_found),          cmocka_unit_test(long_comments_are_found),
+      cmocka_unit_test(unknown_extensions_are_read),  cmocka_unit_test(data_behind_the_pixels_is_found),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -266,6 +266,14 @@ static void profile_over_the_limit_is_not_put_together(void **state) {
   assert_false(report.icc.is_present);
 }
 
+static void segments_that_nobody_reads_are_searched(void **state) {
+  (void)state;
+  begin();
+  SEGMENT(0xE9, "something of somebody: javascript:alert(1)");
+  put_rest(1);
+  expect_only(&file, IMAGE_RULE_TEXT, "APP9", "javascript:");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(jfif_thumbnail_has_its_size),
@@ -279,6 +287,7 @@ int main(void) {
       cmocka_unit_test(second_blocks_are_found),
       cmocka_unit_test(unknown_transforms_are_found),
       cmocka_unit_test(profile_over_the_limit_is_not_put_together),
+      cmocka_unit_test(segments_that_nobody_reads_are_searched),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

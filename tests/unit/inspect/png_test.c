@@ -369,6 +369,48 @@ static void cut_heads_are_found(void **state) {
   expect_finding(&file, IMAGE_RULE_STRUCTURE, "", "no header that can be read");
 }
 
+static void chunks_that_nobody_reads_are_searched(void **state) {
+  (void)state;
+  make(8, 2, LIST(EXTRA("prVt", "a javascript:alert(1)")), NULL);
+  expect_only(&file, IMAGE_RULE_TEXT, "prVt", "javascript:");
+  make(8, 2, LIST(EXTRA("gIFx", "SOMETHING1. eval(x)")), NULL);
+  expect_only(&file, IMAGE_RULE_TEXT, "gIFx", "eval(");
+  // Dense data may be in there, and three bytes of it are no script.
+  begin(4, 2, 8, 2);
+  static uint8_t dense[9000];
+  for (size_t i = 0; i < sizeof dense; i++) dense[i] = (uint8_t)(i * i * 2654435761u >> 13);
+  memcpy(dense + 5000, "<?=", 3);
+  put_chunk("prVt", dense, sizeof dense);
+  put_picture();
+  end();
+  expect_clean(&file);
+}
+
+static void data_behind_the_pixels_is_found(void **state) {
+  static uint8_t noise[100000];
+  (void)state;
+  for (size_t i = 0; i < sizeof noise; i++) noise[i] = (uint8_t)(i * i * 2654435761u >> 13);
+  begin(4, 2, 8, 2);
+  put_picture();
+  put_chunk("IDAT", noise, sizeof noise);
+  end();
+  expect_only(&file, IMAGE_RULE_DATA_ENTROPY, "", "bytes of image data for 24 bytes of pixels");
+}
+
+// Stored as they are, rows take a byte more each, and more again when they are interlaced.
+static void stored_pixels_are_no_surplus(void **state) {
+  enum { SIDE = 250, ROW = 1 + SIDE };
+  static uint8_t rows[SIDE * ROW], stream[SIDE * ROW + 1000];
+  uLongf bytes = sizeof stream;
+  (void)state;
+  for (size_t i = 0; i < sizeof rows; i++) rows[i] = i % ROW ? (uint8_t)(i * i * 2654435761u >> 13) : 0;
+  assert_int_equal(compress2(stream, &bytes, rows, sizeof rows, 0), Z_OK);
+  begin(SIDE, SIDE, 8, 0);
+  put_chunk("IDAT", stream, bytes);
+  end();
+  expect_clean(&file);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(colour_types_are_described),
@@ -387,6 +429,9 @@ int main(void) {
       cmocka_unit_test(animations_are_counted),
       cmocka_unit_test(frames_without_data_and_data_without_frame_are_found),
       cmocka_unit_test(cut_heads_are_found),
+      cmocka_unit_test(chunks_that_nobody_reads_are_searched),
+      cmocka_unit_test(data_behind_the_pixels_is_found),
+      cmocka_unit_test(stored_pixels_are_no_surplus),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

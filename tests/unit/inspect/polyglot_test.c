@@ -104,6 +104,35 @@ static void pdf_counts_in_the_first_kilobyte_and_behind(void **state) {
   assert_string_equal(look_at(&rig, PICTURE, PICTURE), "");
 }
 
+static void documents_inside_are_found(void **state) {
+  static const char pdf[] = "%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>",
+                    page[] = "<html><body>Welcome, please log in</body>",
+                    svg[] = "<svg xmlns='http://www.w3.org/2000/svg'>", shell[] = "#!/bin/sh\nrm -r /\n";
+  const struct {
+    const void *bytes;
+    size_t count;
+    const char *text;
+  } cases[] = {
+      {pdf, sizeof pdf, "it is also a PDF"},       {page, sizeof page, "it is also HTML or SVG"},
+      {svg, sizeof svg, "it is also HTML or SVG"}, {shell, sizeof shell, "it is also a shell script"},
+      {zip, 40, "it is also a ZIP archive"},
+  };
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    struct scan_rig rig;
+    make_picture();
+    memcpy(file + 2000, cases[i].bytes, cases[i].count);
+    assert_string_equal(look_at(&rig, PICTURE, PICTURE), cases[i].text);
+    assert_int_equal(rig.report.rule_counts[IMAGE_RULE_POLYGLOT], 1);
+    assert_int_equal(rig.report.findings[0].offset, 2000);
+  }
+  // Four letters among coded data.
+  struct scan_rig rig;
+  make_picture();
+  memcpy(file + 2000, "<svg \x91\x02", 7);
+  assert_string_equal(look_at(&rig, PICTURE, PICTURE), "");
+}
+
 static void first_bytes_that_are_javascript_are_found(void **state) {
   (void)state;
   struct scan_rig rig;
@@ -180,6 +209,7 @@ int main(void) {
       cmocka_unit_test(what_follows_a_picture_is_named),
       cmocka_unit_test(scripts_programs_and_archives_inside_are_found),
       cmocka_unit_test(pdf_counts_in_the_first_kilobyte_and_behind),
+      cmocka_unit_test(documents_inside_are_found),
       cmocka_unit_test(first_bytes_that_are_javascript_are_found),
       cmocka_unit_test(what_only_looks_like_it_is_left_alone),
       cmocka_unit_test(random_data_is_nothing),

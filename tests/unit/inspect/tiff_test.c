@@ -183,6 +183,31 @@ static void bytes_are_hidden_when_no_tag_reaches_them(void **state) {
   expect_only(&file, IMAGE_RULE_TRAILING, "", "26 bytes");
 }
 
+static void tags_are_reported_when_they_come_twice(void **state) {
+  (void)state;
+  struct tag tags[GREY_TAGS + 2];
+  memcpy(tags, grey_8x8, sizeof grey_8x8);
+  tags[GREY_TAGS] = tags[GREY_TAGS + 1] = (struct tag){305, 2, 4, 0x00585858};
+  file.bytes = 0;
+  put(&file, "II*\0\10\0\0\0", 8);
+  put_directory(tags, GREY_TAGS + 2, 0);
+  put_zeros(&file, PIXELS_AT - file.bytes);
+  put_noise(&file, PIXELS, 3);
+  expect_only(&file, IMAGE_RULE_STRUCTURE, "IFD/305", "more than one entry");
+}
+
+// Its end is not known for sure, but what lies behind all that is known of it is searched.
+static void what_follows_is_named_when_the_end_is_uncertain(void **state) {
+  static const char rar[] = "Rar!\x1a\x07\x01\x00more of it";
+  (void)state;
+  make((struct tag){259, SHORT, 1, 6}, 0);
+  put(&file, rar, sizeof rar);
+  expect_finding(&file, IMAGE_RULE_POLYGLOT, "", "RAR");
+  make((struct tag){279, SHORT, 2, PIXELS | PIXELS << 16}, 0);
+  put(&file, rar, sizeof rar);
+  expect_finding(&file, IMAGE_RULE_POLYGLOT, "", "RAR");
+}
+
 static void raw_photographs_are_recognised(void **state) {
   (void)state;
   make((struct tag){50706, 1, 4, 0x00000401}, 0);
@@ -230,6 +255,8 @@ int main(void) {
       cmocka_unit_test(strips_are_reported_when_they_can_not_be),
       cmocka_unit_test(values_are_reported_when_they_lie_outside),
       cmocka_unit_test(bytes_are_hidden_when_no_tag_reaches_them),
+      cmocka_unit_test(tags_are_reported_when_they_come_twice),
+      cmocka_unit_test(what_follows_is_named_when_the_end_is_uncertain),
       cmocka_unit_test(raw_photographs_are_recognised),
       cmocka_unit_test(every_cut_is_survived_and_noticed),
       cmocka_unit_test(damage_is_survived),

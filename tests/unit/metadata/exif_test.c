@@ -162,6 +162,37 @@ static void block_is_refused_when_its_entries_share_their_values(void **state) {
   free(block);
 }
 
+static void count_bytes(void *argument, const char *tag, struct base_span text) {
+  uint64_t *sum = argument;
+  (void)tag;
+  *sum += text.bytes;
+}
+
+static void texts_that_share_their_bytes_are_visited_a_few_times(void **state) {
+  enum { ENTRIES = 4000, HEAD = 10 + ENTRIES * 12 + 4 };
+  static const uint32_t values[] = {100000, 8 << 20};  // a block that is read, and one that is too large for it
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    const size_t bytes = HEAD + values[i];
+    uint64_t sum = 0;
+    uint8_t *block = calloc(1, bytes);
+    assert_non_null(block);
+    memcpy(block, "II*\0\10\0\0\0", 8);
+    put16(block + 8, ENTRIES);
+    for (size_t k = 0; k < ENTRIES; k++) {
+      uint8_t *at = block + 10 + 12 * k;
+      put16(at, 0x9000 + (unsigned)k);
+      put16(at + 2, 2);
+      put32(at + 4, values[i]);
+      put32(at + 8, HEAD);
+    }
+    metadata_exif_texts(base_span_of(block, bytes), count_bytes, &sum);
+    assert_in_range(sum, values[i] < METADATA_MAX_EXIF_TEXTS ? values[i] : METADATA_MAX_EXIF_TEXTS,
+                    values[i] < METADATA_MAX_EXIF_TEXTS ? 4 * bytes : METADATA_MAX_EXIF_TEXTS);
+    free(block);
+  }
+}
+
 static void block_is_left_when_its_directories_go_in_circles(void **state) {
   (void)state;
   uint8_t block[64] = "II*\0\10\0\0\0";
@@ -218,6 +249,7 @@ int main(void) {
       cmocka_unit_test(nothing_is_read_when_the_block_is_none),
       cmocka_unit_test(block_is_not_read_when_it_is_oversized),
       cmocka_unit_test(block_is_refused_when_its_entries_share_their_values),
+      cmocka_unit_test(texts_that_share_their_bytes_are_visited_a_few_times),
       cmocka_unit_test(block_is_left_when_its_directories_go_in_circles),
       cmocka_unit_test(maker_note_is_not_given_to_libexif),
       cmocka_unit_test(time_is_one_when_it_is_written_as_one),

@@ -109,6 +109,7 @@ static const struct {
     {"chroot", NULL},
     {"setresuid", NULL},
     {"prlimit", NULL},
+    {"ignore-limit", "EACCES"},
     {"prctl-seccomp", "EACCES"},
     {"seccomp", NULL},
     {"mmap-exec", NULL},
@@ -291,6 +292,21 @@ static void pixels_may_change_but_not_their_size(void **state) {
   fixture_finish(&fixture);
 }
 
+// With the signal of its limit blocked and threads that go on after the answer: seen by the next look at idle workers.
+static void worker_that_computes_while_idle_is_ended(void **state) {
+  (void)state;
+  struct fixture fixture = make_confined();
+  assert_int_equal(report(&fixture, "thread", NULL), BASE_OK);
+  sleep(2);  // an honest one is let live; that looks come by is what is tested
+  assert_int_equal(spawns_of(&fixture), 1);
+  assert_int_equal(report(&fixture, "burn", NULL), BASE_OK);
+  for (int i = 0; i < 600 && spawns_of(&fixture) < 2; i++) usleep(50000);
+  assert_int_equal(spawns_of(&fixture), 2);
+  assert_int_equal(base_metric_get(base_metrics_counter(fixture.metrics, "pixpop_sandbox_restless_total", "", "")), 1);
+  assert_int_equal(report(&fixture, "thread", NULL), BASE_OK);
+  fixture_finish(&fixture);
+}
+
 static void workers_are_replaced_after_their_share(void **state) {
   (void)state;
   struct fixture fixture = make_fixture(COMPROMISED_DECODER_PATH, (struct sandbox_config){.recycle_after = 3});
@@ -316,6 +332,7 @@ static void unprivileged_box_confines_its_decoders_as_well(void **state) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_deed_is_denied),
         cmocka_unit_test(threads_are_allowed),
+        cmocka_unit_test(worker_that_computes_while_idle_is_ended),
         cmocka_unit_test(what_stands_behind_the_list_holds_alone),
     };
     _exit(cmocka_run_group_tests_name("unprivileged", tests, NULL, NULL));
@@ -337,6 +354,7 @@ int main(void) {
       cmocka_unit_test(reports_that_lie_cost_the_worker),
       cmocka_unit_test(worker_that_says_more_than_it_was_asked_is_replaced),
       cmocka_unit_test(pixels_may_change_but_not_their_size),
+      cmocka_unit_test(worker_that_computes_while_idle_is_ended),
       cmocka_unit_test(workers_are_replaced_after_their_share),
       cmocka_unit_test(unprivileged_box_confines_its_decoders_as_well),
   };

@@ -20,8 +20,11 @@
 static struct sandbox *make_sandbox(struct base_metrics *metrics, struct image_limits limits) {
   struct sandbox *sandbox;
   struct base_fault fault = {0};
-  struct sandbox_config config = {
-      .decoder_path = DECODER_PATH, .memory_bytes = DECODER_MEMORY_BYTES, .limits = limits, .metrics = metrics};
+  struct sandbox_config config = {.decoder_path = DECODER_PATH,
+                                  .memory_bytes = DECODER_MEMORY_BYTES,
+                                  .recycle_after = 1000,
+                                  .limits = limits,
+                                  .metrics = metrics};
   if (sandbox_create(&config, &sandbox, &fault) != BASE_OK) fail_msg("%s", fault.text);
   return sandbox;
 }

@@ -143,6 +143,25 @@ static long go_on_for_ever(void) {
   while (is_going_on) continue;
   return 0;
 }
+static long ignore_limit(void) { return syscall(SYS_rt_sigaction, SIGXCPU, NULL, NULL, 8ul); }
+// Computes after the answer, with the limit's signal blocked.
+static void *compute(void *argument) {
+  go_on_for_ever();
+  return argument;
+}
+static long burn(void) {
+  pthread_t thread;
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, NULL);
+  errno = pthread_create(&thread, NULL, compute, NULL);
+  return errno ? -1 : pthread_detach(thread);
+}
+static long stop_here(void) {
+  volatile bool is_waiting = true;
+  while (is_waiting) sleep(1);
+  return 0;
+}
 static long leave(void) { _exit(0); }
 
 static const struct {
@@ -197,6 +216,9 @@ static const struct {
     {"abort", give_up},
     {"loop", go_on_for_ever},
     {"leave", leave},
+    {"ignore-limit", ignore_limit},
+    {"burn", burn},
+    {"stop", stop_here},
 };
 
 long deed_do(const char *word) {

@@ -37,7 +37,15 @@ static void act(char deed, unsigned operation) {
       break;  // is killed from outside
     case 'h':
       pause();
-      break;  // hangs
+      break;  // hangs, asleep
+    case 'l':
+      for (volatile int i = 0;; i++) continue;
+      break;  // hangs, computing
+    case 'i':
+    case 'I':
+      reply.result = deed == 'i' ? BASE_IO : BASE_INTERNAL;
+      say(&reply, sizeof reply);
+      break;  // says that it is not the picture's fault
     case 'e':
       _exit(0);
       break;  // ends politely

@@ -18,6 +18,8 @@ struct fixture {
 
 void fixture_init(struct fixture *fixture);
 void fixture_init_in(struct fixture *fixture, const char *folder);
+// One in memory, where there is one: for tests that are not about the disk and would wait for it a thousand times.
+const char *fixture_fast_folder(void);
 // Closes the store, and removes the folder with everything in it.
 void fixture_finish(struct fixture *fixture);
 void fixture_open(struct fixture *fixture);

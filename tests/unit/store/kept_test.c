@@ -336,6 +336,26 @@ static void can_be_committed_again_when_killed_before_its_note_told(void **state
   assert_int_equal(fixture_count_files(fixture, "originals"), 2);
 }
 
+// As a backup that is made of links has it.
+static void is_not_cut_when_its_file_has_another_name(void **state) {
+  struct fixture *fixture = *state;
+  in_child(fixture, write_half_synced);
+  char path[PATH_MAX], other[PATH_MAX + 8];
+  struct stat before, after;
+  kept_path(fixture, 1, "", path);
+  snprintf(other, sizeof other, "%s.link", path);
+  assert_int_equal(link(path, other), 0);
+  assert_int_equal(stat(other, &before), 0);
+  fixture->config.boot_id = other_boot;
+  fixture_open(fixture);
+  struct store_upload *upload;
+  assert_int_equal(resume(fixture, 1, &upload), BASE_CONFLICT);
+  assert_int_equal(stat(other, &after), 0);
+  assert_int_equal(after.st_size, before.st_size);
+  assert_int_equal(unlink(other), 0);
+  rest(must_resume(fixture, 1));
+}
+
 static void leaves_the_original_alone_when_rewound_after_a_killed_commit(void **state) {
   struct fixture *fixture = *state;
   in_child(fixture, commit_in_child);
@@ -513,6 +533,7 @@ int main(void) {
       TEST(has_what_was_synced_when_the_kernel_was_restarted),
       TEST(has_what_was_synced_when_the_boot_is_unknown),
       TEST(can_be_committed_again_when_killed_before_its_note_told),
+      TEST(is_not_cut_when_its_file_has_another_name),
       TEST(leaves_the_original_alone_when_rewound_after_a_killed_commit),
       TEST(clears_away_what_belongs_to_no_upload),
       TEST(comes_down_when_bytes_are_missing),

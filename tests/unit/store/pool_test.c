@@ -128,11 +128,19 @@ static void share_the_pool_when_all_threads_write(void **state) {
   assert_int_equal(fixture_count_files(fixture, "partial"), THREADS * EACH);
 }
 
+static int setup(void **state) {
+  static struct fixture fixture;
+  fixture_init_in(&fixture, fixture_fast_folder());
+  fixture_open(&fixture);
+  *state = &fixture;
+  return 0;
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(hold_few_descriptors_and_little_memory_when_there_are_many, fixture_setup,
+      cmocka_unit_test_setup_teardown(hold_few_descriptors_and_little_memory_when_there_are_many, setup,
                                       fixture_teardown),
-      cmocka_unit_test_setup_teardown(share_the_pool_when_all_threads_write, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(share_the_pool_when_all_threads_write, setup, fixture_teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

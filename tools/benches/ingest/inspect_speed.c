@@ -1,5 +1,5 @@
-// inspect_speed MILLISECONDS FILE...: how fast the inspection reads each file, and beside it our SHA-256 of the same bytes; both
-// over the mapped file, at least MILLISECONDS each, in turns. Prints one line of JSON a file.
+// inspect_speed MILLISECONDS FILE...: how fast the inspection reads each file, and beside it our SHA-256 of the same
+// bytes; both over the mapped file, at least MILLISECONDS each, in turns. Prints one line of JSON a file.
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>

@@ -3,14 +3,15 @@
 // "") goes along with each request.
 //
 // WAY is
-//   tus        creation, then PATCH in chunks of 5 MiB, each acknowledged before the next. The last byte goes alone, once
-//              every file of the round is there but for it: "received" is the time until all else was acknowledged, with
-//              the same work for a server that checks pictures at the end as for one that does not; "done" the time
-//              until the last byte was, too.
+//   tus        creation, then PATCH in chunks of 5 MiB, each acknowledged before the next. The last byte goes alone,
+//   once
+//              every file of the round is there but for it: "received" is the time until all else was acknowledged,
+//              with the same work for a server that checks pictures at the end as for one that does not; "done" the
+//              time until the last byte was, too.
 //   multipart  one POST a file, a form with the field `image`. "received": the last byte has been handed to the kernel.
 //   put        one PUT a file, to PATH/NUMBER; "received" as above.
-//   hold       for the memory of a connection: opens STREAMS connections at once, sends half of the first chunk of the
-//              first file over each (tus), prints "held", and lets go when stdin ends.
+// Behind "hold-" the same ways measure the memory of a connection: STREAMS connections send half of the first file's
+// first chunk (half of the file where there are no chunks), "held" is printed, and all are let go when stdin ends.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -165,11 +166,15 @@ static void create(struct stream *stream, uint64_t bytes, char path[HEAD_BYTES])
   strcpy(path, authority != NULL ? strchr(authority + 3, '/') : location);
 }
 
-static void patch(struct stream *stream, const char *path, int fd, uint64_t offset, uint64_t bytes) {
+static void send_patch_head(struct stream *stream, const char *path, uint64_t offset, uint64_t bytes) {
   send_head(stream, true,
             "PATCH %s HTTP/1.1\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: %" PRIu64 "\r\nContent-Length: %" PRIu64
             "\r\nContent-Type: application/offset+octet-stream\r\n",
             path, offset, bytes);
+}
+
+static void patch(struct stream *stream, const char *path, int fd, uint64_t offset, uint64_t bytes) {
+  send_patch_head(stream, path, offset, bytes);
   send_file_part(stream, fd, offset, bytes);
   expect(stream, 204);
 }
@@ -202,23 +207,32 @@ static void note_sent(void) {
   pthread_mutex_unlock(&run.lock);
 }
 
-static void push_multipart(struct stream *stream, int fd, uint64_t bytes) {
-  static const char before[] =
-      "--push\r\nContent-Disposition: form-data; name=\"image\"; filename=\"photo\"\r\n"
-      "Content-Type: application/octet-stream\r\n\r\n";
-  static const char after[] = "\r\n--push--\r\n";
+static const char form_begin[] =
+    "--push\r\nContent-Disposition: form-data; name=\"image\"; filename=\"photo\"\r\n"
+    "Content-Type: application/octet-stream\r\n\r\n";
+static const char form_end[] = "\r\n--push--\r\n";
+
+static void send_form_head(struct stream *stream, uint64_t bytes) {
   send_head(stream, true,
             "POST %s HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=push\r\nContent-Length: %" PRIu64 "\r\n",
-            task.path, sizeof before - 1 + bytes + sizeof after - 1);
-  send_all(stream, before, sizeof before - 1, MSG_MORE);
+            task.path, sizeof form_begin - 1 + bytes + sizeof form_end - 1);
+  send_all(stream, form_begin, sizeof form_begin - 1, MSG_MORE);
+}
+
+static void push_multipart(struct stream *stream, int fd, uint64_t bytes) {
+  send_form_head(stream, bytes);
   send_file_part(stream, fd, 0, bytes);
-  send_all(stream, after, sizeof after - 1, 0);
+  send_all(stream, form_end, sizeof form_end - 1, 0);
   note_sent();
   expect(stream, 201);
 }
 
-static void push_put(struct stream *stream, int fd, uint64_t bytes, size_t number) {
+static void send_put_head(struct stream *stream, uint64_t bytes, size_t number) {
   send_head(stream, true, "PUT %s/%zu HTTP/1.1\r\nContent-Length: %" PRIu64 "\r\n", task.path, number, bytes);
+}
+
+static void push_put(struct stream *stream, int fd, uint64_t bytes, size_t number) {
+  send_put_head(stream, bytes, number);
   send_file_part(stream, fd, 0, bytes);
   note_sent();
   expect(stream, 201);
@@ -263,27 +277,35 @@ static void *work(void *argument) {
   return NULL;
 }
 
-static void hold(struct stream *streams) {
+static void hold_one(struct stream *stream, const char *way, int fd, uint64_t bytes, size_t number) {
+  char path[HEAD_BYTES];
+  open_connection(stream);
+  if (way[0] == 't') {
+    create(stream, bytes, path);
+    const uint64_t chunk = bytes < CHUNK_BYTES ? bytes : CHUNK_BYTES;
+    send_patch_head(stream, path, 0, chunk);
+    send_file_part(stream, fd, 0, chunk / 2);
+  } else {
+    if (way[0] == 'm')
+      send_form_head(stream, bytes);
+    else
+      send_put_head(stream, bytes, number);
+    send_file_part(stream, fd, 0, bytes / 2);
+  }
+}
+
+static void hold(struct stream *streams, const char *way) {
   struct stat info;
   const int fd = open(task.files[0], O_RDONLY | O_CLOEXEC);
   if (fd < 0 || fstat(fd, &info) != 0) die("cannot open %s", task.files[0]);
-  for (size_t i = 0; i < task.streams; i++) {
-    char path[HEAD_BYTES];
-    open_connection(&streams[i]);
-    create(&streams[i], (uint64_t)info.st_size, path);
-    send_head(&streams[i], true,
-              "PATCH %s HTTP/1.1\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\nContent-Length: %d\r\nContent-Type: "
-              "application/offset+octet-stream\r\n",
-              path, CHUNK_BYTES);
-    send_file_part(&streams[i], fd, 0, CHUNK_BYTES / 2);
-  }
+  for (size_t i = 0; i < task.streams; i++) hold_one(&streams[i], way, fd, (uint64_t)info.st_size, i);
   puts("held");
   fflush(stdout);
   while (getchar() != EOF) continue;
 }
 
 int main(int argc, char **argv) {
-  if (argc < 8) die("usage: push tus|multipart|put|hold STREAMS HOST PORT PATH HEADER FILE...");
+  if (argc < 8) die("usage: push [hold-]tus|multipart|put STREAMS HOST PORT PATH HEADER FILE...");
   task.way = argv[1];
   task.streams = strtoul(argv[2], NULL, 10);
   task.host = argv[3];
@@ -295,7 +317,7 @@ int main(int argc, char **argv) {
   if (task.streams < 1 || task.streams > MAX_STREAMS) die("1 to %d streams", MAX_STREAMS);
   struct stream *streams = calloc(task.streams, sizeof *streams);
   if (streams == NULL) die("no memory");
-  if (strcmp(task.way, "hold") == 0) return hold(streams), 0;
+  if (strncmp(task.way, "hold-", 5) == 0) return hold(streams, task.way + 5), 0;
   if (task.file_count % task.streams != 0) die("the files do not spread evenly over the streams");
   pthread_barrier_init(&run.all_received, NULL, (unsigned)task.streams);
   for (size_t i = 0; i < task.streams; i++) {

@@ -22,12 +22,15 @@ struct codec_decoder {
   // Reads the header only: no pixel is decoded, nothing of the picture's size is allocated. Orientation and ICC
   // presence included. BASE_UNPROCESSABLE for a damaged header.
   enum base_result (*inspect)(struct base_span file, struct image_header *out, struct base_fault *fault);
-  // Says what decode will deliver; `header` is what inspect said. A JPEG of Y, Cb and Cr whose colours need no
-  // conversion comes as the planes that are in it, in full range, everything else as RGBA8.
+  // Says what decode will deliver; `header` is what inspect said. JPEG, AVIF and HEIC of 8 bits without alpha whose
+  // colours need no conversion (BT.601 of sRGB) come as the planes that are in them, JPEG always in full range;
+  // everything else as RGBA8.
   enum base_result (*plan)(struct base_span file, const struct image_header *header, struct codec_picture *out,
                            struct base_fault *fault);
-  // Decodes to sRGB; orientation is NOT applied. Converts ICC profiles, CMYK, palettes and 16 bits. A file that ends
-  // early or is damaged is BASE_UNPROCESSABLE. The caller has created `out` as planned.
+  // Decodes to sRGB; orientation is NOT applied (AVIF's and HEIC's crop is: the header has the size that is left).
+  // Converts ICC profiles, code points of ITU-T H.273 (PQ and HLG too), CMYK, palettes and more than 8 bits. The first
+  // frame, page or the primary picture. A file that ends early or is damaged is BASE_UNPROCESSABLE. The caller has
+  // created `out` as planned.
   enum base_result (*decode)(struct base_span file, const struct image_header *header, struct image *out,
                              struct base_fault *fault);
 };
@@ -35,7 +38,8 @@ struct codec_decoder {
 // The decoder whose `matches` says yes, or NULL.
 const struct codec_decoder *codec_decoder_for(struct base_span file);
 // Finds the decoder, reads the header, checks every limit (max_file_bytes too). BASE_UNSUPPORTED for content no decoder
-// knows and for kinds of a known format that are not read (compressed BMP, CMYK PSD). `*decoder` is NULL on failure.
+// knows and for kinds of a known format that are not read (compressed BMP, CMYK PSD, TIFF of floats). `*decoder` is
+// NULL on failure.
 enum base_result codec_inspect(struct base_span file, const struct image_limits *limits,
                                const struct codec_decoder **decoder, struct image_header *out,
                                struct base_fault *fault) BASE_CHECKED;

@@ -30,14 +30,14 @@ struct console_config {
   const char *pem_path;         // key and certificate: TLS; NULL: plain HTTP, only allowed on a loopback address
   const char *token_hash_path;  // where the hash of the bearer token is kept
   unsigned threads;             // CivetWeb workers: requests being answered at once; default 64
-  unsigned gate_threads;        // that move bytes of clients, 2..64; default: by the number of cores
+  unsigned gate_threads;        // that move bytes of clients, 2..64, 1 counts as 2; default: by the number of cores
   uint32_t max_connections;     // default 12,000; fewer, with a warning, when RLIMIT_NOFILE has no room for them
   uint32_t max_connections_per_client;  // default 64
   uint32_t other_descriptors;           // that others in the process may need, to be left alone
   uint32_t handshake_timeout_ms;        // default 3,000
   uint32_t request_timeout_ms;          // silence within a request; default 30,000
-  uint32_t body_min_rate;               // bytes a second an upload must bring, on average over request_timeout_ms; 0: any
-  const char *delivery_url;             // base URL shown by the page for public links, e.g. "http://127.0.0.1:8080"
+  uint32_t body_min_rate;    // bytes a second an upload must bring, on average over request_timeout_ms; 0: any
+  const char *delivery_url;  // base URL shown by the page for public links, e.g. "http://127.0.0.1:8080"
   const struct console_asset *assets;
   size_t asset_count;
   struct ingest *ingest;

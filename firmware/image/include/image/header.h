@@ -35,6 +35,8 @@ const char *image_colour_name(enum image_colour colour);
 struct image_header {
   enum image_file_format format;
   uint32_t width, height;  // as stored, before orientation
+  // Of what has to be decoded for it, where a crop leaves less (AVIF, HEIC); 0: the same. Limits hold for both.
+  uint32_t coded_width, coded_height;
   enum image_orientation orientation;
   enum image_colour colour;
   uint8_t bits;  // a channel

@@ -7,7 +7,7 @@
 enum {
   INGEST_MAX_BOUNDARY = 70,  // RFC 2046
   INGEST_MAX_PART_HEAD = 4096,
-  INGEST_MAX_PARTS = 1000,
+  INGEST_MAX_PARTS = 500,  // what is kept of each while the others come is about half a KiB
   INGEST_MAX_PART_NAME = 64,
   INGEST_MAX_FILE_NAME = 255,
 };

@@ -51,7 +51,8 @@ struct ingest_tus_session {
   char tenant[STORE_MAX_TENANT + 1];
   enum ingest_tus_kind kind;
   enum ingest_tus_state state;
-  bool is_locked;  // somebody writes to it
+  bool is_locked;       // somebody writes to it
+  bool is_unannounced;  // its first chunk has not come whole: nobody knows its id
   bool has_length;
   uint64_t length, offset;  // the offset survives a power cut; of a stored one it is the length
   int64_t created_s, expires_s;
@@ -80,7 +81,8 @@ struct ingest_tus_chunk {
 struct ingest_tus;
 struct ingest_tus_upload;
 
-// Finds the sessions of an earlier run. Those whose bytes are all there are checked by the next sweep or look.
+// Finds the sessions of an earlier run, and syncs what they had not synced: what is told of them survives a power cut.
+// Those whose bytes are all there are checked by the next sweep or look.
 enum base_result ingest_tus_create(const struct ingest_tus_config *config, struct ingest_tus **out,
                                    struct base_fault *fault) BASE_CHECKED;
 // No upload may be open.
@@ -113,11 +115,16 @@ enum base_result ingest_tus_end(struct ingest_tus_upload **upload, struct ingest
 void ingest_tus_rest(struct ingest_tus_upload **upload);
 
 // How far a session is. One whose bytes are all there is checked now if that has not been done: then the failures of
-// ingest_tus_end, and BASE_LOCKED while it is being done. BASE_NOT_FOUND, BASE_GONE (expired).
+// ingest_tus_end, and BASE_LOCKED while it is being done (nobody waits for it, and nobody is told that the whole length
+// is there before it is an original: clients take that for success). A check that fails for the box's own reasons
+// leaves the session in CHECKING; it is tried again by looks, empty chunks and sweeps, but BASE_BUSY between them:
+// after 1 s, and twice as long each time up to an hour. It does not prolong the session. BASE_NOT_FOUND, BASE_GONE
+// (expired).
 enum base_result ingest_tus_look(struct ingest_tus *tus, const char *tenant, struct base_span id,
                                  struct ingest_tus_session *out, struct base_fault *fault) BASE_CHECKED;
-// Every session of the tenant, in no order, as far as they can be read. `visit` returns false to stop.
-enum base_result ingest_tus_list(struct ingest_tus *tus, const char *tenant,
+// Every session of the tenant (with `only`: in that state), as far as they can be read; unfinished ones first, in no
+// order otherwise. `visit` returns false to stop.
+enum base_result ingest_tus_list(struct ingest_tus *tus, const char *tenant, const enum ingest_tus_state *only,
                                  bool (*visit)(void *argument, const struct ingest_tus_session *session),
                                  void *argument, struct base_fault *fault) BASE_CHECKED;
 // Removes a session and its bytes; an original that it has become stays. BASE_NOT_FOUND, BASE_GONE, BASE_LOCKED.

@@ -9,6 +9,7 @@
 
 enum {
   METADATA_MAX_EXIF_BYTES = 1 << 20,  // larger blocks carry previews that nobody needs here; they are not read
+  METADATA_MAX_EXIF_TEXTS = 4 * METADATA_MAX_EXIF_BYTES,  // bytes that metadata_exif_texts visits, all together
   METADATA_EXIF_TEXT = 64,
   METADATA_UPRIGHT = 1,  // the first of the 8 orientations, which are numbered as everywhere
 };
@@ -32,6 +33,7 @@ struct metadata_exif {
 // False when libexif can not read it; `bytes` is set nevertheless.
 bool metadata_exif_read(struct base_span exif, struct metadata_exif *out) BASE_CHECKED;
 // Calls `visit` with every text of the block, as it lies in `exif`: ASCII entries, UserComment, XP* titles.
+// Of a larger block than is read as well; at most METADATA_MAX_EXIF_TEXTS bytes, whatever the entries share.
 void metadata_exif_texts(struct base_span exif, void (*visit)(void *argument, const char *tag, struct base_span text),
                          void *argument);
 // "YYYY:MM:DD hh:mm:ss" (EXIF 2.32, 4.6.5.1.5) and not all zeros.

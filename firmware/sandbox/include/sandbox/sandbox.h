@@ -1,9 +1,13 @@
 // The pool of decoder processes: pictures from outside are only ever parsed in one of them.
 //
 // `ingest` and `render` use it. Thread-safe: a call borrows a warm worker and waits for one when all are busy. A
-// worker that crashes, hangs, calls what it may not or breaks the protocol costs its request a BASE_UNPROCESSABLE and
-// is replaced; one that was killed from outside (the kernel was out of memory) is tried once more on a fresh worker.
-// After `recycle_after` requests a worker is replaced anyway, so that neither a leak nor a takeover lives for ever.
+// worker that crashes, computes for too long, calls what it may not or breaks the protocol costs its request a
+// BASE_UNPROCESSABLE and is replaced. What is not the picture's fault is BASE_BUSY: no worker became free; the worker
+// was killed from outside (the kernel was out of memory) and so was the fresh one it was tried on once more; the time
+// ran out and it had got hardly any processor time (an overloaded machine, a stopped process).
+// A worker that computes while nobody asks is ended. After `recycle_after` requests a worker is replaced anyway: one
+// that was taken over may keep its mappings of the files and pixels that came before and will come after, so this
+// bounds how many pictures of others it can read or repaint. It bounds leaks too.
 #ifndef SANDBOX_SANDBOX_H
 #define SANDBOX_SANDBOX_H
 
@@ -22,11 +26,11 @@
 struct sandbox_config {
   const char *decoder_path;  // the `decoder` program
   unsigned workers;          // 0: 2
-  uint32_t timeout_ms;       // for one inspect or decode; 0: 20,000
+  uint32_t timeout_ms;       // for one answer; 0: 20,000
   uint32_t wait_ms;          // for a free worker before BASE_BUSY; 0: 30,000
   uint64_t memory_bytes;     // address space limit of a worker, e.g. SANDBOX_MEMORY_BYTES; 0: none (sanitizer builds)
   uint32_t uid;              // the user that workers become when pixpopd is root; 0: 65534
-  uint32_t recycle_after;    // requests; 0: 1,000
+  uint32_t recycle_after;    // requests; 0: 100
   bool require_isolation;    // a decoder without seccomp is a fault; else a warning
   struct image_limits limits;
   struct base_log *log;
@@ -51,7 +55,8 @@ enum base_result sandbox_report(struct sandbox *sandbox, int fd, struct image_re
                                 struct base_fault *fault) BASE_CHECKED;
 // Decodes at full size, not oriented; `header` is what inspect said. The decoder chooses the kind: planes of a JPEG
 // that needs no colour conversion (full range), RGBA8 otherwise. The memory is a sealed memfd's mapping, readable and
-// writable so that devices can import it. Ownership of *out goes to the caller; it is NULL on failure.
+// writable so that devices can import it; a worker that has been taken over can go on writing there, so nothing but
+// colours may be read from it. Ownership of *out goes to the caller; it is NULL on failure.
 enum base_result sandbox_decode(struct sandbox *sandbox, int fd, const struct image_header *header, struct image **out,
                                 struct base_fault *fault) BASE_CHECKED;
 
