@@ -31,6 +31,9 @@ static enum base_result observe_content_length(struct http_request *request, str
     if (!base_span_to_u64(base_span_trim(base_span_cut(&value, ',')), &length)) {
       return BASE_FAIL(fault, BASE_BAD_INPUT, "content-length", "Content-Length is not a decimal number");
     }
+    if (length > INT64_MAX) {  // no file is that long, and UINT64_MAX says "unknown" further in
+      return BASE_FAIL(fault, BASE_TOO_LARGE, "content-length", "No body is accepted that has so many bytes");
+    }
     if (request->has_content_length && request->content_length != length) {
       return BASE_FAIL(fault, BASE_BAD_INPUT, "content-length", "There are two different Content-Length values");
     }

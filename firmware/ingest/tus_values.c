@@ -53,6 +53,16 @@ static enum base_result write_tags(struct base_span tags, struct base_buffer *js
   return writer.result;
 }
 
+// One array and nothing behind it: it becomes a member of an object.
+static enum base_result check_array(struct base_span tags, struct base_fault *fault) {
+  struct base_json *json;
+  enum base_result result = base_json_parse(tags, &json, fault);
+  if (result != BASE_OK) return result;
+  if (!base_json_is_array(base_json_root(json))) result = BASE_FAIL(fault, BASE_BAD_INPUT, "tags", "tags is an array");
+  base_json_destroy(&json);
+  return result;
+}
+
 static enum base_result read_tags(struct base_span tags, struct ingest_metadata *out, struct base_fault *fault) {
   struct ingest_metadata metadata;
   struct base_buffer list, json;
@@ -62,6 +72,9 @@ static enum base_result read_tags(struct base_span tags, struct ingest_metadata 
   if (!base_span_starts_with(tags, "[")) {
     result = write_tags(tags, &list);
     tags = base_buffer_span(&list);
+  } else {
+    result = check_array(tags, fault);
+    if (result != BASE_OK) goto out;
   }
   if (result == BASE_OK) {
     result = base_buffer_printf(&json, "{\"tags\":%.*s}", (int)tags.bytes, (const char *)tags.data);
@@ -72,6 +85,7 @@ static enum base_result read_tags(struct base_span tags, struct ingest_metadata 
     result = ingest_metadata_parse(base_buffer_span(&json), &metadata, fault);
   }
   if (result == BASE_OK) memcpy(out->tags, metadata.tags, sizeof out->tags);
+out:
   base_buffer_finish(&list);
   base_buffer_finish(&json);
   return result;

@@ -23,7 +23,8 @@ static enum base_result parse_result(struct base_span text) {
 static void values_are_found_when_the_document_is_good(void **state) {
   (void)state;
   struct base_json *json;
-  const char *text = " {\"half\":-0.5,\"name\":\"caf\\u00e9 \\ud83d\\ude00\",\"n\":-42,\"list\":[1,\"two\",{}],\"Name\":1} \n";
+  const char *text =
+      " {\"half\":-0.5,\"name\":\"caf\\u00e9 \\ud83d\\ude00\",\"n\":-42,\"list\":[1,\"two\",{}],\"Name\":1} \n";
   assert_int_equal(base_json_parse(base_span_text(text), &json, NULL), BASE_OK);
   const struct base_json_value *root = base_json_root(json);
   assert_true(base_json_is_object(root));

@@ -285,8 +285,16 @@ static void reads_one_content_length_when_equal_ones_repeat(void **state) {
     assert_true(parsed.has_content_length);
     assert_int_equal(parsed.content_length, 5);
   }
-  parse_whole(GET_WITH("Content-Length: 18446744073709551615\r\n"));
-  assert_true(parsed.content_length == UINT64_MAX);
+  parse_whole(GET_WITH("Content-Length: 9223372036854775807\r\n"));
+  assert_true(parsed.content_length == INT64_MAX);
+}
+
+static void refuses_a_length_that_no_body_has(void **state) {
+  (void)state;
+  static const struct refusal refusals[] = {
+      {GET_WITH("Content-Length: 9223372036854775808\r\n"), BASE_TOO_LARGE, "content-length"},
+      {GET_WITH("Content-Length: 18446744073709551615\r\n"), BASE_TOO_LARGE, "content-length"}};
+  ASSERT_REFUSED(refusals);
 }
 
 static void is_chunked_when_chunked_stands_alone(void **state) {
@@ -429,6 +437,7 @@ int main(void) {
       cmocka_unit_test(refuses_an_invalid_host),
       cmocka_unit_test(gives_the_host_without_its_port),
       cmocka_unit_test(reads_one_content_length_when_equal_ones_repeat),
+      cmocka_unit_test(refuses_a_length_that_no_body_has),
       cmocka_unit_test(is_chunked_when_chunked_stands_alone),
       cmocka_unit_test(keeps_the_connection_as_version_and_options_say),
       cmocka_unit_test(takes_exactly_the_bytes_that_the_grammar_allows),

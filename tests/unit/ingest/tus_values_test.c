@@ -55,10 +55,11 @@ static void refuses_metadata_that_breaks_the_rules(void **state) {
       {"filename -_==", "Upload-Metadata"},
       {"a\"b ZHVz", "Upload-Metadata"},
       {" ", "Upload-Metadata"},
-      {"filename Cg==", "name"},      // a line's end
-      {"filename /w==", "name"},      // not UTF-8
-      {"tags W10uLg==", "metadata"},  // "[].."
-      {"tags WzFd", "tags"},          // [1]
+      {"filename Cg==", "name"},                      // a line's end
+      {"filename /w==", "name"},                      // not UTF-8
+      {"tags W10uLg==", "metadata"},                  // "[].."
+      {"tags WyJhIl0sIm5hbWUiOiJ4Ig==", "metadata"},  // ["a"],"name":"x"
+      {"tags WzFd", "tags"},                          // [1]
   };
   for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
     struct ingest_metadata metadata;

@@ -19,7 +19,8 @@ enum http_parse_state { HTTP_PARSE_MORE, HTTP_PARSE_DONE, HTTP_PARSE_FAILED };
 // MORE: the head is not complete and no rule is broken yet.
 // FAILED: fault says why, and the connection must be closed:
 //   BASE_BAD_INPUT (400), BASE_VERSION (505), BASE_NOT_IMPLEMENTED (501: CONNECT, or an unknown coding before
-//   "chunked"), BASE_HEADERS_TOO_LARGE (431; the request line alone: subject "request-line", 414).
+//   "chunked"), BASE_TOO_LARGE (413: a Content-Length over 2^63 - 1), BASE_HEADERS_TOO_LARGE (431; the request line
+//   alone: subject "request-line", 414).
 // More input never changes DONE or FAILED, so the caller retries from the start as bytes arrive.
 //
 // Refused: bare CR or LF, obs-fold, space before the colon, empty or non-token names, control bytes in values; zero or
