@@ -16,7 +16,8 @@ const poolFiles = 128;  // descriptors that do not grow with the number of clien
 
 const memoryKb = (box, field) => Number(readFileSync(`/proc/${box.child.pid}/status`, 'utf8').match(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm'))[1]);
 const descriptors = (box) => readdirSync(`/proc/${box.child.pid}/fd`).length;
-const settings = ['console.connections_per_client=20000', 'delivery.max_connections=100', 'render.resident=0'];
+// The pictures are small and take long: more slowly than the console wants them by default.
+const settings = ['console.connections_per_client=20000', 'console.body_min_rate=8', 'delivery.max_connections=100', 'render.resident=0'];
 
 // A small real photograph.
 async function smallPhoto(box) {
