@@ -39,7 +39,7 @@ static void act(char deed, unsigned operation) {
       pause();
       break;  // hangs, asleep
     case 'l':
-      for (volatile int i = 0;; i++) continue;
+      for (volatile unsigned i = 0;; i++) continue;
       break;  // hangs, computing
     case 'i':
     case 'I':
