@@ -54,14 +54,12 @@ struct call {
   struct scmp_arg_cmp condition;
 };
 
-enum {
-  // Of clone: a thread of this process and nothing else. No other process, no namespace.
-  THREAD = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD,
-  NO_THREAD = CLONE_VFORK | CLONE_PTRACE | CLONE_PARENT | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
-              CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_IO,
-  // Of open: anything that is more than reading.
-  WRITING = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | O_PATH,
-};
+// Of clone: a thread of this process and nothing else. No other process, no namespace.
+static const uint64_t THREAD = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
+static const uint64_t NO_THREAD = CLONE_VFORK | CLONE_PTRACE | CLONE_PARENT | CLONE_NEWNS | CLONE_NEWCGROUP |
+                                  CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_IO;
+// Of open: anything that is more than reading.
+static const uint64_t WRITING = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | O_PATH;
 
 // scmp_arg_cmp's macros are not constant expressions of C11 everywhere; this is.
 static struct call when(const char *name, unsigned argument, enum scmp_compare how, uint64_t a, uint64_t b) {
