@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/checked.h"
 
 static void release_malloc(void *data, size_t bytes) {
@@ -10,15 +11,17 @@ static void release_malloc(void *data, size_t bytes) {
   free(data);
 }
 
+static void blob_init(struct base_blob *blob, uint8_t *data, size_t bytes) {
+  *blob = (struct base_blob){.fd = -1, .bytes = bytes, .data = data};
+  atomic_init(&blob->refs, 1);
+}
+
 struct base_blob *base_blob_create(size_t bytes) {
   size_t total;
   if (!base_add_size(sizeof(struct base_blob), bytes, &total)) return NULL;
   struct base_blob *blob = malloc(total);
   if (!blob) return NULL;
-  atomic_init(&blob->refs, 1);
-  blob->bytes = bytes;
-  blob->data = (uint8_t *)(blob + 1);
-  blob->release = NULL;
+  blob_init(blob, (uint8_t *)(blob + 1), bytes);
   return blob;
 }
 
@@ -31,9 +34,7 @@ struct base_blob *base_blob_copy(struct base_span span) {
 struct base_blob *base_blob_adopt(void *data, size_t bytes, void (*release)(void *data, size_t bytes)) {
   struct base_blob *blob = malloc(sizeof *blob);
   if (!blob) return NULL;
-  atomic_init(&blob->refs, 1);
-  blob->bytes = bytes;
-  blob->data = data;
+  blob_init(blob, data, bytes);
   blob->release = release;
   return blob;
 }
@@ -59,6 +60,7 @@ void base_blob_unref(struct base_blob **blob_pointer) {
   BASE_ASSERT(before > 0);
   if (before > 1) return;
   if (blob->release) blob->release(blob->data, blob->bytes);
+  if (blob->arena) base_arena_take_back(blob);
   free(blob);
 }
 

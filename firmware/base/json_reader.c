@@ -139,6 +139,12 @@ const struct base_json_value *base_json_at(const struct base_json_value *array, 
   return value_of(cJSON_GetArrayItem(node_of(array), (int)index));
 }
 
+const char *base_json_key_at(const struct base_json_value *object, size_t index) {
+  if (!base_json_is_object(object) || index > BASE_JSON_MAX_VALUES) return NULL;
+  const cJSON *member = cJSON_GetArrayItem(node_of(object), (int)index);  // of an object too: it is a list inside
+  return member ? member->string : NULL;
+}
+
 const char *base_json_as_string(const struct base_json_value *value) {
   return cJSON_IsString(node_of(value)) ? node_of(value)->valuestring : NULL;
 }

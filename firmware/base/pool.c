@@ -26,6 +26,9 @@ struct base_pool {
   size_t queued;   // tasks in the ring
   size_t first;    // index of the oldest one
   struct task *ring;
+  struct task background[BASE_POOL_MAX_BACKGROUND];  // a ring too
+  size_t background_first, background_queued;
+  bool is_background_running;
   pthread_t *threads;
   unsigned started;
   char name[THREAD_NAME_BYTES];
@@ -39,13 +42,38 @@ static struct task take_task(struct base_pool *pool) {
   return task;
 }
 
+static bool has_background_task(const struct base_pool *pool) {
+  return pool->background_queued > 0 && !pool->is_background_running;
+}
+
+static void run_background_task(struct base_pool *pool) {
+  const struct task task = pool->background[pool->background_first];
+  pool->background_first = (pool->background_first + 1) % BASE_POOL_MAX_BACKGROUND;
+  pool->background_queued--;
+  pool->running++;
+  pool->is_background_running = true;
+  pthread_mutex_unlock(&pool->lock);
+  task.run(task.argument);
+  pthread_mutex_lock(&pool->lock);
+  pool->is_background_running = false;
+  pool->running--;
+  // This thread may be given something else first, so another one has to look at the next.
+  if (pool->background_queued) pthread_cond_signal(&pool->work);
+}
+
 static void *work(void *argument) {
   struct base_pool *pool = argument;
   pthread_setname_np(pthread_self(), pool->name);
   pthread_mutex_lock(&pool->lock);
   for (;;) {
-    while (pool->queued == 0 && !pool->stopping) pthread_cond_wait(&pool->work, &pool->lock);
-    if (pool->queued == 0) break;  // stopping, and everything queued has been taken
+    while (pool->queued == 0 && !has_background_task(pool) && !pool->stopping) {
+      pthread_cond_wait(&pool->work, &pool->lock);
+    }
+    if (pool->queued == 0) {
+      if (!has_background_task(pool)) break;  // stopping, and everything queued has been taken
+      run_background_task(pool);
+      continue;
+    }
     const struct task task = take_task(pool);
     pthread_mutex_unlock(&pool->lock);
     task.run(task.argument);
@@ -139,6 +167,18 @@ enum base_result base_pool_submit(struct base_pool *pool, void (*run)(void *argu
 
 bool base_pool_offer(struct base_pool *pool, void (*run)(void *argument), void *argument) {
   return add_task(pool, (struct task){.run = run, .argument = argument}, pool->thread_count);
+}
+
+bool base_pool_submit_background(struct base_pool *pool, void (*run)(void *argument), void *argument) {
+  pthread_mutex_lock(&pool->lock);
+  const bool has_room = pool->background_queued < BASE_POOL_MAX_BACKGROUND;
+  if (has_room) {
+    const size_t place = (pool->background_first + pool->background_queued++) % BASE_POOL_MAX_BACKGROUND;
+    pool->background[place] = (struct task){.run = run, .argument = argument};
+    pthread_cond_signal(&pool->work);
+  }
+  pthread_mutex_unlock(&pool->lock);
+  return has_room;
 }
 
 size_t base_pool_waiting(struct base_pool *pool) {

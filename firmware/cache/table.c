@@ -54,6 +54,7 @@ void cache_table_finish(struct cache_table *table) {
     free(table->entries[i]);
     free(table->buckets[i]);
   }
+  *table = (struct cache_table){0};
 }
 
 uint32_t cache_table_take(struct cache_table *table) {

@@ -18,13 +18,14 @@ struct cache_entry {
   uint64_t bytes;
   uint32_t chain;  // the next one in its bucket, among the leavers or among the free; CACHE_NONE at the end
   uint32_t warmer, colder;
-  uint8_t heat;
+  uint8_t heat;   // what touches have earned; each policy has its own use of it
+  bool is_small;  // in the small queue of S3-FIFO
   bool is_evicted;
 };
 _Static_assert(sizeof(struct cache_entry) == CACHE_LINE_BYTES, "an entry is a cache line");
 
-// Entries go by their numbers. Number 0 is none: it is the sentinel of the order, which is a ring. Chunk i has 64 << i
-// entries or buckets.
+// Entries go by their numbers. Number 0 is none: it is the sentinel of the first ring. Chunk i has 64 << i entries or
+// buckets.
 struct cache_table {
   struct cache_entry *entries[CACHE_CHUNKS];
   uint32_t *buckets[CACHE_CHUNKS];

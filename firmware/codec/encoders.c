@@ -4,6 +4,7 @@ static const struct codec_encoder *const encoders[CODEC_OUTPUT_COUNT] = {
     [CODEC_WEBP] = &codec_webp_encoder,
     [CODEC_JPEG] = &codec_jpeg_encoder,
     [CODEC_PNG] = &codec_png_encoder,
+    [CODEC_AVIF] = &codec_avif_encoder,
 };
 
 const struct codec_encoder *codec_encoder_for(enum codec_output output) {

@@ -9,6 +9,7 @@ enum { CODEC_MAX_EFFORT = 6 };
 extern const struct codec_encoder codec_webp_encoder;
 extern const struct codec_encoder codec_jpeg_encoder;
 extern const struct codec_encoder codec_png_encoder;
+extern const struct codec_encoder codec_avif_encoder;
 
 // BASE_BAD_INPUT, subject "q".
 enum base_result codec_check_quality(const struct codec_encode_options *options, struct base_fault *fault) BASE_CHECKED;

@@ -18,6 +18,19 @@ enum base_result console_original_delete(struct console_exchange *exchange, stru
 // /api/v1/originals/{id}/variants
 enum base_result console_variants_make(struct console_exchange *exchange, struct http_reply *reply,
                                        struct base_fault *fault) BASE_CHECKED;
+// /api/v1/originals/{id}/url
+enum base_result console_url_show(struct console_exchange *exchange, struct http_reply *reply,
+                                  struct base_fault *fault) BASE_CHECKED;
+// /api/v1/purge
+enum base_result console_purge(struct console_exchange *exchange, struct http_reply *reply,
+                               struct base_fault *fault) BASE_CHECKED;
+// /api/v1/prewarm, /api/v1/prewarm/run
+enum base_result console_prewarm_show(struct console_exchange *exchange, struct http_reply *reply,
+                                      struct base_fault *fault) BASE_CHECKED;
+enum base_result console_prewarm_set(struct console_exchange *exchange, struct http_reply *reply,
+                                     struct base_fault *fault) BASE_CHECKED;
+enum base_result console_prewarm_run(struct console_exchange *exchange, struct http_reply *reply,
+                                     struct base_fault *fault) BASE_CHECKED;
 // /api/v1/uploads (tus)
 enum base_result console_tus_options(struct console_exchange *exchange, struct http_reply *reply,
                                      struct base_fault *fault) BASE_CHECKED;

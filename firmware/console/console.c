@@ -83,6 +83,10 @@ enum base_result console_start(const struct console_config *config, struct conso
 
 uint16_t console_port(const struct console *console) { return console_gate_port(console->gate); }
 
+enum base_result console_reload_certificate(struct console *console, struct base_fault *fault) {
+  return console_gate_reload_certificate(console->gate, fault);
+}
+
 void console_stop(struct console **console) {
   struct console *stopping = *console;
   if (!stopping) return;

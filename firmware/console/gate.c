@@ -131,6 +131,10 @@ enum base_result console_gate_open(struct console *console, struct console_gate 
   return BASE_OK;
 }
 
+enum base_result console_gate_reload_certificate(struct console_gate *gate, struct base_fault *fault) {
+  return gate->tls ? tls_server_reload(gate->tls, fault) : BASE_OK;
+}
+
 uint16_t console_gate_port(const struct console_gate *gate) { return gate->port; }
 
 void console_gate_get_stats(const struct console_gate *gate, struct console_gate_stats *out) {

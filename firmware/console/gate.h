@@ -21,6 +21,8 @@ enum base_result console_gate_open(struct console *console, struct console_gate 
 // Starts the threads, once CivetWeb has started.
 enum base_result console_gate_start(struct console_gate *gate, struct base_fault *fault) BASE_CHECKED;
 uint16_t console_gate_port(const struct console_gate *gate);
+// Reads the certificate again, for connections from now on. Nothing without TLS.
+enum base_result console_gate_reload_certificate(struct console_gate *gate, struct base_fault *fault) BASE_CHECKED;
 // New requests get 503; those that run may end, for at most `drain_ms`; then all are cut off.
 void console_gate_drain(struct console_gate *gate, uint32_t drain_ms);
 // Closes everything and joins the threads. CivetWeb has stopped.

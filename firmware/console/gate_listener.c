@@ -131,7 +131,7 @@ static void begin(struct gate_connection *connection, int fd, struct gate_client
   if (!inet_ntop(address->ss_family, numeric, connection->address, sizeof connection->address)) {
     connection->address[0] = '\0';  // such clients share one budget of guesses
   }
-  if (gate->tls) connection->tls = tls_stream_create(gate->tls, fd);
+  if (gate->tls) connection->tls = tls_stream_create(gate->tls, fd, NULL);
   console_gate_enter(connection, gate->tls ? GATE_HANDSHAKE : GATE_HEAD);
   connection->is_dead = gate->tls && !connection->tls;
   pthread_mutex_lock(&connection->lock);

@@ -38,8 +38,13 @@ static const struct console_route routes[] = {
     {"/api/v1/originals", HTTP_GET, GUARDED, QUICK, console_originals_list, NULL},
     {"/api/v1/originals", HTTP_POST, GUARDED, SLOW, console_originals_upload, &console_upload_intake},
     {"/api/v1/originals/*/variants", HTTP_POST, GUARDED, SLOW, console_variants_make, NULL},
+    {"/api/v1/originals/*/url", HTTP_GET, GUARDED, QUICK, console_url_show, NULL},
     {"/api/v1/originals/", HTTP_GET, GUARDED, QUICK, console_original_show, NULL},
     {"/api/v1/originals/", HTTP_DELETE, GUARDED, QUICK, console_original_delete, NULL},
+    {"/api/v1/purge", HTTP_POST, GUARDED, SLOW, console_purge, NULL},
+    {"/api/v1/prewarm", HTTP_GET, GUARDED, QUICK, console_prewarm_show, NULL},
+    {"/api/v1/prewarm", HTTP_PUT, GUARDED, QUICK, console_prewarm_set, NULL},
+    {"/api/v1/prewarm/run", HTTP_POST, GUARDED, QUICK, console_prewarm_run, NULL},
     {"/api/v1/uploads", HTTP_OPTIONS, OPEN, QUICK, console_tus_options, NULL},
     {"/api/v1/uploads", HTTP_GET, GUARDED, SLOW, console_tus_list, NULL},
     {"/api/v1/uploads", HTTP_POST, GUARDED, SLOW, console_tus_create, &console_tus_create_intake},
@@ -84,6 +89,8 @@ static const char *method_name(int method) {
       return "OPTIONS";
     case HTTP_POST:
       return "POST";
+    case HTTP_PUT:
+      return "PUT";
     case HTTP_PATCH:
       return "PATCH";
     default:
@@ -162,7 +169,7 @@ void console_answer(struct console_exchange *exchange, struct http_reply *reply)
 enum base_result console_variant_show(struct console_exchange *exchange, struct http_reply *reply,
                                       struct base_fault *fault) {
   (void)fault;
-  struct http_handler handler = pop_handler(exchange->console->config.pop);
+  struct http_handler handler = pop_trusted_handler(exchange->console->config.pop);  // who comes here has logged in
   console_sink_wait(&handler, &exchange->request, reply);
   return BASE_OK;
 }

@@ -53,7 +53,10 @@ static enum base_result commit_file(struct commit *commit, struct console_upload
   if (result == BASE_OK) result = ingest_commit(&file->received, &metadata, &original, &is_new, fault);
   if (result != BASE_OK) return result;
   // It may have been asked for before it came: what is remembered of its absence is stale now.
-  if (is_new) pop_forget(console->config.pop, exchange->tenant, &original.id);
+  if (is_new) {
+    pop_forget(console->config.pop, exchange->tenant, &original.id);
+    pop_prewarm_add(console->config.prewarm, exchange->tenant, &original.id);
+  }
   console_original_write(&commit->json, exchange, &original, true);
   char id[BASE_DIGEST_BASE64URL_CHARS + 1];
   integrity_digest_text(&original.id, id);

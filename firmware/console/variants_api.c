@@ -2,7 +2,7 @@
 //
 // The body is JSON: {"recipes": ["w=400", "w=800&fm=webp&q=70"]}, each the options of a variant's URL, or
 // {"widths": [320, 640], "recipe": "fm=webp"} for the same recipe at several widths. Without fm, or with fm=auto, the
-// format is WebP. Nothing is made when one of them is wrong.
+// format is WebP (or the original's own, where its own file is smaller). Nothing is made when one of them is wrong.
 //
 // The reply is a stream of JSON lines (application/x-ndjson), one a variant as soon as it is there, and a last one with
 // the counts; or one JSON object at the end for who accepts that only. It begins with the first variant that is there:
@@ -20,6 +20,7 @@
 #include "http/problem.h"
 #include "http/query.h"
 #include "pop/batch.h"
+#include "pop/sign.h"
 #include "stream.h"
 
 enum {
@@ -141,14 +142,35 @@ static int64_t ms_since_begin(const struct making *making) {
   return (int64_t)((base_clock_us(making->exchange->console->config.clock) - making->begin_us) / 1000);
 }
 
+// As it is to be published: signed where the tenant's policy asks for it, and a key is there.
+static void write_url(struct base_json_writer *json, const struct making *making, const char *recipe) {
+  const struct console_config *config = &making->exchange->console->config;
+  const char *base_url = config->delivery_url ? config->delivery_url : "";
+  struct integrity_digest id;
+  struct pop_signing signing;
+  struct base_fault ignored = {0};
+  struct base_buffer path;
+  char url[MAX_URL_BYTES];
+  base_buffer_init(&path, MAX_URL_BYTES);
+  const bool goes_signed = integrity_digest_parse(base_span_text(making->id), &id) &&
+                           pop_sign_url(config->pop, making->exchange->tenant, POP_NATIVE, &id, base_span_text(recipe),
+                                        0, &signing, &path, &ignored) == BASE_OK &&
+                           signing.needs_signature && signing.has_key;
+  if (goes_signed) {
+    (void)snprintf(url, sizeof url, "%s%.*s", base_url, (int)path.bytes, (const char *)path.data);
+  } else {
+    (void)snprintf(url, sizeof url, "%s/i/%s?%s", base_url, making->id, recipe);
+  }
+  base_json_string(json, "url", url);
+  base_buffer_finish(&path);
+}
+
 static void write_variant(struct base_json_writer *json, const struct making *making, const struct pop_batch_item *item,
                           const char *recipe) {
-  const char *base_url = making->exchange->console->config.delivery_url;
-  char digest[BASE_DIGEST_BASE64_CHARS + 1], field[sizeof "sha-256=::" + sizeof digest], url[MAX_URL_BYTES];
+  char digest[BASE_DIGEST_BASE64_CHARS + 1], field[sizeof "sha-256=::" + sizeof digest];
   base_base64_encode(base_span_of(item->digest.bytes, sizeof item->digest.bytes), digest, sizeof digest);
   (void)snprintf(field, sizeof field, "sha-256=:%s:", digest);
-  (void)snprintf(url, sizeof url, "%s/i/%s?%s", base_url ? base_url : "", making->id, recipe);
-  base_json_string(json, "url", url);
+  write_url(json, making, recipe);
   base_json_integer(json, "bytes", (int64_t)item->bytes);
   base_json_integer(json, "width", item->width);
   base_json_integer(json, "height", item->height);

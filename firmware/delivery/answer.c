@@ -72,17 +72,17 @@ static enum base_result build_head(const struct connection *connection, struct b
   return BASE_OK;
 }
 
-static void log_answer(const struct connection *connection) {
-  const struct exchange *exchange = connection->exchange;
-  base_log_write(connection->loop->shared->config.log, BASE_LOG_DEBUG, "delivery", exchange->id,
-                 "%.*s: %d, %llu bytes, %llu us", (int)exchange->target_bytes, exchange->target, exchange->reply.status,
+void delivery_answer_record(const struct exchange *exchange) {
+  struct loop *loop = exchange->loop;
+  loop->counts.replies[exchange->reply.status / 100]++;
+  base_log_write(loop->shared->config.log, BASE_LOG_DEBUG, "delivery", exchange->id, "%.*s: %d, %llu bytes, %llu us",
+                 (int)exchange->target_bytes, exchange->target, exchange->reply.status,
                  (unsigned long long)exchange->reply.body_bytes,
-                 (unsigned long long)(connection->loop->now_us - exchange->start_us));
+                 (unsigned long long)(loop->now_us - exchange->start_us));
 }
 
 static enum answer finish(struct connection *connection) {
-  log_answer(connection);
-  connection->loop->counts.replies[connection->exchange->reply.status / 100]++;
+  delivery_answer_record(connection->exchange);
   delivery_exchange_release(connection->exchange);
   connection->exchange = NULL;
   if (!connection->must_close) return ANSWER_SENT;
@@ -93,7 +93,7 @@ static enum answer finish(struct connection *connection) {
 static enum answer flush(struct connection *connection) {
   struct exchange *exchange = connection->exchange;
   uint64_t sent_bytes = 0;
-  enum writer_state state = delivery_writer_flush(&exchange->writer, connection->fd, &sent_bytes);
+  enum writer_state state = delivery_writer_flush(&exchange->writer, &connection->transport, &sent_bytes);
   connection->loop->counts.sent_bytes += sent_bytes;
   if (state == WRITER_DONE) return finish(connection);
   if (state == WRITER_FAILED || !delivery_writer_keep(&exchange->writer)) {

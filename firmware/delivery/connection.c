@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/file.h"
+#include "h2.h"
 
 enum {
   DELIVERY_DISCARD_BYTES = 16384,  // by one system call
@@ -21,33 +22,49 @@ static void uncount(struct loop *loop, struct client **client, bool is_refused) 
   if (!is_refused) atomic_fetch_sub_explicit(&loop->shared->connections, 1, memory_order_relaxed);
 }
 
-struct connection *delivery_connection_open(struct loop *loop, int fd, struct client *client, bool is_refused) {
+struct connection *delivery_connection_open(struct loop *loop, const struct arrival *arrival) {
+  struct client *client = arrival->client;
+  struct transport transport = {.fd = arrival->fd};
   struct connection *connection = calloc(1, sizeof *connection);
+  if (!connection) goto fail;
+  if (arrival->is_tls) {
+    transport.tls = tls_stream_create(loop->shared->tls, arrival->fd, loop->lane);
+    if (!transport.tls) goto fail;
+  }
   struct epoll_event event = {.events = interest, .data.ptr = connection};
-  if (!connection || epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) goto fail;
+  if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, arrival->fd, &event) != 0) goto fail;
   connection->loop = loop;
   connection->client = client;
-  connection->fd = fd;
-  connection->is_refused = is_refused;
+  connection->transport = transport;
+  memcpy(connection->address, arrival->address, sizeof connection->address);
+  connection->is_refused = arrival->is_refused;
+  connection->is_fresh = true;
   loop->open++;
-  if (is_refused) loop->refused++;
+  if (arrival->is_refused) loop->refused++;
   base_metric_add(loop->shared->meters.connections_open, 1);
-  delivery_connection_enter(connection, DELIVERY_IDLE);
+  const enum delivery_state waiting = arrival->is_refused ? DELIVERY_LAST_CALL : DELIVERY_IDLE;
+  delivery_connection_enter(connection, arrival->is_tls ? DELIVERY_HANDSHAKE : waiting);
   return connection;
 
 fail:
   free(connection);
-  base_fd_close(&fd);
-  uncount(loop, &client, is_refused);
+  delivery_transport_close(&transport, false);
+  uncount(loop, &client, arrival->is_refused);
   return NULL;
 }
 
-void delivery_connection_close(struct connection *connection) {
+// A reply that was cut short must not look complete, and there is nobody to say goodbye to before the handshake.
+static bool may_say_goodbye(const struct connection *connection) {
+  return connection->state != DELIVERY_HANDSHAKE && connection->state != DELIVERY_WRITE;
+}
+
+static void close_connection(struct connection *connection, bool says_goodbye) {
   struct loop *loop = connection->loop;
+  if (connection->h2) delivery_h2_finish(connection);
   if (connection->exchange) delivery_exchange_detach(connection->exchange);
   uncount(loop, &connection->client, connection->is_refused);
   delivery_timer_stop(&connection->timer);
-  base_fd_close(&connection->fd);
+  delivery_transport_close(&connection->transport, says_goodbye);
   loop->open--;
   if (connection->is_refused) loop->refused--;
   base_metric_add(loop->shared->meters.connections_open, -1);
@@ -55,11 +72,15 @@ void delivery_connection_close(struct connection *connection) {
   free(connection);
 }
 
+void delivery_connection_close(struct connection *connection) {
+  close_connection(connection, may_say_goodbye(connection));
+}
+
 void delivery_connection_abort(struct connection *connection) {
   struct linger none = {.l_onoff = 1, .l_linger = 0};
   // When it fails the kernel sends what it has: slower, not wrong.
-  (void)setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
-  delivery_connection_close(connection);
+  (void)setsockopt(connection->transport.fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+  close_connection(connection, false);
 }
 
 void delivery_connection_enter(struct connection *connection, enum delivery_state state) {
@@ -69,7 +90,7 @@ void delivery_connection_enter(struct connection *connection, enum delivery_stat
 
 void delivery_connection_rearm(struct connection *connection) {
   struct epoll_event event = {.events = interest, .data.ptr = connection};
-  int result = epoll_ctl(connection->loop->epoll_fd, EPOLL_CTL_MOD, connection->fd, &event);
+  int result = epoll_ctl(connection->loop->epoll_fd, EPOLL_CTL_MOD, connection->transport.fd, &event);
   BASE_ASSERT(result == 0);
 }
 
@@ -95,8 +116,8 @@ size_t delivery_connection_unhold(struct connection *connection, uint8_t *out) {
 }
 
 void delivery_connection_end(struct connection *connection) {
-  bool may_have_unread = connection->has_unread || connection->is_readable;
-  if (!may_have_unread || shutdown(connection->fd, SHUT_WR) != 0) {
+  bool must_linger = connection->has_unread || connection->is_readable || connection->transport.tls;
+  if (!must_linger || !delivery_transport_end(&connection->transport)) {
     delivery_connection_close(connection);
     return;
   }
@@ -110,7 +131,7 @@ void delivery_connection_end(struct connection *connection) {
 void delivery_connection_drain(struct connection *connection) {
   uint8_t discarded[DELIVERY_DISCARD_BYTES];
   for (int i = 0; i < DELIVERY_DISCARDS_A_TURN; i++) {
-    ssize_t got = recv(connection->fd, discarded, sizeof(discarded), 0);
+    ssize_t got = recv(connection->transport.fd, discarded, sizeof(discarded), 0);
     if (got > 0 || (got < 0 && errno == EINTR)) continue;
     if (got == 0 || errno != EAGAIN) delivery_connection_close(connection);
     return;

@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "loop.h"
+#include "connection.h"
+#include "http/problem.h"
 
 // Enough for the requests that are in flight at once on a busy loop.
 enum { DELIVERY_FREE_EXCHANGES = 256 };
@@ -61,6 +62,7 @@ struct exchange *delivery_exchange_create(struct loop *loop, struct connection *
     exchange->loop = loop;
   }
   exchange->connection = connection;
+  exchange->stream_id = 0;
   atomic_init(&exchange->is_cancelled, false);
   atomic_init(&exchange->is_completed, false);
   exchange->is_in_handle = false;
@@ -86,9 +88,29 @@ void delivery_exchange_note_request(struct exchange *exchange, const struct http
   exchange->target_bytes = (uint8_t)bytes;
 }
 
+bool delivery_exchange_dispatch(struct exchange *exchange, struct http_request *request) {
+  const struct delivery_config *config = &exchange->loop->shared->config;
+  memcpy(request->id, exchange->id, sizeof request->id);
+  memcpy(request->client, exchange->connection->address, sizeof request->client);
+  request->is_secure = exchange->connection->transport.tls != NULL;
+  const struct http_handler *handler = http_route_find(config->routes, config->route_count, request->path);
+  if (!handler) {
+    struct base_fault fault = {0};
+    (void)BASE_FAIL(&fault, BASE_NOT_FOUND, "", "There is nothing at this path");
+    http_problem_reply(&exchange->reply, &fault, exchange->id);
+    exchange->is_answered = true;
+    return true;
+  }
+  exchange->is_in_handle = true;
+  handler->handle(handler->self, request, &exchange->sink);
+  exchange->is_in_handle = false;
+  return exchange->is_answered;
+}
+
 struct exchange *delivery_exchange_succeed(const struct exchange *late) {
   struct exchange *exchange = delivery_exchange_create(late->loop, late->connection);
   if (!exchange) return NULL;
+  exchange->stream_id = late->stream_id;
   exchange->is_head = late->is_head;
   exchange->is_http10 = late->is_http10;
   memcpy(exchange->id, late->id, sizeof exchange->id);

@@ -22,6 +22,7 @@ struct exchange {
 
   // The rest is for the loop's thread.
   struct connection *connection;  // NULL once detached
+  int32_t stream_id;              // of HTTP/2; 0 on HTTP/1
   bool is_in_handle;
   bool is_answered;  // `reply` is filled
   bool is_head;
@@ -46,6 +47,9 @@ struct exchange_pool {
 struct exchange *delivery_exchange_create(struct loop *loop, struct connection *connection);
 // Remembers what the reply and the log need from the request.
 void delivery_exchange_note_request(struct exchange *exchange, const struct http_request *request);
+// Hands the request to its handler, or answers with a problem where there is none. Fills request->id. True when the
+// reply is there already.
+bool delivery_exchange_dispatch(struct exchange *exchange, struct http_request *request) BASE_CHECKED;
 // A second exchange for the same request, to answer in place of a handler that is late. NULL when memory is short.
 struct exchange *delivery_exchange_succeed(const struct exchange *late);
 // Gives an exchange back whose handler has completed, or that never had one; loop's thread only.

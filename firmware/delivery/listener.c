@@ -5,6 +5,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/file.h"
@@ -78,17 +80,51 @@ fail:
   return result;
 }
 
-enum base_result delivery_listeners_open(const char *address, uint16_t *port, int *fds, unsigned count,
-                                         struct base_fault *fault) {
+static bool is_same_address(const struct endpoint *a, const struct endpoint *b) {
+  if (a->address.any.sa_family != b->address.any.sa_family) return false;
+  if (a->address.any.sa_family == AF_INET) {
+    return a->address.v4.sin_addr.s_addr == b->address.v4.sin_addr.s_addr;
+  }
+  return memcmp(&a->address.v6.sin6_addr, &b->address.v6.sin6_addr, sizeof a->address.v6.sin6_addr) == 0;
+}
+
+// Whether the inherited socket listens at the endpoint. With port 0 there it decides the port.
+static bool is_listening_at(int fd, struct endpoint *endpoint) {
+  int is_listening = 0;
+  socklen_t bytes = sizeof is_listening;
+  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &is_listening, &bytes) != 0 || !is_listening) return false;
+  struct endpoint actual = {.text = endpoint->text};
+  bytes = sizeof actual.address;
+  if (getsockname(fd, &actual.address.any, &bytes) != 0 || !is_same_address(&actual, endpoint)) return false;
+  if (*port_of(endpoint) == 0) *port_of(endpoint) = *port_of(&actual);
+  return *port_of(&actual) == *port_of(endpoint);
+}
+
+static void take_inherited(struct endpoint *endpoint, const int *inherited, unsigned count, struct listeners *out) {
+  for (unsigned i = 0; i < count; i++) {
+    int fd = inherited[i];
+    if (out->fds && endpoint->text && is_listening_at(fd, endpoint)) {
+      out->fds[out->count++] = fd;
+    } else {
+      base_fd_close(&fd);
+    }
+  }
+}
+
+enum base_result delivery_listeners_open(const char *address, uint16_t *port, unsigned wanted, const int *inherited,
+                                         unsigned inherited_count, struct listeners *out, struct base_fault *fault) {
   struct endpoint endpoint;
   enum base_result result = parse_endpoint(address, *port, &endpoint, fault);
-  unsigned opened = 0;
-  for (; result == BASE_OK && opened < count; opened++) {
-    result = open_one(&endpoint, opened == 0, &fds[opened], fault);
+  if (result != BASE_OK) endpoint.text = NULL;
+  *out = (struct listeners){.fds = calloc((size_t)wanted + inherited_count, sizeof *out->fds)};
+  if (!out->fds && result == BASE_OK) result = BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the listeners");
+  take_inherited(&endpoint, inherited, inherited_count, out);
+  while (result == BASE_OK && out->count < wanted) {
+    result = open_one(&endpoint, out->count == 0, &out->fds[out->count], fault);
     if (result != BASE_OK) break;
     // The others must follow to the port that the kernel chose for the first.
     socklen_t bytes = endpoint.bytes;
-    if (opened == 0 && getsockname(fds[0], &endpoint.address.any, &bytes) != 0) {
+    if (out->count++ == 0 && getsockname(out->fds[0], &endpoint.address.any, &bytes) != 0) {
       result = BASE_FAIL_ERRNO(fault, "socket", "cannot read the port of %s", address);
     }
   }
@@ -96,6 +132,12 @@ enum base_result delivery_listeners_open(const char *address, uint16_t *port, in
     *port = ntohs(*port_of(&endpoint));
     return BASE_OK;
   }
-  while (opened > 0) base_fd_close(&fds[--opened]);
+  delivery_listeners_finish(out);
   return result;
+}
+
+void delivery_listeners_finish(struct listeners *listeners) {
+  for (unsigned i = 0; i < listeners->count; i++) base_fd_close(&listeners->fds[i]);
+  free(listeners->fds);
+  *listeners = (struct listeners){0};
 }

@@ -14,10 +14,8 @@
 
 enum {
   DELIVERY_EVENTS_A_TURN = 256,
-  DELIVERY_ACCEPTS_A_TURN = 64,
-  DELIVERY_ACCEPT_PAUSE_MS = 100,  // when the process is out of descriptors or memory
-  DELIVERY_ACCEPT_WARN_MS = 10000,
   DELIVERY_LINGER_MS = 2000,
+  DELIVERY_LAST_CALL_MS = 1000,
   DELIVERY_MAX_OUTPUT_HEAD = 1 << 17,  // far over what a reply can hold
 };
 
@@ -31,22 +29,24 @@ static void update_time(struct loop *loop) {
   http_date_format(wall_s, loop->date, sizeof loop->date);
 }
 
-static bool watch(struct loop *loop, int fd, void *tag) {
-  struct epoll_event event = {.events = EPOLLIN, .data.ptr = tag};
-  return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+static bool watch_inbox(struct loop *loop) {
+  struct epoll_event event = {.events = EPOLLIN, .data.ptr = &loop->inbox};
+  return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->inbox.event_fd, &event) == 0;
 }
 
-enum base_result delivery_loop_init(struct loop *loop, struct shared *shared, int listener_fd,
-                                    struct base_fault *fault) {
+enum base_result delivery_loop_init(struct loop *loop, struct shared *shared, struct acceptor *acceptors,
+                                    unsigned acceptor_count, struct base_fault *fault) {
   const struct delivery_config *config = &shared->config;
   const uint32_t timeout_ms[DELIVERY_STATES] = {
-      [DELIVERY_IDLE] = config->idle_timeout_ms,   [DELIVERY_HEAD] = config->head_timeout_ms,
-      [DELIVERY_REPLY] = config->reply_timeout_ms, [DELIVERY_WRITE] = config->write_timeout_ms,
-      [DELIVERY_LINGER] = DELIVERY_LINGER_MS,
+      [DELIVERY_HANDSHAKE] = config->handshake_timeout_ms, [DELIVERY_IDLE] = config->idle_timeout_ms,
+      [DELIVERY_HEAD] = config->head_timeout_ms,           [DELIVERY_REPLY] = config->reply_timeout_ms,
+      [DELIVERY_WRITE] = config->write_timeout_ms,         [DELIVERY_LINGER] = DELIVERY_LINGER_MS,
+      [DELIVERY_LAST_CALL] = DELIVERY_LAST_CALL_MS,
   };
   memset(loop, 0, offsetof(struct loop, input));
   loop->shared = shared;
-  loop->listener_fd = listener_fd;
+  loop->acceptors = acceptors;
+  loop->acceptor_count = acceptor_count;
   loop->epoll_fd = -1;
   loop->inbox.event_fd = -1;
   loop->date_s = -1;
@@ -57,15 +57,17 @@ enum base_result delivery_loop_init(struct loop *loop, struct shared *shared, in
 
   enum base_result result = delivery_inbox_init(&loop->inbox, fault);
   if (result != BASE_OK) {
-    base_fd_close(&loop->listener_fd);
+    delivery_acceptors_finish(loop);
     return result;
   }
-  loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-  if (loop->epoll_fd < 0 || !watch(loop, loop->inbox.event_fd, &loop->inbox) ||
-      !watch(loop, loop->listener_fd, &loop->listener_fd)) {
-    result = BASE_FAIL_ERRNO(fault, "epoll", "cannot set up epoll");
-    delivery_loop_finish(loop);
+  if (shared->tls && !(loop->lane = tls_lane_create())) {
+    result = BASE_FAIL(fault, BASE_NO_MEMORY, "loops", "no memory for another loop");
   }
+  loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  if (result == BASE_OK && (loop->epoll_fd < 0 || !watch_inbox(loop) || !delivery_acceptors_watch(loop))) {
+    result = BASE_FAIL_ERRNO(fault, "epoll", "cannot set up epoll");
+  }
+  if (result != BASE_OK) delivery_loop_finish(loop);
   return result;
 }
 
@@ -73,7 +75,8 @@ void delivery_loop_finish(struct loop *loop) {
   delivery_inbox_finish(&loop->inbox);
   delivery_exchange_pool_finish(&loop->exchanges);
   base_buffer_finish(&loop->output);
-  base_fd_close(&loop->listener_fd);
+  tls_lane_destroy(&loop->lane);
+  delivery_acceptors_finish(loop);
   base_fd_close(&loop->epoll_fd);
 }
 
@@ -84,68 +87,6 @@ void delivery_loop_make_id(struct loop *loop, char out[HTTP_REQUEST_ID_CHARS + 1
   id = (id ^ (id >> 27)) * 0x94d049bb133111ebU;
   id ^= id >> 31;
   base_hex_encode(base_span_of(&id, sizeof id), out, HTTP_REQUEST_ID_CHARS + 1);
-}
-
-static void refuse(struct loop *loop, int fd, enum delivery_refusal reason) {
-  base_metric_add(loop->shared->meters.refused[reason], 1);
-  if (loop->refused >= DELIVERY_MAX_REFUSED) {
-    base_fd_close(&fd);
-    return;
-  }
-  struct connection *connection = delivery_connection_open(loop, fd, NULL, true);
-  if (connection) delivery_serve_refusal(connection);
-}
-
-static void admit(struct loop *loop, int fd, const struct sockaddr_storage *address) {
-  struct shared *shared = loop->shared;
-  base_metric_add(shared->meters.connections, 1);
-  uint32_t before = atomic_fetch_add_explicit(&shared->connections, 1, memory_order_relaxed);
-  if (before >= shared->config.max_connections) {
-    atomic_fetch_sub_explicit(&shared->connections, 1, memory_order_relaxed);
-    refuse(loop, fd, DELIVERY_REFUSED_TOTAL);
-    return;
-  }
-  struct client *client = shared->clients ? delivery_clients_enter(shared->clients, address) : NULL;
-  if (shared->clients && !client) {
-    atomic_fetch_sub_explicit(&shared->connections, 1, memory_order_relaxed);
-    refuse(loop, fd, DELIVERY_REFUSED_CLIENT);
-    return;
-  }
-  (void)delivery_connection_open(loop, fd, client, false);
-}
-
-static void pause_accepting(struct loop *loop, int error) {
-  if (loop->now_ms >= loop->accept_warn_ms) {
-    base_log_write(loop->shared->config.log, BASE_LOG_WARN, "delivery", NULL, "accepting pauses: %s",
-                   strerrordesc_np(error));
-    loop->accept_warn_ms = loop->now_ms + DELIVERY_ACCEPT_WARN_MS;
-  }
-  epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, loop->listener_fd, NULL);
-  loop->is_accept_paused = true;
-  loop->accept_resume_ms = loop->now_ms + DELIVERY_ACCEPT_PAUSE_MS;
-}
-
-static void resume_accepting(struct loop *loop) {
-  if (!loop->is_accept_paused || loop->now_ms < loop->accept_resume_ms) return;
-  loop->is_accept_paused = !watch(loop, loop->listener_fd, &loop->listener_fd);
-  loop->accept_resume_ms = loop->now_ms + DELIVERY_ACCEPT_PAUSE_MS;
-}
-
-static void accept_some(struct loop *loop) {
-  for (int i = 0; i < DELIVERY_ACCEPTS_A_TURN; i++) {
-    struct sockaddr_storage address = {0};
-    socklen_t bytes = sizeof address;
-    int fd = accept4(loop->listener_fd, (struct sockaddr *)&address, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0) {
-      admit(loop, fd, &address);
-    } else if (errno == EAGAIN) {
-      return;
-    } else if (errno != EINTR && errno != ECONNABORTED) {
-      // The listener stays ready, so anything but a pause would spin.
-      pause_accepting(loop, errno);
-      return;
-    }
-  }
 }
 
 static void take_replies(struct loop *loop) {
@@ -171,12 +112,25 @@ static void close_all(struct loop *loop, enum delivery_state state) {
   }
 }
 
+// Tells every connection of a state. Some close, and some move to the end of a list, so a flag keeps the walk finite.
+static void drain_state(struct loop *loop, enum delivery_state state) {
+  struct timer *next;
+  const struct timer *end = &loop->timers.lists[state];
+  for (struct timer *timer = end->next; timer != end; timer = next) {
+    next = timer->next;
+    struct connection *connection = (struct connection *)(void *)timer;
+    if (connection->is_drain_told) continue;
+    connection->is_drain_told = true;
+    delivery_serve_drain(connection);
+  }
+}
+
 static void begin_draining(struct loop *loop) {
   loop->is_draining = true;
   loop->drain_end_ms = loop->now_ms + loop->drain_ms;
   loop->is_accept_paused = false;
-  base_fd_close(&loop->listener_fd);
-  close_all(loop, DELIVERY_IDLE);
+  delivery_acceptors_finish(loop);
+  for (int state = 0; state < DELIVERY_STATES; state++) drain_state(loop, (enum delivery_state)state);
 }
 
 static int wait_ms(const struct loop *loop) {
@@ -197,11 +151,12 @@ static void turn(struct loop *loop) {
   update_time(loop);
   bool has_replies = false;
   bool has_clients = false;
+  struct acceptor *acceptor;
   for (int i = 0; i < count; i++) {
     void *tag = events[i].data.ptr;
     if (tag == &loop->inbox) {
       has_replies = true;
-    } else if (tag == &loop->listener_fd) {
+    } else if (delivery_acceptor_of_tag(loop, tag)) {
       has_clients = true;
     } else {
       delivery_serve_events(tag, events[i].events);
@@ -210,8 +165,11 @@ static void turn(struct loop *loop) {
   if (has_replies) take_replies(loop);
   expire(loop);
   if (!loop->is_draining && atomic_load_explicit(&loop->should_stop, memory_order_acquire)) begin_draining(loop);
-  if (!loop->is_draining && has_clients) accept_some(loop);
-  resume_accepting(loop);
+  for (int i = 0; has_clients && i < count; i++) {
+    acceptor = delivery_acceptor_of_tag(loop, events[i].data.ptr);
+    if (acceptor) delivery_acceptor_take(loop, acceptor);
+  }
+  delivery_acceptors_resume(loop);
   delivery_meters_flush(&loop->shared->meters, &loop->counts);
 }
 

@@ -1,4 +1,4 @@
-// One loop: an epoll instance, a listener and the connections it accepted, run by one thread.
+// One loop: an epoll instance, its listeners and the connections it accepted, run by one thread.
 //
 // Everything in it belongs to that thread, except what says otherwise.
 #ifndef DELIVERY_LOOP_H
@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 
+#include "acceptor.h"
 #include "clients.h"
 #include "delivery/delivery.h"
 #include "exchange.h"
@@ -14,12 +15,14 @@
 #include "inbox.h"
 #include "meters.h"
 #include "timers.h"
+#include "tls/server.h"
 
 enum { DELIVERY_MAX_REFUSED = 64 };  // connections of one loop that are told about the limit at the same time
 
 // What the loops of one server share; constant after the start, or safe for every thread.
 struct shared {
   struct delivery_config config;  // with defaults filled in
+  struct tls_server *tls;         // NULL without HTTPS
   struct clients *clients;        // NULL without a limit for each client
   struct meters meters;
   atomic_uint connections;  // counted against max_connections
@@ -29,8 +32,10 @@ struct loop {
   struct shared *shared;
   pthread_t thread;  // set by the thread itself before it accepts anything
   int epoll_fd;
-  int listener_fd;
-  struct inbox inbox;  // any thread
+  unsigned acceptor_count;
+  struct acceptor *acceptors;
+  struct tls_lane *lane;  // NULL without HTTPS
+  struct inbox inbox;     // any thread
   struct exchange_pool exchanges;
   struct timers timers;
   struct counts counts;
@@ -55,9 +60,9 @@ struct loop {
   uint8_t input[HTTP_MAX_HEAD_BYTES];  // scratch for what was just received
 };
 
-// `listener_fd` becomes the loop's, also on failure.
-enum base_result delivery_loop_init(struct loop *loop, struct shared *shared, int listener_fd,
-                                    struct base_fault *fault) BASE_CHECKED;
+// `acceptors` (from malloc) and their sockets become the loop's, also on failure.
+enum base_result delivery_loop_init(struct loop *loop, struct shared *shared, struct acceptor *acceptors,
+                                    unsigned acceptor_count, struct base_fault *fault) BASE_CHECKED;
 // The thread's function.
 void *delivery_loop_run(void *loop);
 // Asks the thread to end after at most `drain_ms`; any thread.

@@ -1,8 +1,10 @@
 #include "meters.h"
 
 static const char *const state_labels[DELIVERY_STATES] = {
-    [DELIVERY_IDLE] = "state=\"idle\"",   [DELIVERY_HEAD] = "state=\"head\"",     [DELIVERY_REPLY] = "state=\"reply\"",
-    [DELIVERY_WRITE] = "state=\"write\"", [DELIVERY_LINGER] = "state=\"linger\"",
+    [DELIVERY_HANDSHAKE] = "state=\"handshake\"", [DELIVERY_IDLE] = "state=\"idle\"",
+    [DELIVERY_HEAD] = "state=\"head\"",           [DELIVERY_REPLY] = "state=\"reply\"",
+    [DELIVERY_WRITE] = "state=\"write\"",         [DELIVERY_LINGER] = "state=\"linger\"",
+    [DELIVERY_LAST_CALL] = "state=\"last-call\"",
 };
 
 static const char *const class_labels[DELIVERY_STATUS_CLASSES] = {
@@ -14,6 +16,11 @@ static const char *const refusal_labels[DELIVERY_REFUSALS] = {
     [DELIVERY_REFUSED_CLIENT] = "limit=\"client\"",
 };
 
+static const char *const flood_labels[DELIVERY_FLOODS] = {
+    [DELIVERY_FLOOD_RESETS] = "of=\"resets\"",
+    [DELIVERY_FLOOD_FRAMES] = "of=\"frames\"",
+};
+
 void delivery_meters_init(struct meters *meters, struct base_metrics *metrics) {
   *meters = (struct meters){
       .connections_open = base_metrics_gauge(metrics, "pixpop_delivery_connections_open", "", "Open connections."),
@@ -23,6 +30,10 @@ void delivery_meters_init(struct meters *meters, struct base_metrics *metrics) {
   for (int i = 0; i < DELIVERY_REFUSALS; i++) {
     meters->refused[i] = base_metrics_counter(metrics, "pixpop_delivery_connections_refused_total", refusal_labels[i],
                                               "Connections refused by a limit.");
+  }
+  for (int i = 0; i < DELIVERY_FLOODS; i++) {
+    meters->floods[i] = base_metrics_counter(metrics, "pixpop_delivery_http2_floods_total", flood_labels[i],
+                                             "HTTP/2 connections ended because of too many resets or empty frames.");
   }
   for (int i = 2; i < DELIVERY_STATUS_CLASSES; i++) {
     meters->replies[i] =

@@ -10,6 +10,9 @@ enum { DELIVERY_STATUS_CLASSES = 6 };  // index: status / 100
 
 enum delivery_refusal { DELIVERY_REFUSED_TOTAL, DELIVERY_REFUSED_CLIENT, DELIVERY_REFUSALS };
 
+// Why an HTTP/2 client was cut off.
+enum delivery_flood { DELIVERY_FLOOD_RESETS, DELIVERY_FLOOD_FRAMES, DELIVERY_FLOODS };
+
 // Registered series, shared by all loops.
 struct meters {
   struct base_metric *connections_open;
@@ -18,6 +21,7 @@ struct meters {
   struct base_metric *replies[DELIVERY_STATUS_CLASSES];
   struct base_metric *timeouts[DELIVERY_STATES];
   struct base_metric *sent_bytes;
+  struct base_metric *floods[DELIVERY_FLOODS];
 };
 
 // One loop's counts since the last flush.

@@ -1,11 +1,10 @@
 #include "serve.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "answer.h"
+#include "h2.h"
 
 enum {
   DELIVERY_REQUESTS_A_TURN = 32,  // of one connection, before others get theirs
@@ -45,19 +44,28 @@ static enum receive receive(struct connection *connection, struct input *input) 
   }
   // Never 0: the parser refuses an incomplete head of the greatest size.
   size_t room = HTTP_MAX_HEAD_BYTES - input->end;
-  ssize_t got;
-  do {
-    got = recv(connection->fd, input->bytes + input->end, room, 0);
-  } while (got < 0 && errno == EINTR);
-  if (got < 0 && errno == EAGAIN) {
-    connection->is_readable = false;
-    return RECEIVE_NOTHING;
+  size_t got;
+  bool is_drained;
+  switch (delivery_transport_read(&connection->transport, input->bytes + input->end, room, &got, &is_drained)) {
+    case TRANSPORT_OK:
+      break;
+    case TRANSPORT_BLOCKED:
+      connection->is_readable = false;
+      return RECEIVE_NOTHING;
+    case TRANSPORT_END:
+    case TRANSPORT_FAILED:
+      return RECEIVE_END;
   }
-  if (got <= 0) return RECEIVE_END;
-  // A short read has emptied the socket; the next bytes are a new edge. Only the FIN has announced itself already.
-  if ((size_t)got < room && !connection->is_peer_closed) connection->is_readable = false;
-  input->end += (size_t)got;
+  // The next bytes are a new edge. Only the FIN has announced itself already.
+  if (is_drained && !connection->is_peer_closed) connection->is_readable = false;
+  input->end += got;
   return RECEIVE_SOME;
+}
+
+// `received` is what was read already. The connection may be gone afterwards.
+static void begin_h2(struct connection *connection, struct base_span received) {
+  connection->is_fresh = false;
+  if (!delivery_h2_begin(connection, received)) delivery_connection_close(connection);
 }
 
 // Ends a turn: keeps what is left for the next one. `is_waiting`: for more bytes from the client.
@@ -68,8 +76,10 @@ static void end_turn(struct connection *connection, const struct input *input, b
     return;
   }
   if (!is_waiting) return;
+  // Its time is short anyway, and not prolonged by bytes.
+  if (connection->state == DELIVERY_LAST_CALL && (rest.bytes == 0 || connection->is_refused)) return;
   if (rest.bytes == 0 && connection->loop->is_draining) {
-    delivery_connection_close(connection);
+    delivery_connection_end(connection);
     return;
   }
   // A head's time starts with its first byte and is not prolonged by later ones.
@@ -79,28 +89,16 @@ static void end_turn(struct connection *connection, const struct input *input, b
 
 // Hands a request to its handler. BLOCKED also means that the handler will complete later.
 static enum answer dispatch(struct connection *connection, struct http_request *request) {
-  const struct shared *shared = connection->loop->shared;
   struct exchange *exchange = delivery_exchange_create(connection->loop, connection);
   if (!exchange) {
     delivery_connection_close(connection);
     return ANSWER_CLOSED;
   }
   connection->exchange = exchange;
+  connection->is_fresh = false;
   delivery_exchange_note_request(exchange, request);
   if (request->is_chunked || request->content_length > 0) connection->has_unread = true;
-  memcpy(request->id, exchange->id, sizeof request->id);
-
-  const struct http_handler *handler =
-      http_route_find(shared->config.routes, shared->config.route_count, request->path);
-  if (!handler) {
-    struct base_fault fault = {0};
-    (void)BASE_FAIL(&fault, BASE_NOT_FOUND, "", "There is nothing at this path");
-    return delivery_answer_problem(connection, &fault);
-  }
-  exchange->is_in_handle = true;
-  handler->handle(handler->self, request, &exchange->sink);
-  exchange->is_in_handle = false;
-  if (exchange->is_answered) return delivery_answer_start(connection);
+  if (delivery_exchange_dispatch(exchange, request)) return delivery_answer_start(connection);
   if (connection->is_peer_closed) {
     delivery_connection_close(connection);
     return ANSWER_CLOSED;
@@ -115,6 +113,22 @@ static void refuse_input(struct connection *connection, const struct base_fault 
   (void)delivery_answer_problem(connection, fault);
 }
 
+// Turns to HTTP/2 when the client begins so (RFC 9113 3.3). SENT: it does not; BLOCKED: that is not known yet.
+static enum answer look_for_preface(struct connection *connection, struct input *input) {
+  bool is_whole = false;
+  if (!connection->is_fresh || connection->is_refused || connection->transport.tls) return ANSWER_SENT;
+  if (connection->loop->shared->config.http2_off) return ANSWER_SENT;
+  if (!delivery_h2_is_preface(input_span(input), &is_whole)) return ANSWER_SENT;
+  if (!is_whole) return ANSWER_BLOCKED;
+  begin_h2(connection, input_span(input));
+  return ANSWER_CLOSED;
+}
+
+static bool is_vital(const struct connection *connection, const struct http_request *request) {
+  const char *path = connection->loop->shared->config.vital_path;
+  return path && base_span_is(request->path, path);
+}
+
 // Parses one request from the input and answers it. SENT: there may be more; BLOCKED: not now; CLOSED: it is over.
 // *is_incomplete: the input does not hold a whole request, nothing was done.
 static enum answer serve_one(struct connection *connection, struct input *input, bool *is_incomplete) {
@@ -122,11 +136,22 @@ static enum answer serve_one(struct connection *connection, struct input *input,
   struct base_fault fault = {0};
   size_t head_bytes = 0;
   enum http_parse_state state = HTTP_PARSE_MORE;
+  if (connection->is_fresh) {
+    enum answer answer = look_for_preface(connection, input);
+    if (answer == ANSWER_CLOSED) return answer;
+    *is_incomplete = answer == ANSWER_BLOCKED;
+    if (*is_incomplete) return ANSWER_SENT;
+  }
   if (is_worth_parsing(input)) state = http_parse_request(input_span(input), &request, &head_bytes, &fault);
   *is_incomplete = state == HTTP_PARSE_MORE;
   if (state == HTTP_PARSE_MORE) {
     input->examined = input->end - input->begin;
     return ANSWER_SENT;
+  }
+  if (connection->is_refused && (state == HTTP_PARSE_FAILED || !is_vital(connection, &request))) {
+    connection->has_unread = state == HTTP_PARSE_FAILED || head_bytes < input->end - input->begin;
+    delivery_serve_refusal(connection);
+    return ANSWER_CLOSED;
   }
   if (state == HTTP_PARSE_FAILED) {
     refuse_input(connection, &fault);
@@ -135,6 +160,7 @@ static enum answer serve_one(struct connection *connection, struct input *input,
   input->begin += head_bytes;
   input->examined = 0;
   connection->has_unread = input->begin < input->end;
+  if (connection->is_refused) connection->must_close = true;
   return dispatch(connection, &request);
 }
 
@@ -167,16 +193,49 @@ static void take_turn(struct connection *connection) {
   end_turn(connection, &input, true, true);
 }
 
+static void shake_hands(struct connection *connection) {
+  struct base_fault fault = {0};
+  switch (delivery_transport_handshake(&connection->transport, &fault)) {
+    case TRANSPORT_OK:
+      break;
+    case TRANSPORT_BLOCKED:
+      return;
+    case TRANSPORT_END:
+    case TRANSPORT_FAILED:
+      base_log_write(connection->loop->shared->config.log, BASE_LOG_DEBUG, "delivery", NULL, "%s", fault.text);
+      delivery_connection_close(connection);
+      return;
+  }
+  // What the client sent behind its part of the handshake has been read with it.
+  connection->is_readable = true;
+  const char *protocol = tls_stream_protocol(connection->transport.tls);
+  if (protocol && strcmp(protocol, "h2") == 0) {
+    begin_h2(connection, (struct base_span){0});
+    return;
+  }
+  delivery_connection_enter(connection, connection->loop->is_draining ? DELIVERY_LAST_CALL : DELIVERY_IDLE);
+  take_turn(connection);
+}
+
 void delivery_serve_events(struct connection *connection, uint32_t events) {
   bool is_broken = events & (EPOLLERR | EPOLLHUP);
-  if (events & EPOLLIN) connection->is_readable = true;
+  // TLS may have waited to write before it could read.
+  if ((events & EPOLLIN) || (connection->transport.tls && (events & EPOLLOUT))) connection->is_readable = true;
   if (is_broken || (events & EPOLLRDHUP)) {
     connection->is_readable = true;
     connection->is_peer_closed = true;
   }
+  if (connection->h2) {
+    delivery_h2_events(connection, events);
+    return;
+  }
   switch ((enum delivery_state)connection->state) {
+    case DELIVERY_HANDSHAKE:
+      shake_hands(connection);
+      break;
     case DELIVERY_IDLE:
     case DELIVERY_HEAD:
+    case DELIVERY_LAST_CALL:
       if (connection->is_readable || connection->examined_bytes < connection->held_bytes) take_turn(connection);
       break;
     case DELIVERY_REPLY:
@@ -203,6 +262,10 @@ void delivery_serve_reply(struct exchange *exchange) {
     delivery_exchange_release(exchange);
     return;
   }
+  if (connection->h2) {
+    delivery_h2_reply(exchange);
+    return;
+  }
   if (delivery_answer_start(connection) == ANSWER_SENT) take_turn(connection);
 }
 
@@ -224,6 +287,10 @@ static void refuse_slow_head(struct connection *connection) {
 }
 
 void delivery_serve_timeout(struct connection *connection) {
+  if (connection->h2) {
+    delivery_h2_timeout(connection);
+    return;
+  }
   connection->loop->counts.timeouts[connection->state]++;
   switch ((enum delivery_state)connection->state) {
     case DELIVERY_HEAD:
@@ -235,6 +302,14 @@ void delivery_serve_timeout(struct connection *connection) {
     case DELIVERY_WRITE:
       delivery_connection_abort(connection);
       break;
+    case DELIVERY_LAST_CALL:
+      if (connection->is_refused) {
+        delivery_serve_refusal(connection);
+      } else {
+        delivery_connection_end(connection);
+      }
+      break;
+    case DELIVERY_HANDSHAKE:
     case DELIVERY_IDLE:
     case DELIVERY_LINGER:
     case DELIVERY_STATES:
@@ -243,8 +318,22 @@ void delivery_serve_timeout(struct connection *connection) {
   }
 }
 
+void delivery_serve_drain(struct connection *connection) {
+  if (connection->h2) {
+    delivery_h2_drain(connection);
+  } else if (connection->state == DELIVERY_IDLE && connection->is_fresh) {
+    delivery_connection_enter(connection, DELIVERY_LAST_CALL);
+  } else if (connection->state == DELIVERY_IDLE) {
+    // Its next request may be on the way: an end is a better answer to it than a reset.
+    connection->has_unread = true;
+    delivery_connection_end(connection);
+  }
+}
+
 void delivery_serve_refusal(struct connection *connection) {
   struct base_fault fault = {0};
   (void)BASE_FAIL(&fault, BASE_BUSY, "connections", "There are too many connections");
-  refuse_input(connection, &fault);
+  // Not for the sake of what may still come: places to linger are few.
+  connection->must_close = true;
+  (void)delivery_answer_problem(connection, &fault);
 }

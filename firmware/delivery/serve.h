@@ -14,5 +14,7 @@ void delivery_serve_reply(struct exchange *exchange);
 void delivery_serve_timeout(struct connection *connection);
 // A connection over a limit is told so with a 503.
 void delivery_serve_refusal(struct connection *connection);
+// The server ends: idle connections close, new ones may still ask for something, the others end with their reply.
+void delivery_serve_drain(struct connection *connection);
 
 #endif

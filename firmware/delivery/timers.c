@@ -20,6 +20,19 @@ void delivery_timer_start(struct timers *timers, struct timer *timer, enum deliv
   list->previous = timer;
 }
 
+void delivery_timer_start_at(struct timers *timers, struct timer *timer, enum delivery_state state,
+                             uint64_t deadline_ms) {
+  delivery_timer_stop(timer);
+  struct timer *list = &timers->lists[state];
+  struct timer *after = list->next;
+  while (after != list && after->deadline_ms <= deadline_ms) after = after->next;
+  timer->deadline_ms = deadline_ms;
+  timer->next = after;
+  timer->previous = after->previous;
+  after->previous->next = timer;
+  after->previous = timer;
+}
+
 void delivery_timer_stop(struct timer *timer) {
   if (!timer->next) return;
   timer->previous->next = timer->next;

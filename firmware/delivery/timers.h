@@ -8,11 +8,13 @@
 
 // What a connection waits for; each wait has its own time-out.
 enum delivery_state {
-  DELIVERY_IDLE,    // the first byte of a request
-  DELIVERY_HEAD,    // the rest of a request head
-  DELIVERY_REPLY,   // the handler
-  DELIVERY_WRITE,   // the client to take bytes
-  DELIVERY_LINGER,  // the client to close, after our last reply
+  DELIVERY_HANDSHAKE,  // the client's part of the TLS handshake
+  DELIVERY_IDLE,       // the first byte of a request
+  DELIVERY_HEAD,       // the rest of a request head
+  DELIVERY_REPLY,      // the handler
+  DELIVERY_WRITE,      // the client to take bytes
+  DELIVERY_LINGER,     // the client to close, after our last reply
+  DELIVERY_LAST_CALL,  // a request at once or never: over a limit, or while draining
   DELIVERY_STATES
 };
 
@@ -30,6 +32,10 @@ struct timers {
 void delivery_timers_init(struct timers *timers, const uint32_t timeout_ms[DELIVERY_STATES]);
 // (Re)starts the timer on the state's list.
 void delivery_timer_start(struct timers *timers, struct timer *timer, enum delivery_state state, uint64_t now_ms);
+// The same with a deadline of its own, at most the state's time-out away: a walk over those that end earlier, so for
+// rare cases.
+void delivery_timer_start_at(struct timers *timers, struct timer *timer, enum delivery_state state,
+                             uint64_t deadline_ms);
 // Stops it; one that is not running is accepted.
 void delivery_timer_stop(struct timer *timer);
 // The first timer of a state, or NULL: for walks over all connections of that state.

@@ -1,9 +1,11 @@
-// Writes one reply to a non-blocking socket: the head and blob parts by one sendmsg, file parts by sendfile. Bodies
-// are never copied.
+// Writes one reply to a transport that does not wait. Plain sockets get the head and small bodies by one sendmsg, and
+// the pages of files and of blobs in an arena by sendfile; TLS gets head and body as full records. Bodies in memory are
+// never copied here.
 #ifndef DELIVERY_WRITER_H
 #define DELIVERY_WRITER_H
 
 #include "http/message.h"
+#include "transport.h"
 
 enum writer_state { WRITER_DONE, WRITER_BLOCKED, WRITER_FAILED };
 
@@ -22,7 +24,7 @@ void delivery_writer_init(struct writer *writer, struct base_span head, const st
 void delivery_writer_finish(struct writer *writer);
 // Sends until all is sent or the socket takes no more, and adds what was sent to *sent_bytes.
 // FAILED: the connection is broken, or a file is shorter than promised.
-enum writer_state delivery_writer_flush(struct writer *writer, int fd, uint64_t *sent_bytes);
+enum writer_state delivery_writer_flush(struct writer *writer, struct transport *transport, uint64_t *sent_bytes);
 // Copies what is left of the head out of the scratch. False when memory is short.
 bool delivery_writer_keep(struct writer *writer) BASE_CHECKED;
 

@@ -4,6 +4,7 @@
 
 #include "chars.h"
 #include "framing.h"
+#include "method.h"
 #include "target.h"
 
 // The part of the input that may be looked at. `end` is the end of what was received, or of what the limit allows.
@@ -68,18 +69,6 @@ static enum http_parse_state take_version(struct scan *scan, unsigned *out_minor
   return HTTP_PARSE_DONE;
 }
 
-static enum http_method method_of(struct base_span text) {
-  static const struct {
-    const char *text;
-    enum http_method method;
-  } methods[] = {{"GET", HTTP_GET}, {"HEAD", HTTP_HEAD},   {"OPTIONS", HTTP_OPTIONS}, {"POST", HTTP_POST},
-                 {"PUT", HTTP_PUT}, {"PATCH", HTTP_PATCH}, {"DELETE", HTTP_DELETE}};
-  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-    if (base_span_is(text, methods[i].text)) return methods[i].method;
-  }
-  return HTTP_OTHER;
-}
-
 static enum http_parse_state parse_request_line(struct scan *scan, struct http_request *request) {
   struct scan line = *scan;
   if ((size_t)(scan->end - scan->at) >= HTTP_MAX_REQUEST_LINE) {
@@ -91,7 +80,7 @@ static enum http_parse_state parse_request_line(struct scan *scan, struct http_r
   if (state != HTTP_PARSE_DONE) return state;
   state = take_version(&line, &request->version_minor);
   if (state != HTTP_PARSE_DONE) return state;
-  request->method = method_of(request->method_text);
+  request->method = http_method_of(request->method_text);
   scan->at = line.at;
   return HTTP_PARSE_DONE;
 }
@@ -176,7 +165,8 @@ static void reset(struct http_request *request) {
   request->has_content_length = false;
   request->content_length = 0;
   request->is_chunked = false;
-  request->keep_alive = false;
+  request->keep_alive = request->is_secure = false;
+  memset(request->client, 0, sizeof request->client);
   request->id[0] = '\0';
 }
 

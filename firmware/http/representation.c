@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "digest_preference.h"
 #include "http/date.h"
 #include "http/problem.h"
 
@@ -20,24 +21,25 @@ static void set_digest(struct http_reply *reply, const char *name, const uint8_t
   http_reply_header(reply, name, "sha-256=:%s:", text);
 }
 
-static void set_content_digest_of(struct http_reply *reply, const struct http_representation *representation,
-                                  const struct base_span *pieces, size_t count) {
+static void set_content_digest_of(struct http_reply *reply, const struct http_request *request,
+                                  const struct http_representation *representation, const struct base_span *pieces,
+                                  size_t count) {
   uint8_t digest[BASE_DIGEST_BYTES];
-  if (!representation->sha256) return;
+  if (!representation->sha256 || !http_digest_is_welcome(request, "Want-Content-Digest")) return;
   representation->sha256(pieces, count, digest);
   set_digest(reply, "Content-Digest", digest);
 }
 
 // What 200, 206, 304 and HEAD have in common.
-static void set_validators(struct http_reply *reply, const struct http_representation *representation,
-                           const char *etag) {
+static void set_validators(struct http_reply *reply, const struct http_request *request,
+                           const struct http_representation *representation, const char *etag) {
   http_reply_header_span(reply, "ETag", base_span_text(etag));
   if (representation->last_modified_s >= 0) {
     char date[HTTP_DATE_CHARS + 1];
     http_date_format(representation->last_modified_s, date, sizeof date);
     http_reply_header_span(reply, "Last-Modified", base_span_text(date));
   }
-  set_digest(reply, "Repr-Digest", representation->digest);
+  if (http_digest_is_welcome(request, "Want-Repr-Digest")) set_digest(reply, "Repr-Digest", representation->digest);
 }
 
 static void set_content(struct http_reply *reply, const char *content_type) {
@@ -45,25 +47,29 @@ static void set_content(struct http_reply *reply, const char *content_type) {
   http_reply_header_span(reply, "Accept-Ranges", base_span_text("bytes"));
 }
 
-static void reply_whole(struct http_reply *reply, const struct http_representation *representation, const char *etag,
-                        bool is_head) {
+static void reply_whole(struct http_reply *reply, const struct http_request *request,
+                        const struct http_representation *representation, const char *etag) {
+  const bool has_content = request->method != HTTP_HEAD;
   http_reply_init(reply, 200);
   set_content(reply, representation->media_type);
-  set_validators(reply, representation, etag);
-  if (!is_head) set_digest(reply, "Content-Digest", representation->digest);
+  set_validators(reply, request, representation, etag);
+  if (has_content && http_digest_is_welcome(request, "Want-Content-Digest")) {
+    set_digest(reply, "Content-Digest", representation->digest);
+  }
   http_reply_add_blob(reply, base_blob_ref(representation->blob), 0, representation->blob->bytes);
 }
 
-static void reply_single(struct http_reply *reply, const struct http_representation *representation, const char *etag,
+static void reply_single(struct http_reply *reply, const struct http_request *request,
+                         const struct http_representation *representation, const char *etag,
                          const struct http_range *range) {
   struct base_span content =
       base_span_slice(base_blob_span(representation->blob), (size_t)range->first, range_bytes(range));
   http_reply_init(reply, 206);
   set_content(reply, representation->media_type);
-  set_validators(reply, representation, etag);
+  set_validators(reply, request, representation, etag);
   http_reply_header(reply, "Content-Range", "bytes %" PRIu64 "-%" PRIu64 "/%zu", range->first, range->last,
                     representation->blob->bytes);
-  set_content_digest_of(reply, representation, &content, 1);
+  set_content_digest_of(reply, request, representation, &content, 1);
   http_reply_add_blob(reply, base_blob_ref(representation->blob), range->first, content.bytes);
 }
 
@@ -89,9 +95,9 @@ static enum base_result write_frames(struct frames *frames, const struct http_re
 }
 
 // The representation's bytes are borrowed, not copied: a client that asks and does not read must not cost a copy.
-static void add_parts(struct http_reply *reply, const struct http_representation *representation,
-                      const struct http_range *ranges, size_t count, struct base_blob *framing,
-                      const struct frames *frames) {
+static void add_parts(struct http_reply *reply, const struct http_request *request,
+                      const struct http_representation *representation, const struct http_range *ranges, size_t count,
+                      struct base_blob *framing, const struct frames *frames) {
   _Static_assert((int)HTTP_MAX_BODY_PARTS >= 2 * (int)HTTP_MAX_RANGES + 1, "each range and what stands around it");
   struct base_span pieces[HTTP_MAX_BODY_PARTS];
   size_t start = 0;
@@ -106,11 +112,12 @@ static void add_parts(struct http_reply *reply, const struct http_representation
     const struct http_body_part *part = &reply->parts[i];
     pieces[i] = base_span_slice(base_blob_span(part->blob), (size_t)part->offset, (size_t)part->bytes);
   }
-  set_content_digest_of(reply, representation, pieces, reply->part_count);
+  set_content_digest_of(reply, request, representation, pieces, reply->part_count);
 }
 
-static void reply_multipart(struct http_reply *reply, const struct http_representation *representation,
-                            const char *etag, const struct http_range *ranges, size_t count) {
+static void reply_multipart(struct http_reply *reply, const struct http_request *request,
+                            const struct http_representation *representation, const char *etag,
+                            const struct http_range *ranges, size_t count) {
   // Nobody can make bytes that hold their own SHA-256, so the digest is a boundary that the content never has.
   char digest[BASE_DIGEST_BASE64URL_CHARS + 1];
   char boundary[sizeof BOUNDARY_PREFIX + BASE_DIGEST_BASE64URL_CHARS];
@@ -134,15 +141,15 @@ static void reply_multipart(struct http_reply *reply, const struct http_represen
   }
   http_reply_init(reply, 206);
   set_content(reply, content_type);
-  set_validators(reply, representation, etag);
-  add_parts(reply, representation, ranges, count, framing, &frames);
+  set_validators(reply, request, representation, etag);
+  add_parts(reply, request, representation, ranges, count, framing, &frames);
   base_blob_unref(&framing);
 }
 
-static void reply_not_modified(struct http_reply *reply, const struct http_representation *representation,
-                               const char *etag) {
+static void reply_not_modified(struct http_reply *reply, const struct http_request *request,
+                               const struct http_representation *representation, const char *etag) {
   http_reply_init(reply, 304);
-  set_validators(reply, representation, etag);
+  set_validators(reply, request, representation, etag);
 }
 
 static void reply_failed(struct http_reply *reply, const struct http_request *request) {
@@ -172,7 +179,7 @@ void http_representation_reply(const struct http_request *request, const struct 
     return;
   }
   if (condition == HTTP_CONDITION_NOT_MODIFIED) {
-    reply_not_modified(reply, representation, etag);
+    reply_not_modified(reply, request, representation, etag);
     return;
   }
 
@@ -184,13 +191,13 @@ void http_representation_reply(const struct http_request *request, const struct 
       reply_unsatisfiable(reply, request, total);
       break;
     case HTTP_RANGE_NONE:
-      reply_whole(reply, representation, etag, request->method == HTTP_HEAD);
+      reply_whole(reply, request, representation, etag);
       break;
     case HTTP_RANGE_SOME:
       if (count == 1) {
-        reply_single(reply, representation, etag, &ranges[0]);
+        reply_single(reply, request, representation, etag, &ranges[0]);
       } else {
-        reply_multipart(reply, representation, etag, ranges, count);
+        reply_multipart(reply, request, representation, etag, ranges, count);
       }
       break;
   }

@@ -16,7 +16,8 @@ static struct size size_oriented(struct size size, enum image_orientation orient
   return image_orientation_swaps(orientation) ? (struct size){size.height, size.width} : size;
 }
 
-static double rounded_side(double side) { return fmax(1, floor(side + 0.5)); }
+static double rounded(double number) { return floor(number + 0.5); }
+static double rounded_side(double side) { return fmax(1, rounded(side)); }
 
 static struct size size_scaled(struct size size, double scale) {
   return (struct size){rounded_side(size.width * scale), rounded_side(size.height * scale)};
@@ -138,10 +139,21 @@ static struct fitted plan_fit(const struct image_wish *wish, struct size turned,
   return fitted;
 }
 
+// The canvas of the fit grows by the pads; *x and *y are where it begins then.
+static void add_pads(const struct image_wish *wish, struct size *canvas, uint32_t *x, uint32_t *y) {
+  const double left = rounded(wish->pad_left * wish->dpr), top = rounded(wish->pad_top * wish->dpr);
+  canvas->width += left + rounded(wish->pad_right * wish->dpr);
+  canvas->height += top + rounded(wish->pad_bottom * wish->dpr);
+  // Past every limit when it does not fit, which the canvas tells.
+  *x = (uint32_t)fmin(left, UINT32_MAX);
+  *y = (uint32_t)fmin(top, UINT32_MAX);
+}
+
 enum base_result image_layout_plan(const struct image_wish *wish, uint32_t stored_width, uint32_t stored_height,
                                    enum image_orientation exif, struct image_layout *out, struct base_fault *fault) {
   struct image_rect crop;
   struct size box;
+  uint32_t x, y;
   BASE_ASSERT(stored_width > 0 && stored_height > 0);
   enum base_result result = check_wish(wish, fault);
   if (result != BASE_OK) return result;
@@ -154,6 +166,10 @@ enum base_result image_layout_plan(const struct image_wish *wish, uint32_t store
   result = plan_box(wish, turned, &box, fault);
   if (result != BASE_OK) return result;
   struct fitted fitted = plan_fit(wish, turned, box);
+  // Rounded down to even before the pads come.
+  const uint32_t slack_x = (uint32_t)(fitted.canvas.width - fitted.picture.width) / 4 * 2;
+  const uint32_t slack_y = (uint32_t)(fitted.canvas.height - fitted.picture.height) / 4 * 2;
+  add_pads(wish, &fitted.canvas, &x, &y);
   result = check_size(fitted.canvas, fault);
   if (result != BASE_OK) return result;
 
@@ -168,9 +184,9 @@ enum base_result image_layout_plan(const struct image_wish *wish, uint32_t store
       .height = (uint32_t)fitted.picture.height,
       .canvas_width = (uint32_t)fitted.canvas.width,
       .canvas_height = (uint32_t)fitted.canvas.height,
+      .x = x + slack_x,
+      .y = y + slack_y,
   };
-  out->x = (out->canvas_width - out->width) / 4 * 2;
-  out->y = (out->canvas_height - out->height) / 4 * 2;
   return BASE_OK;
 }
 

@@ -48,7 +48,8 @@ void integrity_digest_pieces(const struct base_span *pieces, size_t count, uint8
 }
 
 // RFC 2104: H(key ^ opad || H(key ^ ipad || message)), the key hashed first when it is longer than a block.
-void integrity_hmac(struct base_span key, struct base_span message, struct integrity_digest *out) {
+void integrity_hmac_pieces(struct base_span key, const struct base_span *pieces, size_t count,
+                           struct integrity_digest *out) {
   uint8_t block[HMAC_BLOCK_BYTES] = {0};
   if (key.bytes > sizeof block) {
     struct integrity_digest shortened;
@@ -62,13 +63,17 @@ void integrity_hmac(struct base_span key, struct base_span message, struct integ
   struct integrity_hash hash;
   struct integrity_digest inner;
   hash_padded_key(&hash, block, HMAC_INNER_PAD);
-  integrity_hash_update(&hash, message);
+  for (size_t i = 0; i < count; i++) integrity_hash_update(&hash, pieces[i]);
   integrity_hash_finish(&hash, &inner);
 
   hash_padded_key(&hash, block, HMAC_OUTER_PAD);
   integrity_hash_update(&hash, base_span_of(inner.bytes, sizeof inner.bytes));
   integrity_hash_finish(&hash, out);
   explicit_bzero(block, sizeof block);
+}
+
+void integrity_hmac(struct base_span key, struct base_span message, struct integrity_digest *out) {
+  integrity_hmac_pieces(key, &message, 1, out);
 }
 
 bool integrity_digest_equal(const struct integrity_digest *a, const struct integrity_digest *b) {

@@ -8,6 +8,7 @@
 
 #include "landing.h"
 #include "pop/native.h"
+#include "queue.h"
 
 struct item {
   struct pop_waiter waiter;
@@ -116,6 +117,7 @@ static void arrive(void *self, struct recipe_order *order, size_t i) {
 static void complete(void *self, struct recipe_order *order) {
   struct batch *batch = self;
   for (size_t i = 0; i < order->count; i++) BASE_ASSERT(!batch->flights[i]);
+  pop_queue_end_order(batch->pop);
   close_one(batch);
 }
 
@@ -141,6 +143,7 @@ static void send_order(struct batch *batch, size_t count) {
       .recipes = batch->recipes,
       .products = batch->products,
       .request_id = batch->request_id,
+      .is_background = batch->wanted.is_background,
       .trace = {.clock = batch->pop->clock},
       .is_cancelled = is_abandoned,
       .arrived = arrive,
@@ -148,8 +151,10 @@ static void send_order(struct batch *batch, size_t count) {
       .self = batch,
   };
   atomic_fetch_add_explicit(&batch->open, 1, memory_order_relaxed);
+  pop_queue_begin_order(batch->pop);
   const enum base_result result = renderer->submit(renderer->self, &batch->order, &fault);
   if (result == BASE_OK) return;
+  pop_queue_end_order(batch->pop);
   (void)BASE_FAIL(&fault, result, "", "the renderer took no more orders");
   land_all_with_fault(batch, count, &fault);
   close_one(batch);
@@ -165,18 +170,29 @@ static bool report_from_ram(const struct item *item) {
   return true;
 }
 
+// Reading it would move it into RAM, for nobody.
+static bool report_presence(const struct item *item) {
+  static const struct base_fault no_fault = {0};
+  const struct batch *batch = item->batch;
+  if (!batch->wanted.is_background || !store_variant_exists(batch->pop->store, &item->course.key)) return false;
+  report(item, NULL, POP_OUTCOME_DISK, &no_fault);
+  return true;
+}
+
 // Joins the item's flight or begins one. The flight that was begun, unless a cache has ended it.
 static struct pop_flight *depart(struct item *item) {
   struct batch *batch = item->batch;
   struct pop_flight *begun;
-  item->waiter = (struct pop_waiter){.is_gone = is_gone, .land = land};
+  bool has_moved;
+  item->waiter = (struct pop_waiter){.is_gone = is_gone, .is_background = batch->wanted.is_background, .land = land};
   atomic_fetch_add_explicit(&batch->open, 1, memory_order_relaxed);
-  if (pop_flights_join(batch->pop, &item->course, batch->request_id, &item->waiter, &begun) != BASE_OK) {
+  if (pop_flights_join(batch->pop, &item->course, batch->request_id, &item->waiter, &begun, &has_moved) != BASE_OK) {
     struct pop_landing landing = {.kind = POP_OUTCOME_ERROR};
     (void)BASE_FAIL(&landing.fault, BASE_NO_MEMORY, "", "no memory for a flight");
     land(&item->waiter, &landing);
     return NULL;
   }
+  if (has_moved) pop_queue_hand_over(batch->pop);
   return begun && pop_land_from_caches(&begun) ? NULL : begun;
 }
 
@@ -184,7 +200,7 @@ static void look_up(struct batch *batch) {
   size_t missing = 0;
   for (size_t i = 0; i < batch->wanted.count; i++) {
     struct item *item = &batch->items[i];
-    if (item->first != i || report_from_ram(item)) continue;
+    if (item->first != i || report_from_ram(item) || report_presence(item)) continue;
     struct pop_flight *begun = depart(item);
     if (begun) batch->flights[missing++] = begun;
   }
@@ -206,7 +222,7 @@ static enum base_result set_item(struct batch *batch, size_t index, struct base_
   struct image_layout layout;
   struct base_fault cause = {0};
   enum base_result result = pop_course_set(batch->original, &batch->wanted.recipes[index], RECIPE_FORMAT_WEBP,
-                                           batch->pop->renderer.profile, &item->course, &cause);
+                                           pop_chart(batch->pop, batch->wanted.tenant), &item->course, &cause);
   if (result == BASE_OK) result = recipe_plan(&item->course.recipe, &batch->original->header, &layout, &cause);
   if (result != BASE_OK) return fail_recipe(index, &cause, fault);
   item->batch = batch;

@@ -12,9 +12,14 @@ struct pop_course {
   struct cache_key key;
 };
 
-// Pins `wanted` for the original, with `format` in the place of AUTO, and makes the key for a renderer of this profile
-// (see recipe/order.h). Fails as recipe_pin does.
+// What keys are made of besides original and recipe: the tenant's salt (may be empty) and the renderer's profile (see
+// recipe/order.h).
+struct pop_chart {
+  const char *salt, *profile;
+};
+
+// Pins `wanted` for the original, with `format` in the place of AUTO, and makes the key. Fails as recipe_pin does.
 enum base_result pop_course_set(struct pop_original *original, const struct recipe *wanted, enum recipe_format format,
-                                const char *profile, struct pop_course *out, struct base_fault *fault) BASE_CHECKED;
+                                struct pop_chart chart, struct pop_course *out, struct base_fault *fault) BASE_CHECKED;
 
 #endif

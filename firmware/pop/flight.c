@@ -73,9 +73,10 @@ static struct pop_flight *create(struct pop *pop, const struct pop_course *cours
 }
 
 enum base_result pop_flights_join(struct pop *pop, const struct pop_course *course, const char *request_id,
-                                  struct pop_waiter *waiter, struct pop_flight **begun) {
+                                  struct pop_waiter *waiter, struct pop_flight **begun, bool *has_moved) {
   struct pop_flights *flights = &pop->flights;
   *begun = NULL;
+  *has_moved = false;
   // Made before the lock is taken: joining is rarer than beginning.
   struct pop_flight *fresh = create(pop, course, request_id);
   if (!fresh) return BASE_NO_MEMORY;
@@ -87,6 +88,7 @@ enum base_result pop_flights_join(struct pop *pop, const struct pop_course *cour
     list(flights, flight);
   }
   add_waiter(flight, waiter);
+  if (!*begun && !waiter->is_background) *has_moved = pop_crowd_share(&pop->crowd, flight, waiter->guest);
   pthread_mutex_unlock(&flights->lock);
   if (!*begun) destroy(fresh);
   return BASE_OK;
@@ -108,6 +110,30 @@ bool pop_flights_abandon(struct pop_flights *flights, struct pop_flight *flight)
     }
     asked = newest;
   }
+}
+
+// With the lock.
+static enum base_result queue_for(struct pop_waiter *newest, struct pop_flight *flight, struct base_fault *fault) {
+  struct pop_crowd *crowd = &flight->pop->crowd;
+  enum base_result result = BASE_BUSY;
+  for (struct pop_waiter *waiter = newest; waiter; waiter = waiter->next) {
+    if (waiter->is_background) continue;  // it joined somebody who is not
+    if (result != BASE_OK) {
+      result = pop_crowd_queue(crowd, flight, waiter->guest, fault);
+    } else {
+      (void)pop_crowd_share(crowd, flight, waiter->guest);
+    }
+  }
+  return result;
+}
+
+enum base_result pop_flights_queue(struct pop_flights *flights, struct pop_flight *flight, bool closes,
+                                   struct base_fault *fault) {
+  pthread_mutex_lock(&flights->lock);
+  const enum base_result result = queue_for(flight->waiters, flight, fault);
+  if (result != BASE_OK && closes) abandon(flights, flight);
+  pthread_mutex_unlock(&flights->lock);
+  return result;
 }
 
 bool pop_flights_abandon_alone(struct pop_flights *flights, struct pop_flight *const *group, size_t count) {

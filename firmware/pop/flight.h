@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 
+#include "base/trace.h"
 #include "course.h"
 #include "http/message.h"
 #include "variant.h"
@@ -23,6 +24,11 @@ struct pop_flight {
   struct pop *pop;
   struct pop_course course;
   char request_id[HTTP_REQUEST_ID_CHARS + 1];  // of whoever began it, for logs
+  struct base_trace trace;                     // until the renderer has the order
+  size_t wait_span;                            // in it
+  struct pop_flight *next_in_line;             // this and the two below belong to the crowd's lock
+  struct pop_guest *account;                   // whose line it waits in, and who then pays for its render
+  bool is_in_line;
 };
 
 struct pop_flights {
@@ -34,11 +40,16 @@ void pop_flights_init(struct pop_flights *flights);
 // Every flight must have ended.
 void pop_flights_finish(struct pop_flights *flights);
 // Adds the waiter to the flight of this course, or begins one. *begun is the new flight, which the caller must bring to
-// its end, or NULL when the waiter joined one. BASE_NO_MEMORY: the waiter is still the caller's.
+// its end, or NULL when the waiter joined one. *has_moved: that one waits in the waiter's line now, and may have its
+// turn (pop_queue_hand_over). BASE_NO_MEMORY: the waiter is still the caller's.
 enum base_result pop_flights_join(struct pop *pop, const struct pop_course *course, const char *request_id,
-                                  struct pop_waiter *waiter, struct pop_flight **begun) BASE_CHECKED;
+                                  struct pop_waiter *waiter, struct pop_flight **begun, bool *has_moved) BASE_CHECKED;
 // True when every waiter's client is gone: then nobody can join any more.
 bool pop_flights_abandon(struct pop_flights *flights, struct pop_flight *flight);
+// Puts the flight into the line of the waiter where it is served soonest; then it is not the caller's any more.
+// BASE_BUSY when none has room; with `closes` nobody can join then.
+enum base_result pop_flights_queue(struct pop_flights *flights, struct pop_flight *flight, bool closes,
+                                   struct base_fault *fault) BASE_CHECKED;
 // True when nobody has joined any of these flights: then nobody can any more. Asks no client. Places of the group are
 // NULL once their flight has ended, which may happen meanwhile.
 bool pop_flights_abandon_alone(struct pop_flights *flights, struct pop_flight *const *group, size_t count);

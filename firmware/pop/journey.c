@@ -1,16 +1,19 @@
 // Steps, each on the thread that the one before left it to:
 //
-//   begin (caller)     a known URL whose variant is in RAM, or the original's facts and the variant there: reply
-//   find_original (io) facts of the original from the store
-//   depart             joins the variant's flight or begins one
-//   look_up (io)       RAM again, then the disk; else an order to the renderer
-//   arrive (render)    lands: keeps the variant on disk and in RAM, ends the flight and answers everyone who waited
+//   begin (caller)   a known URL whose variant is in RAM, or the original's facts and the variant there: reply
+//   search (io)      the original's facts from the store; a better variant, which may be on disk: reply
+//   depart           joins the variant's flight or begins one
+//   look_up (io)     RAM again, then the disk; else it waits in its client's line for its turn at the renderer
+//   (queue.h) arrive (render)  lands: keeps the variant on disk and in RAM, ends the flight and answers everyone who
+//   waited
 #include "journey.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "document.h"
 #include "landing.h"
+#include "queue.h"
 #include "reply.h"
 #include "visit.h"
 
@@ -22,7 +25,11 @@ void pop_journey_refuse(struct pop *pop, struct http_sink *sink, const struct ba
   pop_reply_fault(sink, fault, request_id);
 }
 
+// Before the reply is sent, so that a client that sends its next request at once has room for it.
+static void leave_crowd(struct pop_visit *visit) { pop_crowd_leave(&visit->pop->crowd, &visit->guest); }
+
 static void refuse_visit(struct pop_visit *visit, const struct base_fault *fault) {
+  leave_crowd(visit);
   pop_journey_refuse(visit->pop, visit->sink, fault, visit->request.id);
   pop_visit_destroy(&visit);
 }
@@ -45,6 +52,22 @@ static struct pop_visit *visit_of(struct pop_waiter *waiter) { return (struct po
 
 static bool is_gone(struct pop_waiter *waiter) { return http_sink_is_cancelled(visit_of(waiter)->sink); }
 
+// True when the client will come back soon, since something better than what it gets is being made.
+static bool is_pending(const struct pop_visit *visit, const struct pop_variant *variant) {
+  return visit->plan.has_better &&
+         pop_upgrades_want(visit->pop, &visit->plan.better, variant->blob->bytes, visit->request.id);
+}
+
+// `status` and `timing` are values of Cache-Status and Server-Timing.
+static void send_variant(struct pop_visit *visit, const struct pop_variant *variant, struct pop_terms terms,
+                         const char *status, const char *timing, int64_t now_s) {
+  struct http_reply reply;
+  pop_variant_reply(variant, &visit->request, terms, status, timing, now_s, &reply);
+  leave_crowd(visit);
+  http_sink_complete(visit->sink, &reply);
+  pop_visit_destroy(&visit);
+}
+
 static void answer_visit(struct pop_waiter *waiter, const struct pop_landing *landing) {
   struct pop_visit *visit = visit_of(waiter);
   if (landing->variant && http_sink_is_cancelled(visit->sink)) {  // nothing is hashed for somebody who has hung up
@@ -58,63 +81,12 @@ static void answer_visit(struct pop_waiter *waiter, const struct pop_landing *la
     return;
   }
   char status[MAX_STATUS_BYTES];
-  struct http_reply reply;
+  struct pop_terms terms = visit->plan.terms;
   const bool is_collapsed = waiter->has_joined && landing->kind == POP_OUTCOME_RENDER;
   write_cache_status(landing, is_collapsed, status);
   base_metric_add(visit->pop->outcomes[is_collapsed ? POP_OUTCOME_COALESCED : landing->kind], 1);
-  pop_variant_reply(landing->variant, &visit->request, pop_ask_terms(&visit->ask), status, landing->timing,
-                    landing->now_s, &reply);
-  http_sink_complete(visit->sink, &reply);
-  pop_visit_destroy(&visit);
-}
-
-// --- the renderer ---
-
-// The order of one flight.
-struct errand {
-  struct pop_flight *flight;
-  struct recipe_order order;
-  struct recipe_product product;
-};
-
-static void arrive(void *self, struct recipe_order *order) {
-  struct errand *errand = self;
-  pop_land_with_product(&errand->flight, &errand->product, &order->trace);
-  free(errand);
-}
-
-static bool is_abandoned(void *self) {
-  const struct errand *errand = self;
-  return pop_flights_abandon(&errand->flight->pop->flights, errand->flight);
-}
-
-static void send_order(struct pop_flight *flight, const struct base_trace *trace) {
-  struct base_fault fault = {0};
-  const struct recipe_renderer *renderer = &flight->pop->renderer;
-  struct errand *errand = calloc(1, sizeof *errand);
-  if (!errand) {
-    (void)BASE_FAIL(&fault, BASE_NO_MEMORY, "", "no memory for an order");
-    pop_land_with_fault(&flight, &fault);
-    return;
-  }
-  errand->flight = flight;
-  errand->order = (struct recipe_order){
-      .original = flight->course.original->id,
-      .header = flight->course.original->header,
-      .count = 1,
-      .recipes = &flight->course.recipe,
-      .products = &errand->product,
-      .request_id = flight->request_id,
-      .trace = *trace,
-      .is_cancelled = is_abandoned,
-      .done = arrive,
-      .self = errand,
-  };
-  const enum base_result result = renderer->submit(renderer->self, &errand->order, &fault);
-  if (result == BASE_OK) return;  // the errand is the renderer's
-  free(errand);
-  (void)BASE_FAIL(&fault, result, "", "the renderer took no more orders");
-  pop_land_with_fault(&flight, &fault);
+  terms.is_pending = is_pending(visit, landing->variant);
+  send_variant(visit, landing->variant, terms, status, landing->timing, landing->now_s);
 }
 
 // --- looking up ---
@@ -132,53 +104,95 @@ static void look_up(void *argument) {
     pop_land_with_fault(&flight, &fault);
     return;
   }
-  if (recipe_plan(&flight->course.recipe, &flight->course.original->header, &layout, &fault) != BASE_OK) {
+  if (pop_queue_check_memory(pop, &fault) != BASE_OK ||
+      recipe_plan(&flight->course.recipe, &flight->course.original->header, &layout, &fault) != BASE_OK) {
     pop_land_with_fault(&flight, &fault);
     return;
   }
   if (pop_land_from_caches(&flight)) return;
   base_trace_end(&trace, span);
-  send_order(flight, &trace);
+  flight->trace = trace;
+  pop_queue_add(pop, flight);
 }
 
 // --- departing ---
 
-static enum base_result set_course(const struct pop *pop, const struct pop_ask *ask, struct pop_original *original,
-                                   struct pop_course *course, struct base_fault *fault) {
-  const struct recipe *wanted = &ask->address.recipe;
-  const enum recipe_format format = wanted->format == RECIPE_FORMAT_AUTO
-                                        ? pop_accept_choose(&ask->accept, wanted->lossless, original->header.has_alpha)
-                                        : wanted->format;
-  return pop_course_set(original, wanted, format, pop->renderer.profile, course, fault);
+static enum base_result make_plan(const struct pop *pop, const struct pop_ask *ask, struct pop_original *original,
+                                  struct pop_plan *out, struct base_fault *fault) {
+  return pop_plan_make(ask, original, pop->renderer.profile, pop->makes_avif, out, fault);
 }
 
 // Takes the visit. *begun is a flight that wants to be looked up, or NULL.
-static void depart(struct pop_visit *visit, const struct pop_course *course, struct pop_flight **begun) {
+static void depart(struct pop_visit *visit, struct pop_flight **begun) {
+  struct pop *pop = visit->pop;
+  bool has_moved;
   visit->waiter.is_gone = is_gone;
+  visit->waiter.guest = visit->guest;
   visit->waiter.land = answer_visit;
-  if (pop_flights_join(visit->pop, course, visit->request.id, &visit->waiter, begun) == BASE_OK) return;
+  const struct pop_course course = visit->plan.course;  // the visit may be gone before the flight is looked at
+  if (pop_flights_join(pop, &course, visit->request.id, &visit->waiter, begun, &has_moved) == BASE_OK) {
+    if (has_moved) pop_queue_hand_over(pop);
+    return;
+  }
   struct base_fault fault = {0};
   (void)BASE_FAIL(&fault, BASE_NO_MEMORY, "", "no memory for a flight");
   refuse_visit(visit, &fault);
 }
 
-// Runs on the I/O pool.
-static void find_original(void *argument) {
-  struct pop_visit *visit = argument;
-  struct pop_original *original = NULL;
-  struct pop_flight *begun = NULL;
-  struct pop_course course;
+// --- searching ---
+
+// True when the visit was answered with the better variant.
+static bool answer_with_better(struct pop_visit *visit) {
+  struct pop *pop = visit->pop;
+  if (!visit->plan.has_better || pop_upgrades_state(pop, &visit->plan.better.key) == POP_UPGRADE_FINAL) return false;
+  struct pop_variant *variant = pop_upgrades_find(pop, &visit->plan.better, visit->request.id);
+  if (!variant) return false;
+  base_metric_add(pop->outcomes[POP_OUTCOME_DISK], 1);
+  send_variant(visit, variant, visit->plan.terms, "pixpop; hit; detail=disk", "", base_clock_wall_s(pop->clock));
+  pop_variant_unref(&variant);
+  return true;
+}
+
+static void answer_with_document(struct pop *pop, const struct http_request *request, struct http_sink *sink,
+                                 const struct pop_ask *ask, const struct pop_original *original) {
+  struct http_reply reply;
   struct base_fault fault = {0};
-  const struct pop_ask *ask = &visit->ask;
-  enum base_result result =
-      pop_originals_load(&visit->pop->originals, ask->tenant->name, &ask->address.original, &original, &fault);
-  if (result == BASE_OK) result = set_course(visit->pop, ask, original, &course, &fault);
-  if (result == BASE_OK) {
-    depart(visit, &course, &begun);
+  const enum base_result result = original ? pop_document_info(request, ask, pop->public_url, original,
+                                                               base_clock_wall_s(pop->clock), &reply, &fault)
+                                           : pop_document_redirect(request, pop->public_url, &reply, &fault);
+  if (result != BASE_OK) {
+    pop_journey_refuse(pop, sink, &fault, request->id);
   } else {
-    refuse_visit(visit, &fault);
+    http_sink_complete(sink, &reply);
   }
-  pop_original_unref(&original);
+}
+
+static enum base_result find_original(struct pop_visit *visit, struct base_fault *fault) {
+  struct pop *pop = visit->pop;
+  const struct pop_address *address = &visit->ask.address;
+  const enum base_result result =
+      pop_originals_load(&pop->originals, visit->ask.tenant->name, &address->original, &visit->original, fault);
+  if (result != BASE_OK || pop_document_is(address)) return result;
+  return make_plan(pop, &visit->ask, visit->original, &visit->plan, fault);
+}
+
+// Runs on the I/O pool.
+static void search(void *argument) {
+  struct pop_visit *visit = argument;
+  struct pop_flight *begun = NULL;
+  struct base_fault fault = {0};
+  if (!visit->original && find_original(visit, &fault) != BASE_OK) {
+    refuse_visit(visit, &fault);
+    return;
+  }
+  if (pop_document_is(&visit->ask.address)) {
+    leave_crowd(visit);
+    answer_with_document(visit->pop, &visit->request, visit->sink, &visit->ask, visit->original);
+    pop_visit_destroy(&visit);
+    return;
+  }
+  if (answer_with_better(visit)) return;
+  depart(visit, &begun);
   if (begun) look_up(begun);
 }
 
@@ -186,10 +200,10 @@ static void fail_busy(struct base_fault *fault) {
   (void)BASE_FAIL(fault, BASE_BUSY, "", "too many requests are waiting; try again in a moment");
 }
 
-static void begin_flight(struct pop *pop, struct pop_visit *visit, const struct pop_course *course) {
-  struct pop_flight *begun;
+static void begin_flight(struct pop *pop, struct pop_visit *visit) {
+  struct pop_flight *begun = NULL;
   struct base_fault fault = {0};
-  depart(visit, course, &begun);
+  depart(visit, &begun);
   if (!begun || base_pool_submit(pop->io, look_up, begun) == BASE_OK) return;
   fail_busy(&fault);
   pop_land_with_fault(&begun, &fault);
@@ -197,14 +211,44 @@ static void begin_flight(struct pop *pop, struct pop_visit *visit, const struct 
 
 static void begin_search(struct pop *pop, struct pop_visit *visit) {
   struct base_fault fault = {0};
-  if (base_pool_submit(pop->io, find_original, visit) == BASE_OK) return;
+  if (base_pool_submit(pop->io, search, visit) == BASE_OK) return;
   fail_busy(&fault);
   refuse_visit(visit, &fault);
 }
 
+// The request becomes a visit; `plan` is NULL when the original is not known yet.
+static void begin_visit(struct pop *pop, const struct http_request *request, struct http_sink *sink,
+                        const struct pop_ask *ask, const struct pop_plan *plan, bool is_trusted) {
+  struct base_fault fault = {0};
+  struct pop_visit *visit = pop_visit_create(pop, request, sink, ask);
+  if (!visit) {
+    (void)BASE_FAIL(&fault, BASE_NO_MEMORY, "", "no memory for a request");
+    pop_journey_refuse(pop, sink, &fault, request->id);
+    return;
+  }
+  if (!is_trusted && pop_crowd_enter(&pop->crowd, request->client, &visit->guest, &fault) != BASE_OK) {
+    refuse_visit(visit, &fault);
+    return;
+  }
+  if (!plan) {
+    begin_search(pop, visit);
+    return;
+  }
+  visit->plan = *plan;
+  visit->original = pop_original_ref(plan->course.original);
+  const bool is_unknown = plan->has_better && pop_upgrades_state(pop, &plan->better.key) == POP_UPGRADE_UNKNOWN;
+  if (is_unknown) {
+    begin_search(pop, visit);
+  } else {
+    begin_flight(pop, visit);
+  }
+}
+
+// --- from RAM ---
+
 // True when the variant was in RAM and the reply costs so little that this thread may make it.
 static bool answer_from_ram(struct pop *pop, const struct http_request *request, struct http_sink *sink,
-                            const struct cache_key *key, struct pop_terms terms) {
+                            const struct cache_key *key, struct pop_terms terms, int64_t now_s) {
   struct http_reply reply;
   struct pop_variant *variant = cache_lru_get(pop->variants, key);
   if (!variant) return false;
@@ -213,53 +257,78 @@ static bool answer_from_ram(struct pop *pop, const struct http_request *request,
     return false;
   }
   base_metric_add(pop->outcomes[POP_OUTCOME_RAM], 1);
-  pop_variant_reply_from_ram(variant, request, terms, base_clock_wall_s(pop->clock), &reply);
+  pop_variant_reply_from_ram(variant, request, terms, now_s, &reply);
   pop_variant_unref(&variant);
   http_sink_complete(sink, &reply);
   return true;
 }
 
+// Orders what is pending again when it is time to.
+static bool is_still_pending(struct pop *pop, const struct http_request *request, const struct pop_plan *plan) {
+  struct pop_variant *variant = cache_lru_get(pop->variants, &plan->course.key);
+  if (!variant) return true;
+  const bool is_pending = pop_upgrades_want(pop, &plan->better, variant->blob->bytes, request->id);
+  pop_variant_unref(&variant);
+  return is_pending;
+}
+
+// With the better variant, if it is in RAM, else with the other one, if that is all there is to say now. The plan
+// becomes what was answered.
+static bool answer_plan_from_ram(struct pop *pop, const struct http_request *request, struct http_sink *sink,
+                                 struct pop_plan *plan, int64_t now_s) {
+  enum pop_upgrade_state state = POP_UPGRADE_FINAL;
+  if (plan->has_better) {
+    state = pop_upgrades_state(pop, &plan->better.key);
+    if (state != POP_UPGRADE_FINAL && cache_lru_contains(pop->variants, &plan->better.key)) {
+      plan->course = plan->better;
+      plan->has_better = false;
+      state = POP_UPGRADE_FINAL;
+    }
+  }
+  if (state == POP_UPGRADE_UNKNOWN) return false;
+  if (state == POP_UPGRADE_PENDING) plan->terms.is_pending = is_still_pending(pop, request, plan);
+  return answer_from_ram(pop, request, sink, &plan->course.key, plan->terms, now_s);
+}
+
 // From RAM when the original's facts and the variant are there; else the request becomes a visit.
 static void answer_parsed(struct pop *pop, const struct http_request *request, struct http_sink *sink,
-                          const struct pop_ask *ask) {
+                          const struct pop_ask *ask, int64_t now_s, bool is_trusted) {
   struct base_fault fault = {0};
-  struct pop_course course;
-  struct pop_visit *visit;
+  struct pop_plan plan;
+  if (pop_document_is_redirect(&ask->address)) {
+    answer_with_document(pop, request, sink, ask, NULL);
+    return;
+  }
   struct pop_original *original = pop_originals_get(&pop->originals, ask->tenant->name, &ask->address.original);
-  if (original && set_course(pop, ask, original, &course, &fault) != BASE_OK) {
+  if (!original) {
+    begin_visit(pop, request, sink, ask, NULL, is_trusted);
+  } else if (pop_document_is(&ask->address)) {
+    answer_with_document(pop, request, sink, ask, original);
+  } else if (make_plan(pop, ask, original, &plan, &fault) != BASE_OK) {
     pop_journey_refuse(pop, sink, &fault, request->id);
-    goto out;
+  } else if (!answer_plan_from_ram(pop, request, sink, &plan, now_s)) {
+    begin_visit(pop, request, sink, ask, &plan, is_trusted);
+  } else if (!is_trusted && !plan.terms.is_pending) {
+    pop_aliases_keep(&pop->aliases, request, ask->tenant, &plan.course.key, plan.terms);
   }
-  if (original && answer_from_ram(pop, request, sink, &course.key, pop_ask_terms(ask))) {
-    pop_aliases_keep(&pop->aliases, request, ask->tenant, &course.key, pop_ask_terms(ask));
-    goto out;
-  }
-  visit = pop_visit_create(pop, request, sink, ask);
-  if (!visit) {
-    (void)BASE_FAIL(&fault, BASE_NO_MEMORY, "", "no memory for a request");
-    pop_journey_refuse(pop, sink, &fault, request->id);
-  } else if (original) {
-    begin_flight(pop, visit, &course);
-  } else {
-    begin_search(pop, visit);
-  }
-out:
   pop_original_unref(&original);
 }
 
-void pop_journey_begin(struct pop *pop, const struct http_request *request, struct http_sink *sink) {
+void pop_journey_begin(struct pop *pop, const struct http_request *request, struct http_sink *sink, bool is_trusted) {
   struct base_fault fault = {0};
   struct pop_ask ask;
   struct cache_key key;
   struct pop_terms terms;
+  const int64_t now_s = base_clock_wall_s(pop->clock);
   const struct pop_tenant *tenant = pop_tenants_find(&pop->tenants, request->host);
-  if (pop_aliases_find(&pop->aliases, request, tenant, &key, &terms) &&
-      answer_from_ram(pop, request, sink, &key, terms)) {
+  // Those of trusted ones have no aliases, as these tell nothing of signatures.
+  if (!is_trusted && pop_aliases_find(&pop->aliases, request, tenant, now_s, &key, &terms) &&
+      answer_from_ram(pop, request, sink, &key, terms, now_s)) {
     return;
   }
-  if (pop_ask_read(request, tenant, &ask, &fault) != BASE_OK) {
+  if (pop_ask_read(request, tenant, is_trusted, pop->clock, &ask, &fault) != BASE_OK) {
     pop_journey_refuse(pop, sink, &fault, request->id);
     return;
   }
-  answer_parsed(pop, request, sink, &ask);
+  answer_parsed(pop, request, sink, &ask, now_s, is_trusted);
 }

@@ -26,36 +26,34 @@ void pop_land_with_fault(struct pop_flight **place, const struct base_fault *fau
 
 // --- from the renderer ---
 
-// BASE_NOT_FOUND when the original was deleted meanwhile; other failures to write only mean that the disk has no copy.
-static enum base_result put_on_disk(struct pop_flight *flight, const struct recipe_product *product, bool *is_stored,
-                                    struct base_fault *fault) {
-  const struct pop_original *original = flight->course.original;
+enum base_result pop_land_on_disk(struct pop *pop, const struct pop_course *course, const char *request_id,
+                                  const struct recipe_product *product, bool *is_stored, struct base_fault *fault) {
+  const struct pop_original *original = course->original;
   struct base_fault write_fault = {0};
   char text[RECIPE_TEXT_BYTES];
   struct store_variant record = {
-      .key = flight->course.key,
+      .key = course->key,
       .original = original->id,
       .width = product->width,
       .height = product->height,
-      .created_s = base_clock_wall_s(flight->pop->clock),
+      .created_s = base_clock_wall_s(pop->clock),
       .digest = product->digest,
       .bytes = product->blob->bytes,
   };
-  recipe_text(&flight->course.recipe, text);
+  recipe_text(&course->recipe, text);
   memcpy(record.tenant, original->tenant, sizeof record.tenant);
   (void)snprintf(record.recipe, sizeof record.recipe, "%s", text);
   (void)snprintf(record.media_type, sizeof record.media_type, "%s", product->media_type);
-  const enum base_result result =
-      store_variant_put(flight->pop->store, &record, base_blob_span(product->blob), &write_fault);
+  const enum base_result result = store_variant_put(pop->store, &record, base_blob_span(product->blob), &write_fault);
   *is_stored = result == BASE_OK;
   if (result == BASE_NOT_FOUND) {
-    pop_originals_forget(&flight->pop->originals, original->tenant, &original->id);
+    pop_originals_forget(&pop->originals, original->tenant, &original->id);
     return BASE_FAIL(fault, BASE_NOT_FOUND, "id", "the original was deleted");
   }
   if (result != BASE_OK) {
     // A full disk is the store's to complain about, and would fill the log here.
     const enum base_log_level level = result == BASE_NO_SPACE ? BASE_LOG_DEBUG : BASE_LOG_WARN;
-    base_log_fault(flight->pop->log, level, "pop", flight->request_id, &write_fault);
+    base_log_fault(pop->log, level, "pop", request_id, &write_fault);
   }
   return BASE_OK;
 }
@@ -64,7 +62,8 @@ static void land_made(struct pop_flight **place, const struct recipe_product *pr
   struct pop_flight *flight = *place;
   struct pop *pop = flight->pop;
   struct pop_landing landing = {.kind = POP_OUTCOME_RENDER};
-  if (put_on_disk(flight, product, &landing.is_stored, &landing.fault) == BASE_OK) {
+  if (pop_land_on_disk(pop, &flight->course, flight->request_id, product, &landing.is_stored, &landing.fault) ==
+      BASE_OK) {
     landing.variant = pop_variant_create(flight->course.original, &flight->course.recipe, product);
     if (!landing.variant) (void)BASE_FAIL(&landing.fault, BASE_NO_MEMORY, "", "no memory for a variant");
   }
@@ -74,6 +73,7 @@ static void land_made(struct pop_flight **place, const struct recipe_product *pr
   }
   struct pop_variant *variant = landing.variant;
   pop_flights_keep(&pop->flights, flight, pop->variants, variant);
+  pop_held_settle(&pop->held, pop->variants);
   if (trace) base_trace_format(trace, landing.timing, sizeof landing.timing);
   landing.now_s = base_clock_wall_s(pop->clock);
   tell(place, &landing);
@@ -82,6 +82,7 @@ static void land_made(struct pop_flight **place, const struct recipe_product *pr
 
 void pop_land_with_product(struct pop_flight **place, struct recipe_product *product, const struct base_trace *trace) {
   if (product->fault.result == BASE_OK) {
+    product->blob = base_arena_move_in((*place)->pop->arena, product->blob);
     land_made(place, product, trace);
   } else {
     pop_land_with_fault(place, &product->fault);
@@ -91,25 +92,34 @@ void pop_land_with_product(struct pop_flight **place, struct recipe_product *pro
 
 // --- from the caches ---
 
-// The variant from disk, moved up into RAM; NULL for a miss.
-static struct pop_variant *read_from_disk(struct pop_flight *flight) {
-  struct pop *pop = flight->pop;
+struct pop_variant *pop_land_read_disk(struct pop *pop, const struct pop_course *course, const char *request_id) {
   struct base_fault fault = {0};
   struct store_variant record;
   struct base_blob *blob = NULL;
-  const enum base_result result = store_variant_get(pop->store, &flight->course.key, &record, &blob, &fault);
+  const enum base_result result = store_variant_get(pop->store, &course->key, &record, &blob, &fault);
   if (result != BASE_OK) {
-    if (result != BASE_NOT_FOUND) base_log_fault(pop->log, BASE_LOG_WARN, "pop", flight->request_id, &fault);
+    if (result != BASE_NOT_FOUND) base_log_fault(pop->log, BASE_LOG_WARN, "pop", request_id, &fault);
     return NULL;
   }
+  blob = base_arena_move_in(pop->arena, blob);
   const struct recipe_product product = {.blob = blob,
                                          .media_type = record.media_type,
                                          .digest = record.digest,
                                          .width = record.width,
                                          .height = record.height};
-  struct pop_variant *variant = pop_variant_create(flight->course.original, &flight->course.recipe, &product);
+  struct pop_variant *variant = pop_variant_create(course->original, &course->recipe, &product);
   base_blob_unref(&blob);
-  if (variant) pop_flights_keep(&pop->flights, flight, pop->variants, variant);
+  return variant;
+}
+
+// The variant from disk, moved up into RAM; NULL for a miss.
+static struct pop_variant *read_from_disk(struct pop_flight *flight) {
+  struct pop *pop = flight->pop;
+  struct pop_variant *variant = pop_land_read_disk(pop, &flight->course, flight->request_id);
+  if (variant) {
+    pop_flights_keep(&pop->flights, flight, pop->variants, variant);
+    pop_held_settle(&pop->held, pop->variants);
+  }
   return variant;
 }
 

@@ -22,6 +22,13 @@ struct pop_landing {
 bool pop_land_from_caches(struct pop_flight **place);
 // Keeps the product in RAM and on disk, unless it has a fault. Takes its blob. `trace` may be NULL.
 void pop_land_with_product(struct pop_flight **place, struct recipe_product *product, const struct base_trace *trace);
+// Writes a product to the disk tier. BASE_NOT_FOUND when the original was deleted meanwhile; all else that can go wrong
+// only means that the disk has no copy (*is_stored).
+enum base_result pop_land_on_disk(struct pop *pop, const struct pop_course *course, const char *request_id,
+                                  const struct recipe_product *product, bool *is_stored,
+                                  struct base_fault *fault) BASE_CHECKED;
+// The variant from disk, not kept in RAM yet; NULL for a miss.
+struct pop_variant *pop_land_read_disk(struct pop *pop, const struct pop_course *course, const char *request_id);
 // Logs what is our fault.
 void pop_land_with_fault(struct pop_flight **place, const struct base_fault *fault);
 

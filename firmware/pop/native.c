@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "http/query.h"
+#include "syntax.h"
 
 enum {
   MAX_CROP_SIDE = 65535,  // beyond any original's side; what lies outside one is refused when it is known
@@ -14,6 +15,8 @@ enum {
 struct options {
   struct recipe recipe;
   enum image_orientation rot, flip;
+  bool has_path;  // only a URL can be signed
+  int64_t expires_s;
 };
 
 struct choice {
@@ -21,13 +24,20 @@ struct choice {
   int value;
 };
 
-// Strict decimal without sign and leading zeros, within first..last.
 static bool parse_whole(struct base_span text, uint32_t first, uint32_t last, uint32_t *out) {
   uint64_t number;
-  if (text.bytes > 1 && text.data[0] == '0') return false;
-  if (!base_span_to_u64(text, &number) || number < first || number > last) return false;
+  if (!pop_syntax_whole(text, first, last, &number)) return false;
   *out = (uint32_t)number;
   return true;
+}
+
+// Four of them with commas between, the first two from first_place, the others from first_side.
+static bool parse_four(struct base_span text, uint32_t first_place, uint32_t first_side, uint32_t last,
+                       uint32_t out[4]) {
+  for (int i = 0; i < 4; i++) {
+    if (!parse_whole(base_span_cut(&text, ','), i < 2 ? first_place : first_side, last, &out[i])) return false;
+  }
+  return !text.data;  // no fifth
 }
 
 // "D" or "D.D": one digit before the point, 1..decimals behind it. The value in units of 10^-decimals.
@@ -128,35 +138,45 @@ static enum base_result parse_pos(struct base_span value, struct options *out, s
 
 static enum base_result parse_crop(struct base_span value, struct options *out, struct base_fault *fault) {
   uint32_t numbers[4];
-  for (int i = 0; i < 4; i++) {
-    if (!parse_whole(base_span_cut(&value, ','), i < 2 ? 0 : 1, MAX_CROP_SIDE, &numbers[i])) goto refused;
+  if (!parse_four(value, 0, 1, MAX_CROP_SIDE, numbers)) {
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "crop",
+                     "crop must be x,y,width,height in whole pixels, at most %d each, width and height at least 1",
+                     MAX_CROP_SIDE);
   }
-  if (value.data) goto refused;  // a fifth one
   out->recipe.has_crop = true;
   out->recipe.crop_x = numbers[0];
   out->recipe.crop_y = numbers[1];
   out->recipe.crop_width = numbers[2];
   out->recipe.crop_height = numbers[3];
   return BASE_OK;
+}
 
-refused:
-  return BASE_FAIL(fault, BASE_BAD_INPUT, "crop",
-                   "crop must be x,y,width,height in whole pixels, at most %d each, width and height at least 1",
-                   MAX_CROP_SIDE);
+static enum base_result parse_pad(struct base_span value, struct options *out, struct base_fault *fault) {
+  uint32_t numbers[4];
+  if (!parse_four(value, 0, 0, RECIPE_MAX_PAD, numbers)) {
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "pad",
+                     "pad must be top,right,bottom,left in whole CSS pixels, at most %d each", RECIPE_MAX_PAD);
+  }
+  out->recipe.pad_top = (uint16_t)numbers[0];
+  out->recipe.pad_right = (uint16_t)numbers[1];
+  out->recipe.pad_bottom = (uint16_t)numbers[2];
+  out->recipe.pad_left = (uint16_t)numbers[3];
+  return BASE_OK;
 }
 
 static enum base_result parse_fm(struct base_span value, struct options *out, struct base_fault *fault) {
-  static const struct choice formats[] = {{"auto", RECIPE_FORMAT_AUTO},
-                                          {"webp", RECIPE_FORMAT_WEBP},
-                                          {"jpeg", RECIPE_FORMAT_JPEG},
-                                          {"png", RECIPE_FORMAT_PNG},
-                                          {NULL, 0}};
+  static const struct choice formats[] = {{"auto", RECIPE_FORMAT_AUTO}, {"webp", RECIPE_FORMAT_WEBP},
+                                          {"avif", RECIPE_FORMAT_AVIF}, {"jpeg", RECIPE_FORMAT_JPEG},
+                                          {"png", RECIPE_FORMAT_PNG},   {NULL, 0}};
   int format;
-  if (base_span_is(value, "avif")) {
-    return BASE_FAIL(fault, BASE_BAD_INPUT, "fm", "fm=avif is not available in this version");
-  }
-  if (!parse_choice(value, formats, &format)) return refuse(fault, "fm", "auto, webp, jpeg or png");
+  struct base_span own = value;
+  const struct base_span name = base_span_cut(&own, ',');
+  const bool is_known =
+      parse_choice(name, formats, &format) && (!own.data || (base_span_is(own, "own") && format != RECIPE_FORMAT_AUTO));
+  if (!is_known)
+    return refuse(fault, "fm", "auto, webp, avif, jpeg or png (with \",own\": or the original's own file)");
   out->recipe.format = (enum recipe_format)format;
+  out->recipe.or_own = own.data != NULL;
   return BASE_OK;
 }
 
@@ -209,27 +229,37 @@ static enum base_result parse_flip(struct base_span value, struct options *out, 
   return BASE_OK;
 }
 
-static enum base_result refuse_signed(const char *name, struct base_fault *fault) {
-  return BASE_FAIL(fault, BASE_BAD_INPUT, name, "%s: signed URLs are not enabled in this version", name);
+static enum base_result parse_tone(struct base_span value, struct options *out, struct base_fault *fault) {
+  if (!base_span_is(value, "grey")) return refuse(fault, "tone", "grey");
+  out->recipe.grey = true;
+  return BASE_OK;
+}
+
+static enum base_result refuse_without_path(const char *name, struct base_fault *fault) {
+  return BASE_FAIL(fault, BASE_BAD_INPUT, name, "%s belongs to a URL, not to a recipe", name);
 }
 
 static enum base_result parse_sig(struct base_span value, struct options *out, struct base_fault *fault) {
-  (void)value, (void)out;
-  return refuse_signed("sig", fault);
+  if (!out->has_path) return refuse_without_path("sig", fault);
+  if (pop_syntax_is_signature(value)) return BASE_OK;
+  return BASE_FAIL(fault, BASE_BAD_INPUT, "sig", "sig must be a signature: %d characters of base64url",
+                   RECIPE_SIGNATURE_CHARS);
 }
 
 static enum base_result parse_exp(struct base_span value, struct options *out, struct base_fault *fault) {
-  (void)value, (void)out;
-  return refuse_signed("exp", fault);
+  if (!out->has_path) return refuse_without_path("exp", fault);
+  if (pop_syntax_expiry(value, &out->expires_s)) return BASE_OK;
+  return refuse(fault, "exp", "Unix seconds, 1 to 10 digits");
 }
 
 static const struct option {
   const char *name;
   enum base_result (*parse)(struct base_span value, struct options *out, struct base_fault *fault);
 } grammar[] = {
-    {"bg", parse_bg},   {"crop", parse_crop}, {"dpr", parse_dpr}, {"exp", parse_exp}, {"filter", parse_filter},
-    {"fit", parse_fit}, {"flip", parse_flip}, {"fm", parse_fm},   {"h", parse_h},     {"pos", parse_pos},
-    {"q", parse_q},     {"rot", parse_rot},   {"sig", parse_sig}, {"w", parse_w},
+    {"bg", parse_bg},         {"crop", parse_crop}, {"dpr", parse_dpr},   {"exp", parse_exp},
+    {"filter", parse_filter}, {"fit", parse_fit},   {"flip", parse_flip}, {"fm", parse_fm},
+    {"h", parse_h},           {"pad", parse_pad},   {"pos", parse_pos},   {"q", parse_q},
+    {"rot", parse_rot},       {"sig", parse_sig},   {"tone", parse_tone}, {"w", parse_w},
 };
 enum { OPTION_COUNT = sizeof grammar / sizeof grammar[0] };
 
@@ -273,22 +303,30 @@ static enum base_result parse_id(struct base_span path, struct integrity_digest 
                    BASE_DIGEST_BASE64URL_CHARS);
 }
 
-enum base_result pop_native_parse_options(struct base_span query, struct recipe *out, struct base_fault *fault) {
+static enum base_result parse_query(struct base_span query, bool has_path, struct recipe *out, int64_t *expires_s,
+                                    struct base_fault *fault) {
   struct http_query pairs;
-  struct options options = {.recipe = RECIPE_DEFAULT, .rot = IMAGE_UPRIGHT, .flip = IMAGE_UPRIGHT};
+  struct options options = {
+      .recipe = RECIPE_DEFAULT, .rot = IMAGE_UPRIGHT, .flip = IMAGE_UPRIGHT, .has_path = has_path};
   enum base_result result = http_query_parse(query, &pairs, fault);
   if (result == BASE_OK) result = parse_options(&pairs, &options, fault);
   if (result != BASE_OK) return result;
   options.recipe.turn = image_orientation_compose(options.rot, options.flip);
   *out = options.recipe;
+  *expires_s = options.expires_s;
   return BASE_OK;
+}
+
+enum base_result pop_native_parse_options(struct base_span query, struct recipe *out, struct base_fault *fault) {
+  int64_t expires_s;
+  return parse_query(query, false, out, &expires_s, fault);
 }
 
 enum base_result pop_native_parse(struct base_span path, struct base_span query, struct pop_address *out,
                                   struct base_fault *fault) {
-  struct pop_address address;
+  struct pop_address address = {.grammar = POP_NATIVE};
   enum base_result result = parse_id(path, &address.original, fault);
-  if (result == BASE_OK) result = pop_native_parse_options(query, &address.recipe, fault);
+  if (result == BASE_OK) result = parse_query(query, true, &address.recipe, &address.expires_s, fault);
   if (result == BASE_OK) *out = address;
   return result;
 }

@@ -3,10 +3,19 @@
 #include <stdlib.h>
 
 #include "journey.h"
+#include "queue.h"
 #include "reply.h"
 #include "state.h"
 
-enum { DEFAULT_IO_THREADS = 4, DEFAULT_IO_QUEUE = 1024 };
+enum {
+  DEFAULT_IO_THREADS = 4,
+  DEFAULT_IO_QUEUE = 1024,
+  DEFAULT_RENDERS_PER_CLIENT = 32,
+  CLIENT_SHARE = 4,  // one client may fill this part of the I/O queue, but
+  MIN_CLIENT_REQUESTS = 64,
+  ARENA_BUDGETS = 2,   // address space for gaps, and for what is being sent after it left the cache
+  RAM_ENTRY_PART = 8,  // a variant larger than this part of RAM would cost too many others
+};
 #define DEFAULT_RAM_BUDGET_BYTES (UINT64_C(256) << 20)
 
 static void *acquire_variant(void *self, void *value) {
@@ -15,9 +24,9 @@ static void *acquire_variant(void *self, void *value) {
 }
 
 static void release_variant(void *self, const struct cache_key *key, void *value, uint64_t bytes, bool is_evicted) {
-  (void)self, (void)key, (void)bytes, (void)is_evicted;
-  struct pop_variant *variant = value;
-  pop_variant_unref(&variant);
+  (void)key, (void)bytes, (void)is_evicted;
+  struct pop *pop = self;
+  pop_held_take(&pop->held, value);
 }
 
 static void register_metrics(struct pop *pop, struct base_metrics *metrics) {
@@ -36,6 +45,11 @@ static void register_metrics(struct pop *pop, struct base_metrics *metrics) {
 
 static uint64_t ram_budget(uint64_t bytes) { return bytes ? bytes : DEFAULT_RAM_BUDGET_BYTES; }
 
+static unsigned requests_per_client(size_t io_queue) {
+  const size_t share = io_queue / CLIENT_SHARE;
+  return share < MIN_CLIENT_REQUESTS ? MIN_CLIENT_REQUESTS : (unsigned)share;
+}
+
 enum base_result pop_create(const struct pop_config *config, struct pop **out, struct base_fault *fault) {
   struct pop *pop = calloc(1, sizeof *pop);
   if (!pop) return BASE_FAIL(fault, BASE_NO_MEMORY, "pop", "no memory for the pop");
@@ -43,24 +57,40 @@ enum base_result pop_create(const struct pop_config *config, struct pop **out, s
   pop->renderer = config->renderer;
   pop->clock = config->clock;
   pop->log = config->log;
+  pop->makes_avif = config->makes_avif;
+  pop->public_url = config->public_url;
+  const size_t io_queue = config->io_queue_limit ? config->io_queue_limit : DEFAULT_IO_QUEUE;
   pop_flights_init(&pop->flights);
+  pop_held_init(&pop->held, ram_budget(config->ram_budget_bytes), config->metrics);
+  pop_crowd_init(&pop->crowd, requests_per_client(io_queue),
+                 config->renders_per_client ? config->renders_per_client : DEFAULT_RENDERS_PER_CLIENT, config->metrics);
   register_metrics(pop, config->metrics);
 
   enum base_result result = pop_tenants_init(&pop->tenants, config->tenants, config->tenant_count, fault);
   if (result == BASE_OK) result = pop_originals_init(&pop->originals, config->store, fault);
   if (result == BASE_OK) result = pop_aliases_init(&pop->aliases, fault);
+  if (result == BASE_OK) result = pop_upgrades_init(&pop->upgrades, config->metrics, fault);
   if (result != BASE_OK) goto out;
-  const struct cache_config cache = {
-      .budget_bytes = ram_budget(config->ram_budget_bytes), .acquire = acquire_variant, .release = release_variant};
+  const struct cache_config cache = {.budget_bytes = ram_budget(config->ram_budget_bytes),
+                                     .policy = config->ram_policy,
+                                     .entry_part = RAM_ENTRY_PART,
+                                     .acquire = acquire_variant,
+                                     .release = release_variant,
+                                     .self = pop};
   pop->variants = cache_lru_create(&cache, fault);
   if (!pop->variants) {
     result = BASE_FAIL(fault, BASE_NO_MEMORY, "pop", "no memory for the cache");
     goto out;
   }
+  const struct base_arena_config arena = {.capacity_bytes = ARENA_BUDGETS * cache.budget_bytes};
+  struct base_fault no_arena = {0};
+  if (base_arena_create(&arena, &pop->arena, &no_arena) != BASE_OK) {
+    base_log_fault(pop->log, BASE_LOG_WARN, "pop", NULL, &no_arena);
+  }
   const struct base_pool_config pool = {
       .name = "pop-io",
       .threads = config->io_threads ? config->io_threads : DEFAULT_IO_THREADS,
-      .queue_limit = config->io_queue_limit ? config->io_queue_limit : DEFAULT_IO_QUEUE,
+      .queue_limit = io_queue,
   };
   pop->io = base_pool_create(&pool, fault);
   if (!pop->io) result = BASE_FAIL(fault, BASE_IO, "pop", "the I/O threads could not be started");
@@ -70,23 +100,31 @@ out:
   return result;
 }
 
-void pop_drain(struct pop *pop) { base_pool_destroy(&pop->io); }
+void pop_drain(struct pop *pop) {
+  pop_upgrades_stop(&pop->upgrades);
+  base_pool_destroy(&pop->io);
+  pop_queue_close(pop);
+}
 
 void pop_destroy(struct pop **pointer) {
   struct pop *pop = *pointer;
   *pointer = NULL;
   if (!pop) return;
   base_pool_destroy(&pop->io);
+  pop_queue_close(pop);
   cache_lru_destroy(&pop->variants);
+  pop_held_finish(&pop->held);
+  base_arena_destroy(&pop->arena);
+  pop_upgrades_finish(&pop->upgrades);
   pop_aliases_finish(&pop->aliases);
   pop_originals_finish(&pop->originals);
   pop_tenants_finish(&pop->tenants);
   pop_flights_finish(&pop->flights);
+  pop_crowd_finish(&pop->crowd);
   free(pop);
 }
 
-static void handle(void *self, const struct http_request *request, struct http_sink *sink) {
-  struct pop *pop = self;
+static void answer(struct pop *pop, const struct http_request *request, struct http_sink *sink, bool is_trusted) {
   struct base_fault fault = {0};
   if (request->method == HTTP_OPTIONS) {
     pop_reply_options(sink);
@@ -97,35 +135,32 @@ static void handle(void *self, const struct http_request *request, struct http_s
     pop_journey_refuse(pop, sink, &fault, request->id);
     return;
   }
-  pop_journey_begin(pop, request, sink);
+  pop_journey_begin(pop, request, sink, is_trusted);
+}
+
+static void handle(void *self, const struct http_request *request, struct http_sink *sink) {
+  answer(self, request, sink, false);
+}
+
+static void handle_trusted(void *self, const struct http_request *request, struct http_sink *sink) {
+  answer(self, request, sink, true);
 }
 
 struct http_handler pop_handler(struct pop *pop) {
   return (struct http_handler){.handle = handle, .self = pop};
 }
 
+struct http_handler pop_trusted_handler(struct pop *pop) {
+  return (struct http_handler){.handle = handle_trusted, .self = pop};
+}
+
 const char *pop_tenant_name(struct pop *pop, struct base_span host) {
   return pop_tenants_find(&pop->tenants, host)->name;
 }
 
-struct target {
-  const char *tenant;
-  const struct integrity_digest *original;
-};
-
-static bool is_variant_of(void *argument, const struct cache_key *key, const void *value) {
-  (void)key;
-  const struct target *target = argument;
-  const struct pop_variant *variant = value;
-  return pop_original_is(variant->original, target->tenant, target->original);
-}
-
-void pop_forget(struct pop *pop, const char *tenant, const struct integrity_digest *original) {
-  struct target target = {.tenant = tenant, .original = original};
-  pop_originals_forget(&pop->originals, tenant, original);
-  // Flights first: whatever they keep before they are marked is removed after.
-  pop_flights_forget(&pop->flights, tenant, original);
-  (void)cache_lru_remove_if(pop->variants, is_variant_of, &target);
+struct pop_chart pop_chart(struct pop *pop, const char *tenant) {
+  const struct pop_tenant *found = pop_tenants_find_name(&pop->tenants, tenant);
+  return (struct pop_chart){.salt = found ? found->salt : "", .profile = pop->renderer.profile};
 }
 
 // The container counts look-ups, of which a request may make two or none; people want to know of requests.
@@ -141,6 +176,6 @@ void pop_get_ram_stats(struct pop *pop, struct cache_stats *out) {
 enum base_result pop_reconfigure(struct pop *pop, const struct pop_tenant *tenants, size_t tenant_count,
                                  uint64_t ram_budget_bytes, struct base_fault *fault) {
   const enum base_result result = pop_tenants_replace(&pop->tenants, tenants, tenant_count, fault);
-  if (result == BASE_OK) cache_lru_set_budget(pop->variants, ram_budget(ram_budget_bytes));
+  if (result == BASE_OK) pop_held_set_budget(&pop->held, pop->variants, ram_budget(ram_budget_bytes));
   return result;
 }

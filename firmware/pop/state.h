@@ -3,11 +3,15 @@
 #define POP_STATE_H
 
 #include "alias.h"
+#include "crowd.h"
+#include "base/arena.h"
 #include "base/pool.h"
 #include "flight.h"
+#include "held.h"
 #include "original.h"
 #include "pop/pop.h"
 #include "tenant.h"
+#include "upgrade.h"
 
 enum pop_outcome {
   POP_OUTCOME_RAM,
@@ -23,14 +27,23 @@ struct pop {
   struct pop_originals originals;
   struct pop_aliases aliases;
   struct cache_lru *variants;
+  struct base_arena *arena;  // the bytes of large variants in RAM; NULL: they lie on the heap
   struct pop_flights flights;
+  struct pop_upgrades upgrades;
+  struct pop_crowd crowd;
+  struct pop_held held;
   struct base_pool *io;
   struct store *store;
   struct recipe_renderer renderer;
+  bool makes_avif;
+  const char *public_url;  // or NULL
   const struct base_clock *clock;
   struct base_log *log;
   struct base_metric *outcomes[POP_OUTCOME_COUNT];        // of GETs
   struct base_metric *batch_outcomes[POP_OUTCOME_COUNT];  // of the variants of batches
 };
+
+// For keys of a tenant's variants.
+struct pop_chart pop_chart(struct pop *pop, const char *tenant);
 
 #endif

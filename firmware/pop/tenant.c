@@ -23,6 +23,11 @@ static enum base_result check_name(const struct pop_tenant *tenant, struct base_
   if (tenant->host_count > POP_MAX_HOSTS) {
     return BASE_FAIL(fault, BASE_BAD_INPUT, "tenant", "tenant %s has more than %d hosts", tenant->name, POP_MAX_HOSTS);
   }
+  if (tenant->key_count > POP_MAX_SIGN_KEYS || tenant->imgproxy_key_count > POP_MAX_SIGN_KEYS ||
+      tenant->ladder_count > POP_MAX_LADDER) {
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "tenant", "tenant %s has more than %d sign keys or %d widths", tenant->name,
+                     POP_MAX_SIGN_KEYS, POP_MAX_LADDER);
+  }
   return BASE_OK;
 }
 
@@ -86,6 +91,7 @@ void pop_tenants_finish(struct pop_tenants *tenants) {
   struct pop_tenant_table *table = atomic_exchange(&tenants->current, NULL);
   while (table) {
     struct pop_tenant_table *older = table->older;
+    explicit_bzero(table, sizeof *table + table->count * sizeof table->items[0]);  // it has keys
     free(table);
     table = older;
   }
@@ -109,4 +115,21 @@ const struct pop_tenant *pop_tenants_find(struct pop_tenants *tenants, struct ba
     }
   }
   return table->fallback;
+}
+
+const struct pop_tenant *pop_tenants_find_name(struct pop_tenants *tenants, const char *name) {
+  const struct pop_tenant_table *table = atomic_load_explicit(&tenants->current, memory_order_acquire);
+  return find_name(table->items, table->count, name);
+}
+
+const uint32_t *pop_tenant_ladder(const struct pop_tenant *tenant, size_t *count) {
+  // The usual widths of screens and of layouts that are half or a third of them.
+  static const uint32_t usual[] = {160,  320,  400,  480,  640,  750,  800,  828,  960, 1080,
+                                   1200, 1280, 1440, 1600, 1920, 2048, 2560, 3200, 3840};
+  if (tenant->ladder_count > 0) {
+    *count = tenant->ladder_count;
+    return tenant->ladder;
+  }
+  *count = sizeof usual / sizeof usual[0];
+  return usual;
 }

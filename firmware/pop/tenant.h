@@ -21,5 +21,9 @@ enum base_result pop_tenants_replace(struct pop_tenants *tenants, const struct p
                                      struct base_fault *fault) BASE_CHECKED;
 // The tenant that has this host (ASCII case-insensitive), else "default". Never NULL.
 const struct pop_tenant *pop_tenants_find(struct pop_tenants *tenants, struct base_span host);
+// The tenant of that name, or NULL.
+const struct pop_tenant *pop_tenants_find_name(struct pop_tenants *tenants, const char *name);
+// The widths of its ladder, or those of the default one; ascending.
+const uint32_t *pop_tenant_ladder(const struct pop_tenant *tenant, size_t *count);
 
 #endif

@@ -4,17 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hints.h"
+#include "base/arena.h"
 #include "http/representation.h"
 #include "reply.h"
 
 enum {
   MAX_FIELDS_BYTES = 4096,
+  PINNED_LIFE_S = 31536000,
+  OPEN_LIFE_S = 3600,
+  PENDING_LIFE_S = 60,
+  MAX_LIFE_BYTES = 48,
+  MAX_TERMS_BYTES = 640,             // of all fields that the terms add; more only costs time
   MAX_QUICK_HASH_BYTES = 64 * 1024,  // a fraction of a millisecond of SHA-256
 };
 
 #define PINNED_LIFE "public, immutable, max-age=31536000"
 #define OPEN_LIFE "max-age=3600"
-#define VARY "Accept"
 #define RAM_HIT "pixpop; hit"
 
 struct pop_variant *pop_variant_ref(struct pop_variant *variant) {
@@ -33,7 +39,7 @@ void pop_variant_unref(struct pop_variant **pointer) {
 }
 
 uint64_t pop_variant_bytes(const struct pop_variant *variant) {
-  return sizeof *variant + variant->text.capacity + variant->blob->bytes;
+  return sizeof *variant + variant->text.capacity + base_arena_cost(variant->blob);
 }
 
 static struct http_representation representation_of(const struct pop_variant *variant) {
@@ -82,9 +88,8 @@ static bool write_terms(struct pop_variant *variant, const struct recipe *pinned
   (void)snprintf(location, sizeof location, "/i/%s?%s", id, recipe);
   variant->pinned_life = write_field(variant, "Cache-Control", base_span_text(PINNED_LIFE));
   variant->open_life = write_field(variant, "Cache-Control", base_span_text(OPEN_LIFE));
-  variant->vary = write_field(variant, "Vary", base_span_text(VARY));
   variant->location = write_field(variant, "Content-Location", base_span_text(location));
-  return variant->pinned_life.name && variant->open_life.name && variant->vary.name && variant->location.name;
+  return variant->pinned_life.name && variant->open_life.name && variant->location.name;
 }
 
 struct pop_variant *pop_variant_create(struct pop_original *original, const struct recipe *pinned,
@@ -109,6 +114,63 @@ static struct base_span field_value(const struct pop_variant *variant, struct po
   return base_span_of(variant->text.data + field.offset, field.bytes);
 }
 
+// --- terms ---
+
+// A field of our own making, without the checks that values from elsewhere need.
+static void add_bytes(struct http_reply *reply, const char *name, const char *value, size_t bytes) {
+  const size_t offset = reply->text.bytes;
+  if (bytes == 0) return;
+  if (reply->header_count == HTTP_MAX_REPLY_HEADERS || base_buffer_append(&reply->text, value, bytes) != BASE_OK) {
+    reply->status = 500;
+    return;
+  }
+  reply->headers[reply->header_count].name = name;
+  reply->headers[reply->header_count].offset = (uint32_t)offset;
+  reply->headers[reply->header_count].bytes = (uint32_t)bytes;
+  reply->header_count++;
+}
+
+static void add(struct http_reply *reply, const char *name, const char *value) {
+  add_bytes(reply, name, value, strlen(value));
+}
+
+// True when the life is one of the two that are written out already.
+static bool has_usual_life(struct pop_terms terms) { return !terms.expires_s && !terms.is_pending; }
+
+// A life that ends with the URL's own, or when something better may be there.
+static void add_short_life(struct http_reply *reply, struct pop_terms terms, int64_t now_s) {
+  int64_t life_s = terms.is_pending ? PENDING_LIFE_S : terms.is_pinned ? PINNED_LIFE_S : OPEN_LIFE_S;
+  if (terms.expires_s && terms.expires_s - now_s < life_s) life_s = terms.expires_s - now_s;
+  if (life_s < 0) life_s = 0;
+  http_reply_header(reply, "Cache-Control", "%smax-age=%lld", terms.is_pinned && !terms.is_pending ? "public, " : "",
+                    (long long)life_s);
+}
+
+static void add_content_dpr(struct http_reply *reply, uint32_t milli) {
+  enum { UNIT = 1000 };
+  if (!milli) return;
+  char text[MAX_LIFE_BYTES];
+  size_t length = 0;
+  const uint32_t whole = milli / UNIT;
+  if (whole >= 10) text[length++] = (char)('0' + whole / 10 % 10);
+  text[length++] = (char)('0' + whole % 10);
+  uint32_t rest = milli % UNIT;
+  if (rest) text[length++] = '.';
+  for (uint32_t unit = UNIT / 10; rest; rest %= unit, unit /= 10) text[length++] = (char)('0' + rest / unit);
+  add_bytes(reply, "Content-DPR", text, length);
+}
+
+// What hints, Accept and the grammar have to do with it.
+static void add_negotiation(struct http_reply *reply, struct pop_terms terms) {
+  if (terms.takes_hints) {
+    add(reply, "Accept-CH", pop_hints_accepted());
+    add(reply, "Critical-CH", pop_hints_critical(terms.open));
+  }
+  if (terms.is_iiif) add(reply, "Link", POP_IIIF_PROFILE_LINK);
+  add(reply, "Vary", pop_hints_vary(terms.open));
+  add_content_dpr(reply, terms.content_dpr_milli);
+}
+
 void pop_variant_reply(const struct pop_variant *variant, const struct http_request *request, struct pop_terms terms,
                        const char *cache_status, const char *server_timing, int64_t now_s, struct http_reply *reply) {
   const struct http_representation representation = representation_of(variant);
@@ -118,12 +180,16 @@ void pop_variant_reply(const struct pop_variant *variant, const struct http_requ
     return;
   }
   pop_reply_add_open_fields(reply);
-  const struct pop_variant_field life = terms.is_pinned ? variant->pinned_life : variant->open_life;
-  http_reply_header_span(reply, life.name, field_value(variant, life));
-  if (!terms.is_pinned) {
+  if (has_usual_life(terms)) {
+    const struct pop_variant_field life = terms.is_pinned ? variant->pinned_life : variant->open_life;
+    http_reply_header_span(reply, life.name, field_value(variant, life));
+  } else {
+    add_short_life(reply, terms, now_s);
+  }
+  if (!terms.is_pinned && !terms.is_unnamed) {
     http_reply_header_span(reply, variant->location.name, field_value(variant, variant->location));
   }
-  if (terms.varies) http_reply_header_span(reply, variant->vary.name, field_value(variant, variant->vary));
+  add_negotiation(reply, terms);
   http_reply_header_span(reply, "Cache-Status", base_span_text(cache_status));
   if (server_timing[0]) http_reply_header_span(reply, "Server-Timing", base_span_text(server_timing));
 }
@@ -133,7 +199,8 @@ bool pop_variant_is_quick(const struct pop_variant *variant, const struct http_r
   return http_request_header(request, "Range") == NULL;
 }
 
-// A GET without conditions and ranges. Every field that matters begins with "If-" or is Range.
+// A GET without conditions, ranges and wishes for digests. Every field that matters begins with "If-" or "Want-", or is
+// Range.
 static bool is_plain_get(const struct http_request *request) {
   if (request->method != HTTP_GET) return false;
   for (size_t i = 0; i < request->header_count; i++) {
@@ -142,6 +209,7 @@ static bool is_plain_get(const struct http_request *request) {
       return false;
     }
     if (name.bytes == 5 && base_span_is_nocase(name, "range")) return false;
+    if (name.bytes > 5 && (name.data[0] | 0x20) == 'w' && name.data[4] == '-') return false;
   }
   return true;
 }
@@ -157,11 +225,17 @@ void pop_variant_reply_from_ram(const struct pop_variant *variant, const struct 
                                 struct pop_terms terms, int64_t now_s, struct http_reply *reply) {
   if (is_plain_get(request)) {
     http_reply_init(reply, 200);
-    if (base_buffer_append(&reply->text, variant->text.data, variant->text.bytes) == BASE_OK) {
+    // Room for everything at once.
+    if (base_buffer_reserve(&reply->text, variant->text.bytes + MAX_TERMS_BYTES) == BASE_OK &&
+        base_buffer_append(&reply->text, variant->text.data, variant->text.bytes) == BASE_OK) {
       for (size_t i = 0; i < variant->common_count; i++) copy_field(reply, &variant->common[i]);
-      copy_field(reply, terms.is_pinned ? &variant->pinned_life : &variant->open_life);
-      if (!terms.is_pinned) copy_field(reply, &variant->location);
-      if (terms.varies) copy_field(reply, &variant->vary);
+      if (has_usual_life(terms)) {
+        copy_field(reply, terms.is_pinned ? &variant->pinned_life : &variant->open_life);
+      } else {
+        add_short_life(reply, terms, now_s);
+      }
+      if (!terms.is_pinned && !terms.is_unnamed) copy_field(reply, &variant->location);
+      add_negotiation(reply, terms);
       http_reply_add_blob(reply, base_blob_ref(variant->blob), 0, variant->blob->bytes);
       return;
     }

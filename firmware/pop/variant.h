@@ -8,10 +8,16 @@
 #include "original.h"
 #include "recipe/order.h"
 
-// How an URL wants a variant to be cached.
+// How a request wants a variant to be answered and cached.
 struct pop_terms {
-  bool is_pinned;  // what the URL gives can never change
-  bool varies;     // the format was chosen by Accept
+  bool is_pinned;              // what the URL gives can never change
+  bool is_pending;             // something better is being made
+  bool takes_hints;            // the tenant does: say so
+  bool is_iiif;                // say which profile
+  bool is_unnamed;             // no Content-Location: the policy would refuse that URL
+  uint8_t open;                // bits of enum pop_open, for Vary
+  uint32_t content_dpr_milli;  // 0: no hint made the size
+  int64_t expires_s;           // of the URL; 0: never
 };
 
 struct pop_variant_field {
@@ -21,7 +27,7 @@ struct pop_variant_field {
 
 enum { POP_VARIANT_COMMON_FIELDS = 12 };
 
-// Ref-counted and immutable.
+// Ref-counted and immutable, but for its place among those that are held.
 struct pop_variant {
   atomic_uint refs;
   struct pop_original *original;
@@ -29,10 +35,11 @@ struct pop_variant {
   char media_type[STORE_MAX_MEDIA_TYPE + 1];
   struct integrity_digest digest;
   uint32_t width, height;
-  struct base_buffer text;  // values of all fields below
+  struct pop_variant *next_held;  // see held.h
+  struct base_buffer text;        // values of all fields below
   size_t common_count;
   struct pop_variant_field common[POP_VARIANT_COMMON_FIELDS];  // of a 200 from RAM
-  struct pop_variant_field pinned_life, open_life, vary, location;
+  struct pop_variant_field pinned_life, open_life, location;
 };
 
 // Takes references of its own. NULL when memory is short.

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+struct pop_guest;
 struct pop_landing;
 
 // Embedded first in what waits.
@@ -12,6 +13,8 @@ struct pop_waiter {
   bool has_joined;          // came to a flight that was under way
   // True once its client is known to be gone. Asked on any thread.
   bool (*is_gone)(struct pop_waiter *waiter);
+  struct pop_guest *guest;  // whose line the flight may wait in; NULL: an unknown client's
+  bool is_background;       // in no hurry: no line is left for a shorter one because of it
   // Called exactly once, without any lock; the flight has ended.
   void (*land)(struct pop_waiter *waiter, const struct pop_landing *landing);
 };

@@ -39,6 +39,10 @@ void recipe_to_wish(const struct recipe *recipe, struct image_wish *out) {
       .crop_width = recipe->crop_width,
       .crop_height = recipe->crop_height,
       .turn = recipe->turn,
+      .pad_top = recipe->pad_top,
+      .pad_right = recipe->pad_right,
+      .pad_bottom = recipe->pad_bottom,
+      .pad_left = recipe->pad_left,
   };
 }
 

@@ -76,6 +76,18 @@ static void put_crop(struct writer *writer, const struct recipe *recipe) {
   put_number(writer, recipe->crop_height);
 }
 
+static void put_pads(struct writer *writer, const struct recipe *recipe) {
+  if (!recipe->pad_top && !recipe->pad_right && !recipe->pad_bottom && !recipe->pad_left) return;
+  put_name(writer, "pad");
+  put_number(writer, recipe->pad_top);
+  put_char(writer, ',');
+  put_number(writer, recipe->pad_right);
+  put_char(writer, ',');
+  put_number(writer, recipe->pad_bottom);
+  put_char(writer, ',');
+  put_number(writer, recipe->pad_left);
+}
+
 static void put_focus(struct writer *writer, const struct recipe *recipe) {
   if (recipe->focus_x == RECIPE_DEFAULT.focus_x && recipe->focus_y == RECIPE_DEFAULT.focus_y) return;
   put_name(writer, "pos");
@@ -120,11 +132,16 @@ void recipe_text(const struct recipe *recipe, char out[RECIPE_TEXT_BYTES]) {
   if (recipe->filter != RECIPE_FILTER_BICUBIC) put_choice(&writer, "filter", recipe_filter_name(recipe->filter));
   if (recipe->fit != IMAGE_FIT_INSIDE) put_choice(&writer, "fit", recipe_fit_name(recipe->fit));
   if (turns[recipe->turn].flip) put_choice(&writer, "flip", turns[recipe->turn].flip);
-  if (recipe->format != RECIPE_FORMAT_AUTO) put_choice(&writer, "fm", recipe_format_name(recipe->format));
+  if (recipe->format != RECIPE_FORMAT_AUTO) {
+    put_choice(&writer, "fm", recipe_format_name(recipe->format));
+    if (recipe->or_own) put_text(&writer, ",own");
+  }
   put_side(&writer, "h", recipe->height);
+  put_pads(&writer, recipe);
   put_focus(&writer, recipe);
   put_quality(&writer, recipe);
   if (turns[recipe->turn].rot) put_choice(&writer, "rot", turns[recipe->turn].rot);
+  if (recipe->grey) put_choice(&writer, "tone", "grey");
   put_side(&writer, "w", recipe->width);
   *writer.at = '\0';
 }

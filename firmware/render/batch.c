@@ -117,14 +117,15 @@ static void encode(void *self, size_t i) {
     fail(batch, item, &fault);
     return;
   }
-  render_product_make(batch->render, &batch->order->recipes[item->recipe], &item->picture,
+  render_product_make(batch->render, batch->order, &batch->order->recipes[item->recipe], &item->picture,
                       &batch->order->products[item->recipe]);
   arrive(batch, item);
 }
 
 static enum base_result encode_slice(struct batch *batch, struct base_fault *fault) {
   const size_t span = base_trace_begin(&batch->order->trace, "encode");
-  const bool is_done = render_crew_run(batch->render->pool, batch->end - batch->begin, encode, batch);
+  const bool is_done = render_crew_run(batch->order->is_background ? NULL : batch->render->pool,
+                                       batch->end - batch->begin, encode, batch);
   base_trace_end(&batch->order->trace, span);
   return is_done ? BASE_OK : BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory to share the encoding");
 }

@@ -33,6 +33,7 @@ static void help(void *argument) {
 
 // Asked at every piece: a thread may have become idle since.
 static void call_for_help(struct crew *crew) {
+  if (!crew->pool) return;
   pthread_mutex_lock(&crew->lock);
   crew->holds++;
   pthread_mutex_unlock(&crew->lock);

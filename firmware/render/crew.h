@@ -9,7 +9,7 @@
 
 // Calls work(self, i) once for every i of 0 .. count-1, in that order but several at a time, and returns when all have
 // returned. The caller works too, so that it ends also when every other thread of the pool is busy. False when memory
-// is short: then nothing was called.
+// is short: then nothing was called. Without a pool (NULL) the caller works alone.
 bool render_crew_run(struct base_pool *pool, size_t count, void (*work)(void *self, size_t i), void *self) BASE_CHECKED;
 
 #endif

@@ -6,21 +6,26 @@
 
 enum { BYTES_A_PIXEL = 4, OPAQUE = 255 };
 
-enum kind { KIND_RGBA, KIND_WEBP_PLANES, KIND_JPEG_PLANES, KIND_FULL_PLANES };
+enum kind { KIND_RGBA, KIND_WEBP_PLANES, KIND_JPEG_PLANES, KIND_FULL_PLANES };  // JPEG's are AVIF's too
 
 // What the encoder takes, and whether `source` can be resampled to it directly.
-static enum kind kind_of(const struct render *render, const struct recipe *recipe, const struct image *source) {
+static enum kind kind_of(const struct render *render, const struct recipe *recipe, const struct image_layout *layout,
+                         const struct image *source) {
+  // Behind an odd pad it would begin in the middle of a chroma block: such pictures are padded in RGBA8.
+  const bool fits_blocks = (layout->x | layout->y) % 2 == 0;
+  const enum kind plain = source->format == IMAGE_YUV ? KIND_FULL_PLANES : KIND_RGBA;
   const bool is_lossy_webp = recipe->format == RECIPE_FORMAT_WEBP && !recipe->lossless && !render->sharp_yuv;
+  if (!fits_blocks) return plain;
   if (is_lossy_webp) return KIND_WEBP_PLANES;
   if (recipe->format == RECIPE_FORMAT_JPEG && !source->has_alpha) return KIND_JPEG_PLANES;
-  return source->format == IMAGE_YUV ? KIND_FULL_PLANES : KIND_RGBA;
+  if (recipe->format == RECIPE_FORMAT_AVIF && !recipe->lossless) return KIND_JPEG_PLANES;
+  return plain;
 }
 
 enum base_result render_picture_plan(const struct render *render, struct render_picture *picture,
                                      const struct recipe *recipe, const struct image_header *header,
                                      struct base_fault *fault) {
-  if (recipe->format != RECIPE_FORMAT_WEBP && recipe->format != RECIPE_FORMAT_JPEG &&
-      recipe->format != RECIPE_FORMAT_PNG) {
+  if (recipe->format == RECIPE_FORMAT_AUTO) {
     return BASE_FAIL(fault, BASE_BAD_INPUT, "fm", "pictures are not made as %s", recipe_format_name(recipe->format));
   }
   const enum base_result result = recipe_plan(recipe, header, &picture->layout, fault);
@@ -74,9 +79,71 @@ static enum resample_filter filter_of(enum recipe_filter filter) {
   return filters[filter];
 }
 
+// BT.601 luma, which is what planes that lose their chroma show.
+static uint8_t grey_of(const uint8_t rgb[3]) {
+  uint8_t yuv[3];
+  image_convert_colour(rgb, IMAGE_RANGE_FULL, yuv);
+  return yuv[0];
+}
+
+static void background_of(const struct recipe *recipe, uint8_t out[3]) {
+  memcpy(out, recipe->background, 3);
+  if (recipe->grey) memset(out, grey_of(recipe->background), 3);
+}
+
 static void fill_background(struct image *canvas, const struct recipe *recipe) {
-  const uint8_t background[] = {recipe->background[0], recipe->background[1], recipe->background[2], OPAQUE};
+  uint8_t background[BYTES_A_PIXEL];
+  background_of(recipe, background);
+  background[BYTES_A_PIXEL - 1] = OPAQUE;
   image_fill(canvas, background);
+}
+
+// A picture of our own to change: a source that is the result already may be shared, or the decoder's memory.
+static enum base_result make_own(struct image **image) {
+  const struct image *shared = *image;
+  struct image *own;
+  if (atomic_load(&shared->refs) == 1 && !shared->release) return BASE_OK;
+  const bool has_planes = shared->format == IMAGE_YUV;
+  const enum base_result result = has_planes ? image_create_yuv(&shared->yuv, &own)
+                                             : image_create(shared->width, shared->height, shared->has_alpha, &own);
+  if (result != BASE_OK) return result;
+  for (uint32_t y = 0; y < own->height && !has_planes; y++) {
+    memcpy(image_row(own, y), image_row(shared, y), (size_t)own->width * BYTES_A_PIXEL);
+  }
+  for (unsigned i = 0; i < IMAGE_MAX_PLANES && has_planes; i++) {
+    const struct image_plane *plane = &own->planes[i];
+    for (uint32_t y = 0; y < plane->height; y++) {
+      memcpy(image_plane_row(plane, y), image_plane_row(&shared->planes[i], y), plane->width);
+    }
+  }
+  image_unref(image);
+  *image = own;
+  return BASE_OK;
+}
+
+enum base_result render_picture_flatten(struct image **image, const struct recipe *recipe, struct base_fault *fault) {
+  uint8_t background[BYTES_A_PIXEL];
+  const enum base_result result = make_own(image);
+  if (result != BASE_OK) return BASE_FAIL(fault, result, "size", "no memory for a copy of the picture");
+  background_of(recipe, background);
+  image_flatten(*image, background);
+  return BASE_OK;
+}
+
+static enum base_result drop_colours(struct image **image) {
+  enum { NEUTRAL = 128 };
+  const enum base_result result = make_own(image);
+  if (result != BASE_OK) return result;
+  const struct image *own = *image;
+  for (unsigned i = IMAGE_PLANE_U; i <= IMAGE_PLANE_V && own->format == IMAGE_YUV; i++) {
+    const struct image_plane *plane = &own->planes[i];
+    for (uint32_t y = 0; y < plane->height; y++) memset(image_plane_row(plane, y), NEUTRAL, plane->width);
+  }
+  for (uint32_t y = 0; y < own->height && own->format == IMAGE_RGBA8; y++) {
+    uint8_t *pixel = image_row(own, y);
+    for (uint32_t x = 0; x < own->width; x++, pixel += BYTES_A_PIXEL) memset(pixel, grey_of(pixel), 3);
+  }
+  return BASE_OK;
 }
 
 static enum base_result no_memory(const struct image_layout *layout, enum base_result result,
@@ -89,7 +156,7 @@ enum base_result render_picture_begin(const struct render *render, struct render
                                       struct resample_job *job, bool *needs_job, struct base_fault *fault) {
   const struct image_layout *layout = &picture->layout;
   struct image *source = resample_source_image(from);
-  const enum kind kind = kind_of(render, recipe, source);
+  const enum kind kind = kind_of(render, recipe, layout, source);
   // Exact also where a level's last box reaches over the edge: its side is rounded up, the picture in it is not.
   const double shrink = 1u << picture->level;
   const struct image_rect rect = {layout->source.x / shrink, layout->source.y / shrink, layout->source.width / shrink,
@@ -144,14 +211,19 @@ static enum base_result pad(struct render_picture *picture, const struct recipe 
 
 enum base_result render_picture_end(const struct render *render, struct render_picture *picture,
                                     const struct recipe *recipe, struct base_fault *fault) {
-  if (picture->image->format != IMAGE_YUV || kind_of(render, recipe, picture->image) != KIND_FULL_PLANES) {
-    return BASE_OK;
+  enum base_result result = BASE_OK;
+  const bool is_step = picture->image->format == IMAGE_YUV &&
+                       kind_of(render, recipe, &picture->layout, picture->image) == KIND_FULL_PLANES;
+  // Before the way to RGB, so that the grey is the planes' luma whatever the format.
+  if (recipe->grey) result = drop_colours(&picture->image);
+  if (result == BASE_OK && is_step) {
+    struct image *rgba;
+    result = image_convert_to_rgba(picture->image, &rgba);
+    if (result == BASE_OK) {
+      image_unref(&picture->image);
+      picture->image = rgba;
+      if (is_padded(&picture->layout)) result = pad(picture, recipe);
+    }
   }
-  struct image *rgba;
-  enum base_result result = image_convert_to_rgba(picture->image, &rgba);
-  if (result != BASE_OK) return no_memory(&picture->layout, result, fault);
-  image_unref(&picture->image);
-  picture->image = rgba;
-  if (is_padded(&picture->layout)) result = pad(picture, recipe);
   return result == BASE_OK ? BASE_OK : no_memory(&picture->layout, result, fault);
 }

@@ -9,7 +9,7 @@
 #include "load.h"
 #include "sources.h"
 
-enum { DEFAULT_QUEUE_LIMIT = 64 };
+enum { DEFAULT_QUEUE_LIMIT = 64, DEFAULT_AVIF_SPEED = 8 };
 
 struct task {
   struct render *render;
@@ -45,7 +45,9 @@ static enum base_result submit(void *self, struct recipe_order *order, struct ba
                         .order = order,
                         .submitted_us = base_clock_us(render->clock),
                         .queue_span = base_trace_begin(&order->trace, "queue")};
-  if (base_pool_submit(render->pool, run, task) == BASE_OK) {
+  const bool is_taken = order->is_background ? base_pool_submit_background(render->pool, run, task)
+                                             : base_pool_submit(render->pool, run, task) == BASE_OK;
+  if (is_taken) {
     base_metric_set(render->waiting, (int64_t)base_pool_waiting(render->pool));
     return BASE_OK;
   }
@@ -80,6 +82,7 @@ enum base_result render_create(const struct render_config *config, struct render
   render->clock = config->clock;
   render->log = config->log;
   render->effort = config->webp_effort;
+  render->avif_speed = config->avif_speed ? config->avif_speed : DEFAULT_AVIF_SPEED;
   render->sharp_yuv = config->sharp_yuv;
   render->linear_light = config->linear_light;
   register_metrics(render, config->metrics);
@@ -113,7 +116,7 @@ void render_destroy(struct render **render) {
 
 struct recipe_renderer render_renderer(struct render *render) {
   struct recipe_renderer renderer = {.submit = submit, .self = render};
-  (void)snprintf(renderer.profile, sizeof renderer.profile, "effort%d%s%s", render->effort,
+  (void)snprintf(renderer.profile, sizeof renderer.profile, "e%da%d%s%s", render->effort, render->avif_speed,
                  render->sharp_yuv ? "sharp" : "", render->linear_light ? "lin" : "");
   return renderer;
 }

@@ -12,7 +12,7 @@ struct render {
   struct resampler *resampler;
   const struct base_clock *clock;
   struct base_log *log;
-  int effort;
+  int effort, avif_speed;
   bool sharp_yuv, linear_light;
   struct render_sources *sources;
   struct render_keeper *keeper;

@@ -6,8 +6,10 @@
 
 #include "base/checked.h"
 #include "base/file.h"
+#include "image/limits.h"
 #include "ini.h"
 #include "table.h"
+#include "tenant.h"
 
 enum { MAX_SHOWN_CHARS = 64, MAX_SHOWN_PATH_CHARS = 48 };
 
@@ -15,9 +17,8 @@ enum { MAX_SHOWN_CHARS = 64, MAX_SHOWN_PATH_CHARS = 48 };
 struct reading {
   struct settings *settings;
   char section[SETTINGS_MAX_TEXT];
-  struct settings_tenant *tenant;  // of the current [tenant NAME] section
-  bool has_hints;                  // that section has set them
-  bool seen[128];                  // rows assigned already
+  struct settings_tenant_section tenant;  // when it is a [tenant NAME]
+  bool seen[128];                         // rows assigned already
 };
 
 void settings_defaults(struct settings *out) {
@@ -28,39 +29,13 @@ void settings_defaults(struct settings *out) {
   }
 }
 
-static bool is_tenant_name(struct base_span name) {
-  if (name.bytes == 0 || name.bytes > SETTINGS_MAX_TENANT_NAME) return false;
-  for (size_t i = 0; i < name.bytes; i++) {
-    uint8_t c = name.data[i];
-    if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-')) return false;
-  }
-  return true;
-}
-
-static enum base_result begin_tenant(struct reading *reading, struct base_span name, struct base_fault *fault) {
-  struct settings *settings = reading->settings;
-  if (!is_tenant_name(name))
-    return BASE_FAIL(fault, BASE_BAD_INPUT, "tenant", "a tenant's name has 1..%d characters of a-z, 0-9 and '-'",
-                     SETTINGS_MAX_TENANT_NAME);
-  for (size_t i = 0; i < settings->tenant_count; i++) {
-    if (base_span_is(name, settings->tenants[i].name))
-      return BASE_FAIL(fault, BASE_BAD_INPUT, "tenant", "the tenant '%s' is there twice", settings->tenants[i].name);
-  }
-  if (settings->tenant_count == SETTINGS_MAX_TENANTS)
-    return BASE_FAIL(fault, BASE_BAD_INPUT, "tenant", "more than %d tenants", SETTINGS_MAX_TENANTS);
-  reading->tenant = &settings->tenants[settings->tenant_count++];
-  memset(reading->tenant, 0, sizeof(*reading->tenant));
-  memcpy(reading->tenant->name, name.data, name.bytes);
-  reading->tenant->hints = true;
-  reading->has_hints = false;
-  return BASE_OK;
-}
-
 static enum base_result on_section(void *self, struct base_span name, struct base_fault *fault) {
   struct reading *reading = self;
-  reading->tenant = NULL;
+  reading->tenant = (struct settings_tenant_section){0};
   if (base_span_starts_with(name, "tenant "))
-    return begin_tenant(reading, base_span_trim(base_span_slice(name, strlen("tenant "), name.bytes)), fault);
+    return settings_tenant_begin(reading->settings,
+                                 base_span_trim(base_span_slice(name, strlen("tenant "), name.bytes)), &reading->tenant,
+                                 fault);
   for (size_t i = 0; i < settings_row_count; i++) {
     if (base_span_is(name, settings_rows[i].section) &&
         base_span_copy(name, reading->section, sizeof(reading->section)))
@@ -70,52 +45,10 @@ static enum base_result on_section(void *self, struct base_span name, struct bas
                    (int)base_min_u64(name.bytes, MAX_SHOWN_CHARS), name.data);
 }
 
-// A host leads to one tenant only.
-static const struct settings_tenant *tenant_of_host(const struct settings *settings, struct base_span host) {
-  for (size_t i = 0; i < settings->tenant_count; i++) {
-    const struct settings_tenant *tenant = &settings->tenants[i];
-    for (size_t j = 0; j < tenant->host_count; j++) {
-      if (base_span_is_nocase(host, tenant->hosts[j])) return tenant;
-    }
-  }
-  return NULL;
-}
-
-static enum base_result set_hosts(const struct settings *settings, struct settings_tenant *tenant,
-                                  struct base_span value, struct base_fault *fault) {
-  if (tenant->host_count > 0) return BASE_FAIL(fault, BASE_BAD_INPUT, "hosts", "'hosts' is there twice");
-  while (value.data != NULL) {
-    const struct base_span host = base_span_trim(base_span_cut(&value, ','));
-    if (tenant->host_count == SETTINGS_MAX_HOSTS)
-      return BASE_FAIL(fault, BASE_BAD_INPUT, "hosts", "more than %d hosts", SETTINGS_MAX_HOSTS);
-    const struct settings_tenant *owner = tenant_of_host(settings, host);
-    if (owner != NULL)
-      return BASE_FAIL(fault, BASE_BAD_INPUT, "hosts", "the tenant '%s' has the host '%.*s' already", owner->name,
-                       (int)base_min_u64(host.bytes, MAX_SHOWN_CHARS), host.data);
-    if (host.bytes == 0 || !base_span_copy(host, tenant->hosts[tenant->host_count], SETTINGS_MAX_TEXT))
-      return BASE_FAIL(fault, BASE_BAD_INPUT, "hosts", "an empty or overlong host name");
-    tenant->host_count++;
-  }
-  return BASE_OK;
-}
-
-static enum base_result set_tenant(struct reading *reading, struct base_span key, struct base_span value,
-                                   struct base_fault *fault) {
-  struct settings_tenant *tenant = reading->tenant;
-  if (base_span_is(key, "hosts")) return set_hosts(reading->settings, tenant, value, fault);
-  if (base_span_is(key, "hints") && (base_span_is(value, "on") || base_span_is(value, "off"))) {
-    if (reading->has_hints) return BASE_FAIL(fault, BASE_BAD_INPUT, "hints", "'hints' is there twice");
-    reading->has_hints = true;
-    tenant->hints = base_span_is(value, "on");
-    return BASE_OK;
-  }
-  return BASE_FAIL(fault, BASE_BAD_INPUT, "tenant", "a tenant has 'hosts = name, name' and 'hints = on|off'");
-}
-
 static enum base_result on_assignment(void *self, struct base_span key, struct base_span value,
                                       struct base_fault *fault) {
   struct reading *reading = self;
-  if (reading->tenant != NULL) return set_tenant(reading, key, value, fault);
+  if (reading->tenant.tenant != NULL) return settings_tenant_set(&reading->tenant, key, value, fault);
   if (reading->section[0] == '\0') return BASE_FAIL(fault, BASE_BAD_INPUT, "", "a key before the first [section]");
   const struct settings_row *row = settings_row_find(base_span_text(reading->section), key);
   if (row == NULL)
@@ -160,8 +93,9 @@ enum base_result settings_override(struct settings *settings, const char *assign
   struct base_span section = base_span_cut(&key, '.');
   const struct settings_row *row = value.data != NULL && key.data != NULL ? settings_row_find(section, key) : NULL;
   if (row == NULL)
-    return BASE_FAIL(fault, BASE_BAD_INPUT, "set", "'%s' is not of the form section.key=value with a known key",
-                     assignment);
+    // Without the value, which may be a secret.
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "set", "'%.*s' is not of the form section.key=value with a known key",
+                     (int)base_min_u64(name.bytes, MAX_SHOWN_CHARS), name.data);
   return settings_row_set(row, value, settings, fault);
 }
 
@@ -188,7 +122,14 @@ enum base_result settings_print_reference(struct base_buffer *out) {
         out,
         "\n# A tenant is found by the request's Host; every other host is the tenant 'default'.\n"
         "# hints = off: its URLs depend on no request header but Accept, so all of them are cached for ever (reload)\n"
-        "# [tenant shop]\n# hosts = img.shop.example, shop.example\n# hints = on\n");
+        "# unsigned = ladder, open or none; ladder = 160,320,...: as in [delivery], for this tenant (reload)\n"
+        "# sign_keys = KEY:SALT KEY:SALT ...: up to 4 pairs that sign its URLs, hexadecimal after 'hex:'. New URLs are\n"
+        "#   signed with the first one; the others stay valid while keys are rotated (reload)\n"
+        "# imgproxy_keys = KEY:SALT ...: the same of /imgproxy/ URLs, in hexadecimal as imgproxy has them (reload)\n"
+        "# salt = a text that goes into every cache key; changing it makes all variants anew (reload)\n"
+        "# A file with keys should be readable by the box alone.\n"
+        "# [tenant shop]\n# hosts = img.shop.example, shop.example\n# hints = on\n# unsigned = none\n"
+        "# sign_keys = hex:00112233445566778899aabbccddeeff:shop-1\n");
   return result;
 }
 
@@ -212,11 +153,29 @@ enum base_result settings_split_listen(const char *listen, char *address, size_t
   return BASE_OK;
 }
 
+enum base_result settings_widths_parse(struct base_span text, uint32_t out[SETTINGS_MAX_LADDER], size_t *count,
+                                       struct base_fault *fault) {
+  *count = 0;
+  while (text.data != NULL) {
+    const struct base_span word = base_span_trim(base_span_cut(&text, ','));
+    uint64_t width;
+    if (*count == SETTINGS_MAX_LADDER)
+      return BASE_FAIL(fault, BASE_BAD_INPUT, "ladder", "a ladder has at most %d widths", SETTINGS_MAX_LADDER);
+    if (!base_span_to_u64(word, &width) || width < 1 || width > IMAGE_MAX_BOX_SIDE ||
+        (*count > 0 && width <= out[*count - 1]))
+      return BASE_FAIL(fault, BASE_BAD_INPUT, "ladder",
+                       "a ladder is ascending widths from 1 to %d, such as 160,320,640", IMAGE_MAX_BOX_SIDE);
+    out[(*count)++] = (uint32_t)width;
+  }
+  return BASE_OK;
+}
+
 const char *settings_needs_restart(const struct settings *running, const struct settings *wanted) {
   for (size_t i = 0; i < settings_row_count; i++) {
     const struct settings_row *row = &settings_rows[i];
     const char *a = (const char *)running + row->offset, *b = (const char *)wanted + row->offset;
-    bool is_text = row->type == SETTINGS_TEXT || row->type == SETTINGS_CHOICE || row->type == SETTINGS_LISTEN;
+    bool is_text = row->type == SETTINGS_TEXT || row->type == SETTINGS_CHOICE || row->type == SETTINGS_LISTEN ||
+                   row->type == SETTINGS_WIDTHS;
     bool is_same = is_text ? strcmp(a, b) == 0 : memcmp(a, b, row->capacity) == 0;
     if (!is_same && !row->reloads) return row->name;
   }

@@ -11,6 +11,8 @@
   { section, key, section "." key, SETTINGS_LISTEN, PLACE(field), fallback, 0, 0, NULL, reloads, meaning }
 #define CHOICE(section, key, field, fallback, choices, reloads, meaning) \
   { section, key, section "." key, SETTINGS_CHOICE, PLACE(field), fallback, 0, 0, choices, reloads, meaning }
+#define WIDTHS(section, key, field, fallback, reloads, meaning) \
+  { section, key, section "." key, SETTINGS_WIDTHS, PLACE(field), fallback, 0, 0, NULL, reloads, meaning }
 #define NUMBER(section, key, field, fallback, low, high, reloads, meaning) \
   { section, key, section "." key, SETTINGS_NUMBER, PLACE(field), fallback, low, high, NULL, reloads, meaning }
 #define SIZE(section, key, field, fallback, low, high, reloads, meaning) \
@@ -54,6 +56,13 @@ const struct settings_row settings_rows[] = {
 
   LISTEN("delivery", "listen", delivery_listen, "127.0.0.1:8080", false,
          "address and port of the public, read-only side"),
+  LISTEN("delivery", "tls_listen", delivery_tls_listen, "", false,
+         "address and port of the same over TLS; empty: none"),
+  TEXT("delivery", "tls_certificate", delivery_tls_certificate, "", false,
+       "PEM file with private key and certificate chain, read again on SIGHUP; empty: <data>/delivery.pem (made when "
+       "missing)"),
+  SWITCH("delivery", "http2", delivery_http2, "on", false,
+         "HTTP/2 as well: over TLS by ALPN, without TLS for clients that begin so"),
   TEXT("delivery", "public_url", delivery_public_url, "", false,
        "base URL that visitors use, shown by the console; empty: http://<listen>"),
   NUMBER("delivery", "loops", delivery_loops, "0", 0, 256, false, "event loops (threads); 0: one a core"),
@@ -61,6 +70,8 @@ const struct settings_row settings_rows[] = {
          "open connections; further ones get 503"),
   NUMBER("delivery", "connections_per_client", delivery_connections_per_client, "512", 0, 1000000, false,
          "open connections from one address; 0: no limit"),
+  NUMBER("delivery", "handshake_timeout_ms", delivery_handshake_timeout_ms, "5000", 10, MINUTES_10_MS, false,
+         "a TLS handshake that takes longer is dropped"),
   NUMBER("delivery", "head_timeout_ms", delivery_head_timeout_ms, "5000", 10, MINUTES_10_MS, false,
          "from the first byte to a whole request head"),
   NUMBER("delivery", "idle_timeout_ms", delivery_idle_timeout_ms, "60000", 10, MINUTES_10_MS, false,
@@ -70,7 +81,15 @@ const struct settings_row settings_rows[] = {
   NUMBER("delivery", "reply_timeout_ms", delivery_reply_timeout_ms, "120000", 10, MINUTES_10_MS, false,
          "for making a reply; then 504"),
   NUMBER("delivery", "drain_ms", delivery_drain_ms, "10000", 0, MINUTES_10_MS, false,
-         "how long SIGTERM lets requests in flight finish"),
+         "how long SIGTERM and SIGUSR2 let requests in flight finish"),
+  CHOICE("delivery", "unsigned", delivery_unsigned, "ladder", "ladder open none", true,
+         "what goes without a signature; ladder: its widths and nothing else that makes many variants; tenants may "
+         "differ"),
+  WIDTHS("delivery", "ladder", delivery_ladder,
+         "160,320,400,480,640,750,800,828,960,1080,1200,1280,1440,1600,1920,2048,2560,3200,3840", true,
+         "widths that go unsigned, and that hints of widths are rounded up to; tenants may differ"),
+  SWITCH("delivery", "avif", delivery_avif, "on", false,
+         "where a client takes AVIF and leaves the format open, one is made in the background and replaces the WebP"),
 
   SIZE("limits", "file_bytes", limits_file_bytes, "100M", 1 * KIB, 4 * GIB, false, "largest original"),
   NUMBER("limits", "pixels", limits_pixels, "100000000", 1, 1000000000, false, "most pixels of an original"),
@@ -103,6 +122,7 @@ const struct settings_row settings_rows[] = {
   RULE(17, "gps", "alert", "it says where it was taken"),
 
   SIZE("cache", "ram", cache_ram_bytes, "256M", 1 * MIB, 1024 * GIB, true, "variants kept in memory"),
+  CHOICE("cache", "policy", cache_policy, "lru", "lru sieve s3fifo", false, "which variants go when memory is full"),
   SIZE("cache", "disk", cache_disk_bytes, "4G", 1 * MIB, 1024 * 1024 * GIB, false, "variants kept on disk"),
   SIZE("cache", "min_free", cache_min_free_bytes, "64M", 0, 1024 * GIB, false,
        "disk space left alone: variants go for it; uploads that would still leave less get 507"),
@@ -111,8 +131,12 @@ const struct settings_row settings_rows[] = {
          "requests waiting for them; further ones get 503"),
 
   NUMBER("render", "threads", render_threads, "0", 0, 256, false, "pictures made at once; 0: one a core"),
-  NUMBER("render", "queue", render_queue, "64", 1, 100000, false, "pictures waiting to be made; further ones get 503"),
+  NUMBER("render", "queue", render_queue, "64", 1, 100000, false, "orders waiting at the renderer; further pictures wait for them"),
+  NUMBER("render", "per_client", render_per_client, "32", 1, 100000, false,
+         "pictures being made at once for one client's address (IPv6: its /64); four times as many wait, then 503"),
   NUMBER("render", "webp_effort", render_webp_effort, "4", 0, 6, false, "0 is fastest, 6 makes the smallest files"),
+  NUMBER("render", "avif_speed", render_avif_speed, "8", 1, 10, false,
+         "10 is fastest, a smaller number makes smaller files; 8 takes about twice as long as WebP"),
   SWITCH("render", "sharp_yuv", render_sharp_yuv, "off", false, "WebP: sharper chroma edges, slower"),
   SWITCH("render", "linear_light", render_linear_light, "off", false,
          "resample in linear light: finer bright details survive, slower"),
@@ -200,7 +224,13 @@ static enum base_result set_text(const struct settings_row *row, struct base_spa
     return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s must not be empty", row->name);
   if (value.bytes >= row->capacity || !base_span_copy(value, text, sizeof(text)))
     return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s is longer than %zu bytes", row->name, row->capacity - 1);
-  if (row->type == SETTINGS_LISTEN) {
+  if (row->type == SETTINGS_WIDTHS) {
+    uint32_t widths[SETTINGS_MAX_LADDER];
+    size_t count;
+    const enum base_result result = settings_widths_parse(value, widths, &count, fault);
+    if (result != BASE_OK) return result;
+  }
+  if (row->type == SETTINGS_LISTEN && value.bytes > 0) {
     char address[SETTINGS_MAX_TEXT];
     uint16_t port;
     const enum base_result result = settings_split_listen(text, address, sizeof(address), &port, fault);
@@ -227,6 +257,7 @@ enum base_result settings_row_set(const struct settings_row *row, struct base_sp
         return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s must be one of: %s", row->name, row->choices);
       break;
     case SETTINGS_LISTEN:
+    case SETTINGS_WIDTHS:
     case SETTINGS_TEXT:
       break;
   }

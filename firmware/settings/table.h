@@ -6,7 +6,15 @@
 
 #include "settings/settings.h"
 
-enum settings_type { SETTINGS_TEXT, SETTINGS_NUMBER, SETTINGS_SIZE, SETTINGS_SWITCH, SETTINGS_CHOICE, SETTINGS_LISTEN };
+enum settings_type {
+  SETTINGS_TEXT,
+  SETTINGS_NUMBER,
+  SETTINGS_SIZE,
+  SETTINGS_SWITCH,
+  SETTINGS_CHOICE,
+  SETTINGS_LISTEN,
+  SETTINGS_WIDTHS,  // a text: "160,320,480"
+};
 
 struct settings_row {
   const char *section;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -75,18 +76,35 @@ enum base_result store_temporary_create(struct store *store, struct store_path *
   return BASE_OK;
 }
 
-enum base_result store_temporary_write(struct store *store, struct base_span head, struct base_span body,
-                                       bool is_durable, struct store_path *path, struct base_fault *fault) {
+static enum base_result write_pieces(struct store *store, const struct base_span *pieces, size_t count, bool is_durable,
+                                     struct store_path *path, struct base_fault *fault) {
   int fd = -1;
   enum base_result result = store_temporary_create(store, path, &fd, fault);
   if (result != BASE_OK) return result;
-  result = base_fd_write_all(fd, head, fault);
-  if (result == BASE_OK) result = base_fd_write_all(fd, body, fault);
+  for (size_t i = 0; i < count && result == BASE_OK; i++) result = base_fd_write_all(fd, pieces[i], fault);
   if (result == BASE_OK && is_durable && fsync(fd) != 0) {
     result = BASE_FAIL_ERRNO(fault, path->text, "cannot sync the file");
   }
   base_fd_close(&fd);
   if (result != BASE_OK) store_file_discard(store, path->text);
+  return result;
+}
+
+enum base_result store_record_write(struct store *store, struct store_record *record, struct base_span body,
+                                    bool is_durable, struct store_path *path, uint64_t *file_bytes,
+                                    struct base_fault *fault) {
+  struct base_buffer head, trailer;
+  base_buffer_init(&head, STORE_RECORD_HEAD_BYTES + STORE_RECORD_MAX_META);
+  base_buffer_init(&trailer, SIZE_MAX / 2);
+  enum base_result result = store_record_seal(record, body, &trailer, fault);
+  if (result == BASE_OK) result = store_record_write_head(record, &head, fault);
+  if (result == BASE_OK) {
+    const struct base_span pieces[] = {base_buffer_span(&head), body, base_buffer_span(&trailer)};
+    if (file_bytes) *file_bytes = head.bytes + body.bytes + trailer.bytes;
+    result = write_pieces(store, pieces, sizeof pieces / sizeof pieces[0], is_durable, path, fault);
+  }
+  base_buffer_finish(&head);
+  base_buffer_finish(&trailer);
   return result;
 }
 
@@ -145,23 +163,58 @@ enum base_result store_record_open(struct store *store, const char *path, struct
   return result;
 }
 
+// Of format 1.
+static enum base_result read_whole(const struct store_record_file *file, const char *path, struct base_blob *body,
+                                   struct base_fault *fault) {
+  struct integrity_digest digest;
+  const enum base_result result = base_fd_pread_all(file->fd, body->data, body->bytes, (off_t)file->body_offset, fault);
+  if (result != BASE_OK) return result;
+  integrity_digest_of(base_blob_span(body), &digest);
+  if (integrity_digest_equal(&digest, &file->record.body_digest)) return BASE_OK;
+  return BASE_FAIL(fault, BASE_CORRUPT, path, "the body fails its digest");
+}
+
+// A block is hashed while it is still in the processor's cache; the first bad one ends it.
+static enum base_result read_blocks(const struct store_record_file *file, struct base_span trailer,
+                                    struct base_blob *body, struct base_fault *fault) {
+  enum base_result result = BASE_OK;
+  for (size_t at = 0; at < body->bytes && result == BASE_OK; at += INTEGRITY_BLOCK_BYTES) {
+    const size_t rest = body->bytes - at;
+    const size_t bytes = rest < INTEGRITY_BLOCK_BYTES ? rest : INTEGRITY_BLOCK_BYTES;
+    result = base_fd_pread_all(file->fd, body->data + at, bytes, (off_t)(file->body_offset + at), fault);
+    if (result != BASE_OK) break;
+    result = store_record_check_block(trailer, at / INTEGRITY_BLOCK_BYTES, base_span_of(body->data + at, bytes), fault);
+  }
+  return result;
+}
+
+static enum base_result read_by_leaves(const struct store_record_file *file, struct base_blob *body,
+                                       struct base_fault *fault) {
+  uint8_t few[8 * BASE_DIGEST_BYTES];  // for most variants
+  const size_t bytes = file->record.trailer_bytes;
+  uint8_t *leaves = bytes <= sizeof few ? few : malloc(bytes);
+  if (!leaves) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for a record's trailer");
+  const struct base_span trailer = base_span_of(leaves, bytes);
+  const off_t at = (off_t)(file->body_offset + file->record.body_bytes);
+  enum base_result result = base_fd_pread_all(file->fd, leaves, bytes, at, fault);
+  if (result == BASE_OK) result = store_record_check_trailer(&file->record, trailer, fault);
+  if (result == BASE_OK) result = read_blocks(file, trailer, body, fault);
+  if (leaves != few) free(leaves);
+  return result;
+}
+
 enum base_result store_record_read_body(const struct store_record_file *file, const char *path, uint64_t limit,
                                         struct base_blob **out, struct base_fault *fault) {
   const uint64_t body_bytes = file->record.body_bytes;
   if (body_bytes > limit) return BASE_FAIL(fault, BASE_CORRUPT, path, "the body is too large");
   struct base_blob *body = base_blob_create((size_t)body_bytes);
   if (!body) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for a record's body");
-  enum base_result result = base_fd_pread_all(file->fd, body->data, body->bytes, (off_t)file->body_offset, fault);
-  if (result == BASE_OK) {
-    struct integrity_digest digest;
-    integrity_digest_of(base_blob_span(body), &digest);
-    if (!integrity_digest_equal(&digest, &file->record.body_digest)) {
-      result = BASE_FAIL(fault, BASE_CORRUPT, path, "the body fails its digest");
-    }
-  }
+  struct base_fault cause = {0};
+  const enum base_result result =
+      file->record.format == 1 ? read_whole(file, path, body, &cause) : read_by_leaves(file, body, &cause);
   if (result != BASE_OK) {
     base_blob_unref(&body);
-    return result;
+    return BASE_FAIL(fault, result, path, "%s", cause.text);
   }
   *out = body;
   return BASE_OK;

@@ -17,9 +17,11 @@ enum base_result store_folder_visit(struct store *store, const char *path,
 // A new file in tmp/, open for reading and writing.
 enum base_result store_temporary_create(struct store *store, struct store_path *path, int *out_fd,
                                         struct base_fault *fault) BASE_CHECKED;
-// A new file in tmp/ with this content; synced when `is_durable`. Nothing is left behind on failure.
-enum base_result store_temporary_write(struct store *store, struct base_span head, struct base_span body,
-                                       bool is_durable, struct store_path *path, struct base_fault *fault) BASE_CHECKED;
+// A new file in tmp/ with a record: `record` (complete but for what its body gives: length and root) and its body.
+// Synced when `is_durable`. *file_bytes is its length and may be NULL. Nothing is left behind on failure.
+enum base_result store_record_write(struct store *store, struct store_record *record, struct base_span body,
+                                    bool is_durable, struct store_path *path, uint64_t *file_bytes,
+                                    struct base_fault *fault) BASE_CHECKED;
 enum base_result store_file_rename(struct store *store, const char *from, const char *to,
                                    struct base_fault *fault) BASE_CHECKED;
 // Fine when it is not there.
@@ -42,7 +44,8 @@ struct store_record_file {
 // BASE_NOT_FOUND, BASE_CORRUPT, BASE_UNSUPPORTED. `file` needs closing after BASE_OK only.
 enum base_result store_record_open(struct store *store, const char *path, struct store_record_file *file,
                                    struct base_fault *fault) BASE_CHECKED;
-// Reads the body, of at most `limit` bytes, and verifies it. *out is the caller's. BASE_CORRUPT.
+// Reads the body, of at most `limit` bytes, and verifies it block by block as it comes. *out is the caller's.
+// BASE_CORRUPT.
 enum base_result store_record_read_body(const struct store_record_file *file, const char *path, uint64_t limit,
                                         struct base_blob **out, struct base_fault *fault) BASE_CHECKED;
 

@@ -46,6 +46,11 @@ static const char *const sql[STORE_SQL_COUNT] = {
     [STORE_SQL_ORIGINAL_PAGE] = "SELECT " ORIGINAL_COLUMNS
                                 " FROM originals WHERE tenant = ?1 AND (created, id) < (?2, ?3)"
                                 " ORDER BY created DESC, id DESC LIMIT ?4",
+    // Tags are whole lines of the column.
+    [STORE_SQL_ORIGINAL_TAGGED] = "SELECT " ORIGINAL_COLUMNS
+                                  " FROM originals WHERE tenant = ?1 AND (created, id) < (?2, ?3)"
+                                  " AND instr(char(10) || tags || char(10), char(10) || ?5 || char(10)) > 0"
+                                  " ORDER BY created DESC, id DESC LIMIT ?4",
     [STORE_SQL_ORIGINAL_TOTALS] =
         "SELECT count(*), ifnull(sum(most), 0) FROM (SELECT max(bytes) AS most FROM originals GROUP BY id)",
     [STORE_SQL_ORIGINAL_RANGE] = "SELECT id, tenant FROM originals WHERE id BETWEEN ?1 AND ?2",

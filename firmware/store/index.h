@@ -45,8 +45,8 @@ enum base_result store_index_original_find(struct store_index *index, const char
 // How many tenants have it.
 enum base_result store_index_original_tenants(struct store_index *index, const struct integrity_digest *id,
                                               uint64_t *count, struct base_fault *fault) BASE_CHECKED;
-// Fills `out` with those after `after` (NULL: from the newest).
-enum base_result store_index_original_page(struct store_index *index, const char *tenant,
+// Fills `out` with those after `after` (NULL: from the newest) that carry `tag` (NULL: whatever they carry).
+enum base_result store_index_original_page(struct store_index *index, const char *tenant, const char *tag,
                                            const struct store_original *after, struct store_original *out,
                                            size_t capacity, size_t *count, struct base_fault *fault) BASE_CHECKED;
 // Different originals and their bytes.

@@ -78,15 +78,16 @@ enum base_result store_index_original_tenants(struct store_index *index, const s
   return result;
 }
 
-enum base_result store_index_original_page(struct store_index *index, const char *tenant,
+enum base_result store_index_original_page(struct store_index *index, const char *tenant, const char *tag,
                                            const struct store_original *after, struct store_original *out,
                                            size_t capacity, size_t *count, struct base_fault *fault) {
   static const struct integrity_digest no_id = {{0}};
-  sqlite3_stmt *row = store_sql_start(&index->reader, STORE_SQL_ORIGINAL_PAGE);
+  sqlite3_stmt *row = store_sql_start(&index->reader, tag ? STORE_SQL_ORIGINAL_TAGGED : STORE_SQL_ORIGINAL_PAGE);
   store_sql_bind_text(row, 1, tenant);
   store_sql_bind_number(row, 2, after ? (uint64_t)after->created_s : INT64_MAX);
   bind_id(row, 3, after ? &after->id : &no_id);
   store_sql_bind_number(row, 4, capacity);
+  if (tag) store_sql_bind_text(row, 5, tag);
   enum base_result result = BASE_OK;
   *count = 0;
   while (result == BASE_OK && *count < capacity) {

@@ -13,6 +13,7 @@
 #include "index.h"
 #include "paths.h"
 #include "pending.h"
+#include "store/reindex.h"
 #include "store/store.h"
 
 enum { STORE_LOCKS = 64 };
@@ -29,10 +30,10 @@ struct store_tier_entry {
 struct store_meters {
   struct base_metric *originals, *original_bytes, *variants, *variant_bytes, *levels, *level_bytes;
   struct base_metric *uploads_new, *uploads_known, *uploads_failed, *deletes;
-  struct base_metric *variant_hits, *variant_misses, *variant_puts, *variant_evictions;
+  struct base_metric *variant_hits, *variant_misses, *variant_puts, *variant_evictions, *variant_drops;
   struct base_metric *level_hits, *level_misses, *level_puts, *level_evictions;
   struct base_metric *kept;  // uploads that may be resumed
-  struct base_metric *damaged, *unknown, *orphans, *no_space;
+  struct base_metric *damaged_originals, *damaged, *unknown, *orphans, *no_space;
   struct base_histogram *commit_seconds;
 };
 

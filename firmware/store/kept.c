@@ -82,21 +82,16 @@ enum base_result store_kept_save(struct store *store, const struct store_kept *k
   if (note.bytes > STORE_MAX_NOTE) {
     return BASE_FAIL(fault, BASE_TOO_LARGE, "note", "an upload's note is over %d bytes", STORE_MAX_NOTE);
   }
-  struct store_record record = {.kind = STORE_RECORD_UPLOAD, .body_bytes = note.bytes};
+  struct store_record record = {.kind = STORE_RECORD_UPLOAD};
   integrity_digest_of(note, &record.body_digest);
   const struct store_path path = store_path_partial_record(kept->name);
   struct store_path temporary;
-  struct base_buffer meta, head;
+  struct base_buffer meta;
   base_buffer_init(&meta, STORE_RECORD_MAX_META);
-  base_buffer_init(&head, STORE_RECORD_HEAD_BYTES + STORE_RECORD_MAX_META);
   enum base_result result = store_describe_kept(kept, &meta, fault);
   record.meta = base_buffer_span(&meta);
-  if (result == BASE_OK) result = store_record_write_head(&record, &head, fault);
-  if (result == BASE_OK) {
-    result = store_temporary_write(store, base_buffer_span(&head), note, true, &temporary, fault);
-  }
+  if (result == BASE_OK) result = store_record_write(store, &record, note, true, &temporary, NULL, fault);
   base_buffer_finish(&meta);
-  base_buffer_finish(&head);
   if (result != BASE_OK) return result;
   uint64_t old_bytes;
   const bool is_new = !store_file_size(store, path.text, &old_bytes);

@@ -73,29 +73,23 @@ static enum base_result place_sidecar(struct store *store, const struct store_or
                                       struct base_span report, struct base_fault *fault) {
   const struct store_path folder = store_path_shard(STORE_ORIGINALS, &original->id);
   const struct store_path path = store_path_sidecar(&original->id, original->tenant);
-  struct store_record record = {.kind = STORE_RECORD_ORIGINAL, .body_bytes = report.bytes};
-  struct base_buffer meta, head;
+  struct store_record record = {.kind = STORE_RECORD_ORIGINAL};
+  struct base_buffer meta;
   struct store_path temporary;
   base_buffer_init(&meta, STORE_RECORD_MAX_META);
-  base_buffer_init(&head, STORE_RECORD_HEAD_BYTES + STORE_RECORD_MAX_META);
   integrity_digest_of(report, &record.body_digest);
 
   enum base_result result = store_describe_original(original, &meta, fault);
   record.meta = base_buffer_span(&meta);
-  if (result == BASE_OK) result = store_record_write_head(&record, &head, fault);
-  if (result != BASE_OK) goto out;
-  result = store_temporary_write(store, base_buffer_span(&head), report, true, &temporary, fault);
-  if (result != BASE_OK) goto out;
+  if (result == BASE_OK) result = store_record_write(store, &record, report, true, &temporary, NULL, fault);
+  base_buffer_finish(&meta);
+  if (result != BASE_OK) return result;
   result = store_file_rename(store, temporary.text, path.text, fault);
   if (result != BASE_OK) {
     store_file_discard(store, temporary.text);
-    goto out;
+    return result;
   }
-  result = store_folder_sync(store, folder.text, fault);
-out:
-  base_buffer_finish(&meta);
-  base_buffer_finish(&head);
-  return result;
+  return store_folder_sync(store, folder.text, fault);
 }
 
 struct sidecar_search {
@@ -228,14 +222,52 @@ enum base_result store_original_find(struct store *store, const char *tenant, co
   return result;
 }
 
+// The name is the digest. A disk that can not read them says the same as other bytes do.
+static enum base_result check_bytes(int fd, const struct integrity_digest *id, struct base_fault *fault) {
+  uint8_t *block = malloc(INTEGRITY_BLOCK_BYTES);
+  if (!block) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory to check an original");
+  struct integrity_hash hash;
+  struct integrity_digest digest;
+  integrity_hash_init(&hash);
+  ssize_t got;
+  off_t at = 0;
+  while ((got = pread(fd, block, INTEGRITY_BLOCK_BYTES, at)) != 0) {
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) break;
+    integrity_hash_update(&hash, base_span_of(block, (size_t)got));
+    at += got;
+  }
+  integrity_hash_finish(&hash, &digest);
+  free(block);
+  if (got == 0 && integrity_digest_equal(&digest, id)) return BASE_OK;
+  return BASE_FAIL(fault, BASE_CORRUPT, "original", "the original's bytes are not what they were: %s",
+                   got < 0 ? "the disk can not read them" : "they fail its digest; uploading it again heals it");
+}
+
+static enum base_result note_damage(struct store *store, const char *path, const struct base_fault *cause,
+                                    struct base_fault *fault) {
+  struct base_fault damage = {0};
+  base_metric_add(store->meters.damaged_originals, 1);
+  const enum base_result result = BASE_FAIL(&damage, cause->result, path, "%s", cause->text);
+  base_log_fault(store->config.log, BASE_LOG_ERROR, STORE_ROOM, NULL, &damage);
+  return BASE_FAIL(fault, result, "original", "%s", cause->text);
+}
+
 enum base_result store_original_open(struct store *store, const struct integrity_digest *id, int *out_fd,
                                      struct base_fault *fault) {
   const struct store_path path = store_path_original(id);
-  const int fd = openat(store->root_fd, path.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  struct base_fault cause = {0};
+  int fd = openat(store->root_fd, path.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0 && errno == ENOENT) return BASE_FAIL(fault, BASE_NOT_FOUND, "id", "there is no such original");
   if (fd < 0) return BASE_FAIL_ERRNO(fault, path.text, "cannot open the original");
-  *out_fd = fd;
-  return BASE_OK;
+  const enum base_result result = check_bytes(fd, id, &cause);
+  if (result == BASE_OK) {
+    *out_fd = fd;
+    return BASE_OK;
+  }
+  base_fd_close(&fd);
+  if (result == BASE_CORRUPT) return note_damage(store, path.text, &cause, fault);
+  return BASE_FAIL(fault, result, cause.subject, "%s", cause.text);
 }
 
 enum base_result store_original_report(struct store *store, const char *tenant, const struct integrity_digest *id,
@@ -259,19 +291,19 @@ enum base_result store_original_report(struct store *store, const char *tenant, 
   return result;
 }
 
-enum base_result store_original_list(struct store *store, const char *tenant, const struct store_original *after,
-                                     size_t limit, bool (*visit)(void *argument, const struct store_original *original),
-                                     void *argument, struct base_fault *fault) {
-  enum base_result result = check_tenant(tenant, fault);
-  if (result != BASE_OK) return result;
-  // Read in batches, so that no lock is held while visiting. The last one read is kept in front of the next batch.
+// Read in batches, so that no lock is held while visiting. The last one read is kept in front of the next batch.
+static enum base_result list(struct store *store, const char *tenant, const char *tag,
+                             const struct store_original *after, size_t limit,
+                             bool (*visit)(void *argument, const struct store_original *original), void *argument,
+                             struct base_fault *fault) {
+  enum base_result result = BASE_OK;
   struct store_original *batch = malloc((1 + LIST_BATCH) * sizeof *batch);
   if (!batch) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for a list");
   bool is_wanted = true;
   while (is_wanted && limit > 0) {
     const size_t capacity = limit < LIST_BATCH ? limit : LIST_BATCH;
     size_t count;
-    result = store_index_original_page(store->index, tenant, after, batch + 1, capacity, &count, fault);
+    result = store_index_original_page(store->index, tenant, tag, after, batch + 1, capacity, &count, fault);
     if (result != BASE_OK) break;
     for (size_t i = 0; i < count && is_wanted; i++) is_wanted = visit(argument, &batch[1 + i]);
     if (count < capacity) break;
@@ -281,6 +313,25 @@ enum base_result store_original_list(struct store *store, const char *tenant, co
   }
   free(batch);
   return result;
+}
+
+enum base_result store_original_list(struct store *store, const char *tenant, const struct store_original *after,
+                                     size_t limit, bool (*visit)(void *argument, const struct store_original *original),
+                                     void *argument, struct base_fault *fault) {
+  const enum base_result result = check_tenant(tenant, fault);
+  return result == BASE_OK ? list(store, tenant, NULL, after, limit, visit, argument, fault) : result;
+}
+
+enum base_result store_original_list_tagged(struct store *store, const char *tenant, struct base_span tag,
+                                            bool (*visit)(void *argument, const struct store_original *original),
+                                            void *argument, struct base_fault *fault) {
+  const enum base_result result = check_tenant(tenant, fault);
+  if (result != BASE_OK) return result;
+  char text[STORE_MAX_TAGS + 1];
+  if (tag.bytes == 0 || memchr(tag.data, '\n', tag.bytes) || !base_span_copy(tag, text, sizeof text)) {
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "tag", "a tag is one line of 1 to %d bytes", STORE_MAX_TAGS);
+  }
+  return list(store, tenant, text, NULL, SIZE_MAX, visit, argument, fault);
 }
 
 // Deletion.

@@ -54,10 +54,13 @@ static void register_meters(struct store *store) {
   m->variant_puts = base_metrics_counter(metrics, "pixpop_store_variant_puts_total", "", "Variants kept.");
   m->variant_evictions =
       base_metrics_counter(metrics, "pixpop_store_variant_evictions_total", "", "Variants evicted for lack of room.");
+  m->variant_drops = base_metrics_counter(metrics, "pixpop_store_variant_drops_total", "", "Variants purged.");
   register_level_meters(m, metrics);
 
   m->kept = base_metrics_gauge(metrics, "pixpop_store_kept_uploads", "", "Uploads that may be resumed.");
   m->damaged = base_metrics_counter(metrics, "pixpop_store_damaged_total", "", "Records that failed their checks.");
+  m->damaged_originals = base_metrics_counter(metrics, "pixpop_store_damaged_originals_total", "",
+                                              "Uses of originals whose bytes fail their digest.");
   m->unknown = base_metrics_counter(metrics, "pixpop_store_unknown_total", "", "Records of an unknown format.");
   m->orphans = base_metrics_counter(metrics, "pixpop_store_orphans_total", "", "Half-made objects removed.");
   m->no_space = base_metrics_counter(metrics, "pixpop_store_no_space_total", "", "Writes refused by a full disk.");

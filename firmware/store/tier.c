@@ -169,19 +169,15 @@ enum base_result store_tier_check(struct store *store, struct base_span body, st
 
 enum base_result store_tier_write(struct store *store, struct store_placement *placement, struct store_record *record,
                                   struct base_span body, struct base_fault *fault) {
-  struct base_buffer meta, head;
+  struct base_buffer meta;
   base_buffer_init(&meta, STORE_RECORD_MAX_META);
-  base_buffer_init(&head, STORE_RECORD_HEAD_BYTES + STORE_RECORD_MAX_META);
   enum base_result result = placement->level ? store_describe_level(placement->level, &meta, fault)
                                              : store_describe_variant(placement->variant, &meta, fault);
   record->meta = base_buffer_span(&meta);
-  if (result == BASE_OK) result = store_record_write_head(record, &head, fault);
   if (result == BASE_OK) {
-    placement->file_bytes = head.bytes + body.bytes;
-    result = store_temporary_write(store, base_buffer_span(&head), body, false, &placement->temporary, fault);
+    result = store_record_write(store, record, body, false, &placement->temporary, &placement->file_bytes, fault);
   }
   base_buffer_finish(&meta);
-  base_buffer_finish(&head);
   return result;
 }
 
@@ -252,7 +248,8 @@ enum base_result store_tier_read(struct store *store, const struct cache_key *ke
     store_pend_flush_if_long(store);
     return BASE_OK;
   }
-  if (result == BASE_NO_MEMORY || result == BASE_IO) {
+  // Short of memory or descriptors: nothing is known of the record. What the disk can not read is damage.
+  if (result == BASE_NO_MEMORY || result == BASE_BUSY) {
     return BASE_FAIL(fault, result, read_fault.subject, "%s", read_fault.text);
   }
   // Not found: evicted between look-up and open, which is an ordinary miss unless somebody removed the file.

@@ -74,6 +74,10 @@ enum base_result store_variant_get(struct store *store, const struct cache_key *
   return BASE_FAIL(fault, BASE_NOT_FOUND, "variant", "the variant is not kept");
 }
 
+bool store_variant_exists(struct store *store, const struct cache_key *key) {
+  return cache_lru_contains(store->tier, key);
+}
+
 // All variants of one original.
 
 static enum base_result visit_variants(struct store *store, const char *tenant, const struct integrity_digest *original,
@@ -105,18 +109,55 @@ enum base_result store_variant_list(struct store *store, const char *tenant, con
   return result == BASE_OK ? visit_variants(store, tenant, original, visit, argument, fault) : result;
 }
 
+struct removal {
+  struct store *store;
+  uint64_t count;
+};
+
 static bool remove_listed(void *argument, const struct store_variant *variant) {
-  struct store *store = argument;
-  (void)cache_lru_remove(store->tier, &variant->key);
+  struct removal *removal = argument;
+  if (cache_lru_remove(removal->store->tier, &variant->key)) removal->count++;
   return true;
 }
 
-enum base_result store_variants_remove(struct store *store, const char *tenant, const struct integrity_digest *original,
-                                       struct base_fault *fault) {
+static enum base_result remove_all(struct store *store, const char *tenant, const struct integrity_digest *original,
+                                   uint64_t *count, struct base_fault *fault) {
   // On a full disk the queue is lost: what it held is found by the next open, and what the index knows goes now.
   struct base_fault lost = {0};
   if (store_pend_flush(store, &lost) != BASE_OK) {
     base_log_fault(store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, &lost);
   }
-  return visit_variants(store, tenant, original, remove_listed, store, fault);
+  struct removal removal = {.store = store};
+  const enum base_result result = visit_variants(store, tenant, original, remove_listed, &removal, fault);
+  *count = removal.count;
+  return result;
+}
+
+enum base_result store_variants_remove(struct store *store, const char *tenant, const struct integrity_digest *original,
+                                       struct base_fault *fault) {
+  uint64_t count;
+  return remove_all(store, tenant, original, &count, fault);
+}
+
+// Drops.
+
+enum base_result store_variant_drop(struct store *store, const struct cache_key *key, struct base_fault *fault) {
+  const bool was_there = cache_lru_remove(store->tier, key);
+  store_tier_bury(store);
+  if (!was_there) return BASE_FAIL(fault, BASE_NOT_FOUND, "variant", "the variant is not kept");
+  base_metric_add(store->meters.variant_drops, 1);
+  return BASE_OK;
+}
+
+enum base_result store_variants_drop(struct store *store, const char *tenant, const struct integrity_digest *original,
+                                     uint64_t *dropped, struct base_fault *fault) {
+  *dropped = 0;
+  if (!store_tenant_is_valid(tenant)) return BASE_FAIL(fault, BASE_BAD_INPUT, "tenant", "no such tenant");
+  pthread_mutex_t *lock = store_original_lock(store, original);
+  pthread_mutex_lock(lock);
+  const enum base_result result = remove_all(store, tenant, original, dropped, fault);
+  pthread_mutex_unlock(lock);
+  store_tier_bury(store);
+  base_metric_add(store->meters.variant_drops, (int64_t)*dropped);
+  return result;
 }

@@ -1,1 +1,7 @@
 pixpop_fuzz(pop native MAY_USE base image integrity recipe)
+pixpop_fuzz(pop iiif MAY_USE base image integrity recipe)
+pixpop_fuzz(pop imgproxy MAY_USE base image integrity recipe)
+pixpop_fuzz(pop policy MAY_USE base image integrity recipe cache http store)
+if(TARGET pop_policy_fuzz)
+  target_include_directories(pop_policy_fuzz PRIVATE ${PROJECT_SOURCE_DIR}/firmware/pop)
+endif()

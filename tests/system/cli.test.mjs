@@ -31,7 +31,7 @@ describe('pixpop', () => {
   it('prints_help_for_every_command', async () => {
     const help = await pixpop(['--help']);
     assert.equal(help.status, 0);
-    for (const command of ['put', 'uploads', 'show', 'make', 'get', 'url', 'ls', 'rm', 'status', 'device', 'reindex']) {
+    for (const command of ['put', 'uploads', 'show', 'make', 'get', 'url', 'ls', 'rm', 'purge', 'prewarm', 'status', 'device', 'reindex']) {
       assert.match(help.stdout, new RegExp(`\\b${command}\\b`));
       const page = await pixpop([command, '--help']);
       assert.equal(page.status, 0, command);

@@ -100,7 +100,7 @@ describe('the console API', () => {
     assert.ok(json.ram.misses >= 1, JSON.stringify(json.ram));
     const text = (await box.api('/metrics')).body.toString();
     assert.match(text, /^# TYPE pixpop_\w+ counter$/m);
-    assert.ok(text.split('\n').filter((line) => line && !line.startsWith('#')).every((line) => /^[a-z_]+(\{[^}]*\})? -?[\d.e+]+(inf)?$/i.test(line)));
+    assert.ok(text.split('\n').filter((line) => line && !line.startsWith('#')).every((line) => /^[a-z_][a-z0-9_]*(\{[^}]*\})? -?[\d.e+]+(inf)?$/i.test(line)));
   });
 
   it('gives_a_session_for_the_token_and_wants_csrf_with_it', async () => {

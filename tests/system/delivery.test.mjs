@@ -55,7 +55,8 @@ describe('delivery', () => {
       const reply = await box.get(`/i/${id}?w=300`, { headers: accept ? { accept } : {} });
       assert.equal(reply.status, 200);
       assert.match(reply.headers.vary, /\baccept\b/i);
-      assert.match(reply.headers['cache-control'], /max-age=3600/);
+      // The one that takes AVIF comes back soon: it is being made.
+      assert.equal(reply.headers['cache-control'], accept?.includes('avif') ? 'max-age=60' : 'max-age=3600');
       assert.doesNotMatch(reply.headers['cache-control'], /immutable/);
       types[accept] = reply.headers['content-type'];
       const location = reply.headers['content-location'];

@@ -13,8 +13,11 @@ export function median(values) {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-// rows: {metric, unit, ours, peer, peer_name, higherIsBetter}. Prints the table and writes the JSON list.
-export function report(rows, path) {
+export const geometricMean = (values) => Math.exp(values.reduce((sum, value) => sum + Math.log(value), 0) / values.length);
+
+// rows: {metric, unit, ours, peer, peer_name, higherIsBetter}. Prints the table, with the geometric mean of all rows unless they are
+// not of a kind, and writes the JSON list.
+export function report(rows, path, { mean = true } = {}) {
   const list = rows.map(({ higherIsBetter, ...row }) => ({
     ...row,
     ratio: Number((higherIsBetter ? row.ours / row.peer : row.peer / row.ours).toFixed(3)),
@@ -25,15 +28,15 @@ export function report(rows, path) {
   for (const row of list) {
     console.log(`${row.metric.padEnd(wide)} ${row.unit.padEnd(8)} ${number(row.ours)} ${number(row.peer)} ${row.ratio.toFixed(2).padStart(7)}  ${row.peer_name}`);
   }
-  const geometric = Math.exp(list.reduce((sum, row) => sum + Math.log(row.ratio), 0) / list.length);
-  console.log(`${'geometric mean'.padEnd(wide + 35)} ${geometric.toFixed(2).padStart(7)}`);
+  if (mean) console.log(`${'geometric mean'.padEnd(wide + 35)} ${geometricMean(list.map(({ ratio }) => ratio)).toFixed(2).padStart(7)}`);
   writeFileSync(path, `${JSON.stringify(list, null, 2)}\n`);
 }
 
 // A box on loopback with a temporary data folder.
 export function startBox(bin, settings = []) {
   const data = mkdtempSync(join(tmpdir(), 'pixpop-bench-'));
-  const args = ['--data', data, '--set', 'log.level=warn', '--set', 'console.listen=127.0.0.1:0', '--set', 'console.tls=off', '--set', 'delivery.listen=127.0.0.1:0'];
+  const args = ['--data', data, '--set', 'log.level=warn', '--set', 'console.listen=127.0.0.1:0', '--set', 'console.tls=off', '--set', 'delivery.listen=127.0.0.1:0',
+    '--set', 'delivery.unsigned=open'];
   for (const setting of settings) args.push('--set', setting);
   const child = spawn(join(bin, 'pixpopd'), args, { stdio: ['ignore', 'pipe', 'inherit'] });
   return new Promise((done, fail) => {
@@ -47,6 +50,7 @@ export function startBox(bin, settings = []) {
         pid: child.pid,
         console: text.match(/^ {2}console +(\S+?)\/$/m)[1],
         delivery: text.match(/^ {2}delivery +(\S+?)\/i\/$/m)[1],
+        delivery_tls: text.match(/^ {2}over TLS +(https:\S+?)\/i\/$/m)?.[1],
         token,
         stop: () => new Promise((stopped) => {
           child.removeAllListeners('exit');
@@ -59,10 +63,10 @@ export function startBox(bin, settings = []) {
 }
 
 // One request; resolves with {status, headers, body}.
-export function request(url, { method = 'GET', headers = {}, body } = {}) {
+export function request(url, { method = 'GET', headers = {}, body, agent } = {}) {
   return new Promise((done, fail) => {
     const client = url.startsWith('https:') ? https : http;
-    const outgoing = client.request(url, { method, headers }, (response) => {
+    const outgoing = client.request(url, { method, headers, agent }, (response) => {
       const chunks = [];
       response.on('data', (chunk) => chunks.push(chunk));
       response.on('error', fail);

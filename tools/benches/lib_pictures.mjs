@@ -154,7 +154,8 @@ export class Box {
   }
 
   async start() {
-    const settings = ['log.level=warn', 'console.listen=127.0.0.1:0', 'console.tls=off', 'delivery.listen=127.0.0.1:0', ...this.settings];
+    const settings = ['log.level=warn', 'console.listen=127.0.0.1:0', 'console.tls=off', 'delivery.listen=127.0.0.1:0',
+      'delivery.unsigned=open', ...this.settings];
     const args = [...pinned.slice(1), join(this.bin, 'pixpopd'), '--data', this.data, ...settings.flatMap((one) => ['--set', one])];
     this.child = spawn(pinned[0], args, { stdio: ['ignore', 'pipe', 'inherit'] });
     let text = '';

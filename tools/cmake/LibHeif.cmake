@@ -7,25 +7,41 @@ if(NOT EXISTS ${PIXPOP_LIBHEIF}/.pixpop-version)
   message(FATAL_ERROR "libheif's source is not in ${PIXPOP_LIBHEIF}: run tools/setup")
 endif()
 
+# Its objects are the same for every preset but fuzz, which instruments them: they are compiled once, in the folder of the
+# source, since they take as long as half of the firmware.
+set(PIXPOP_HEIF_OPTIONS -w -std=c++14 -fvisibility=hidden -fvisibility-inlines-hidden
+  -fwrapv  # it calculates with a crop's fractions, which the file chooses, without a check
+  -ffile-prefix-map=${PIXPOP_LIBHEIF}/=)
+set(PIXPOP_HEIF_SOURCES bitstream box common_utils error heif heif_avif heif_colorconversion heif_context heif_file heif_hevc
+  heif_image heif_init heif_plugin heif_plugin_registry metadata_compression nclx)
 enable_language(CXX)
-add_library(heif STATIC)
-foreach(source bitstream box common_utils error heif heif_avif heif_colorconversion heif_context heif_file heif_hevc heif_image
-    heif_init heif_plugin heif_plugin_registry metadata_compression nclx)
-  target_sources(heif PRIVATE ${PIXPOP_LIBHEIF}/libheif/${source}.cc)
+if(PIXPOP_FUZZ)
+  set(heif_folder ${CMAKE_CURRENT_BINARY_DIR}/heif)
+  # vptr, function: their runtime only comes when a program is linked as C++.
+  list(APPEND PIXPOP_HEIF_OPTIONS -O1 -g1 -fsanitize=${PIXPOP_SANITIZE} -fno-sanitize=vptr,function -fno-sanitize-recover=all
+    -fno-omit-frame-pointer)
+else()
+  list(APPEND PIXPOP_HEIF_OPTIONS -O2 -fPIC -fstack-protector-strong -fstack-clash-protection)
+  string(MD5 heif_way "${CMAKE_CXX_COMPILER} ${CMAKE_CXX_COMPILER_VERSION} ${PIXPOP_HEIF_OPTIONS}")
+  set(heif_folder ${PIXPOP_LIBHEIF}/build-${heif_way})
+endif()
+# Ninja takes what another build folder has made for outdated, so the command looks for itself.
+set(heif_compile [=[test "$1" -nt "$2" && exit; object=$1; shift 2; "$@" -o "$object.$$" && mv "$object.$$" "$object"]=])
+set(heif_objects)
+foreach(source IN LISTS PIXPOP_HEIF_SOURCES)
+  set(object ${heif_folder}/${source}.o)
+  add_custom_command(OUTPUT ${object}
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${heif_folder}
+    COMMAND sh -c "${heif_compile}" compile ${object} ${PIXPOP_LIBHEIF}/.pixpop-version
+      ${CMAKE_CXX_COMPILER} ${PIXPOP_HEIF_OPTIONS} -DHAVE_UNISTD_H -DLIBHEIF_EXPORTS -DHAVE_VISIBILITY -I${PIXPOP_LIBHEIF}
+      -c ${PIXPOP_LIBHEIF}/libheif/${source}.cc
+    DEPENDS ${PIXPOP_LIBHEIF}/.pixpop-version
+    COMMENT "libheif: ${source}.cc" VERBATIM)
+  list(APPEND heif_objects ${object})
 endforeach()
-set_target_properties(heif PROPERTIES CXX_STANDARD 14 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF
-  CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+add_library(heif STATIC ${heif_objects})
+set_target_properties(heif PROPERTIES LINKER_LANGUAGE CXX)
 # Debian's own libheif may be installed, and in /usr/include: ours comes first.
-target_include_directories(heif SYSTEM BEFORE PUBLIC ${PIXPOP_LIBHEIF})
-target_compile_definitions(heif PRIVATE HAVE_UNISTD_H LIBHEIF_EXPORTS HAVE_VISIBILITY)
-# -fwrapv: it calculates with a crop's fractions, which the file chooses, without a check.
-target_compile_options(heif PRIVATE -w -fwrapv -ffile-prefix-map=${PIXPOP_LIBHEIF}/=)
+target_include_directories(heif SYSTEM BEFORE INTERFACE ${PIXPOP_LIBHEIF})
 # Programs of ours are linked as C.
 target_link_libraries(heif INTERFACE stdc++)
-if(PIXPOP_SANITIZE)
-  # vptr, function: their runtime only comes when a program is linked as C++.
-  target_compile_options(heif PRIVATE -fsanitize=${PIXPOP_SANITIZE} -fno-sanitize=vptr
-    $<$<CXX_COMPILER_ID:Clang>:-fno-sanitize=function> -fno-sanitize-recover=all -fno-omit-frame-pointer)
-else()
-  target_compile_options(heif PRIVATE -fstack-protector-strong -fstack-clash-protection)
-endif()

@@ -49,6 +49,8 @@ export const getStatus = () => call('GET', '/api/v1/status');
 export const listOriginals = (after) =>
   call('GET', `/api/v1/originals?limit=24${after ? `&after=${encodeURIComponent(after)}` : ''}`);
 export const getOriginal = (id) => call('GET', `/api/v1/originals/${id}`);
+// {url, signed_url, needs_signature, expires_s}: what to publish for a variant.
+export const getPublicUrl = (id, query) => call('GET', `/api/v1/originals/${id}/url?${query}`);
 export const listUploads = () => call('GET', '/api/v1/uploads');
 export const getUpload = (url) => call('GET', new URL(url, location.href).pathname);
 export const deleteUpload = (url) => call('DELETE', new URL(url, location.href).pathname, undefined, { 'Tus-Resumable': '1.0.0' });

@@ -2,7 +2,7 @@
 import { makeVariants } from './api.js';
 import { bytesText, element } from './format.js';
 
-const formats = { webp: 'WebP', jpeg: 'JPEG', png: 'PNG' };
+const formats = { webp: 'WebP', avif: 'AVIF', jpeg: 'JPEG', png: 'PNG' };
 const origins = { ram: 'was in memory', disk: 'was on disk', made: 'made' };
 
 function field(label, control) {

@@ -1,5 +1,5 @@
 // One original as a card: preview, facts, its variants at a few widths with their sizes, and a srcset to copy.
-import { deleteOriginal } from './api.js';
+import { deleteOriginal, getPublicUrl } from './api.js';
 import { bytesText, element } from './format.js';
 import { inspection } from './inspection.js';
 import { makeForm } from './make.js';
@@ -20,8 +20,17 @@ function widthsFor(width) {
 
 const query = (width) => `w=${width}&dpr=1&fm=webp&q=80`;
 
-function srcsetOf(original, deliveryUrl, widths) {
-  return widths.map((width) => `${deliveryUrl}/i/${original.id}?${query(width)} ${width}w`).join(',\n');
+const srcsetOf = (links) => links.map(({ url, width }) => `${url} ${width}w`).join(',\n');
+
+// Where the box's policy asks for a signature, the links get one.
+async function signLinks(original, links) {
+  let isRefused = false;
+  await Promise.all(links.map(async (link) => {
+    const { url, signed_url: signed, needs_signature: isNeeded } = await getPublicUrl(original.id, query(link.width));
+    link.url = url;
+    isRefused ||= isNeeded && !signed;
+  }));
+  if (isRefused) throw new Error('The policy refuses some of these URLs unsigned, and the box has no sign_keys to sign them with.');
 }
 
 // Asks for one width and shows its size; the first request makes the variant.
@@ -62,20 +71,26 @@ export function originalCard(original, deliveryUrl, onChanged) {
   const { width, height } = uprightSize(original);
   const widths = widthsFor(width);
   const name = original.metadata?.name || original.id.slice(0, 10);
-  const srcset = srcsetOf(original, deliveryUrl, widths);
+  const links = widths.map((step) => ({ width: step, url: `${deliveryUrl}/i/${original.id}?${query(step)}` }));
   const error = element('p', { class: 'error', role: 'alert' });
 
   const list = element('ul', { class: 'variants' });
-  for (const step of widths) {
+  for (const link of links) {
     const size = element('span', { class: 'size' }, '…');
-    list.append(element('li', {},
-      element('a', { href: `${deliveryUrl}/i/${original.id}?${query(step)}`, target: '_blank', rel: 'noreferrer' }, `${step} px`),
-      size));
-    showVariant(size, original, step);
+    link.anchor = element('a', { href: link.url, target: '_blank', rel: 'noreferrer' }, `${link.width} px`);
+    list.append(element('li', {}, link.anchor, size));
+    showVariant(size, original, link.width);
   }
+  const preview = element('a', { class: 'preview', href: links.at(-1).url, target: '_blank', rel: 'noreferrer' },
+    element('img', { src: `/i/${original.id}?w=480&h=360&fit=cover&dpr=1&fm=webp&q=80`, alt: name, width: '240', height: '180', loading: 'lazy' }));
 
   const text = element('textarea', { readonly: '', rows: '3', spellcheck: 'false', 'aria-label': `srcset of ${name}` });
-  text.value = srcset;
+  text.value = srcsetOf(links);
+  signLinks(original, links).catch((problem) => { error.textContent = problem.message; }).then(() => {
+    for (const link of links) link.anchor.href = link.url;
+    preview.href = links.at(-1).url;
+    text.value = srcsetOf(links);
+  });
   const remove = async (event) => {
     if (!window.confirm(`Delete ${name} and all its variants?`)) return;
     event.target.disabled = true;
@@ -90,8 +105,7 @@ export function originalCard(original, deliveryUrl, onChanged) {
   };
 
   const card = element('article', { class: 'card original', 'data-id': original.id },
-    element('a', { class: 'preview', href: `${deliveryUrl}/i/${original.id}?${query(widths.at(-1))}`, target: '_blank', rel: 'noreferrer' },
-      element('img', { src: `/i/${original.id}?w=480&h=360&fit=cover&dpr=1&fm=webp&q=80`, alt: name, width: '240', height: '180', loading: 'lazy' })),
+    preview,
     element('div', { class: 'facts' },
       element('h2', {}, name),
       ...alertBadge(original),
@@ -100,7 +114,7 @@ export function originalCard(original, deliveryUrl, onChanged) {
       list,
       text,
       element('p', { class: 'actions' },
-        element('button', { onclick: (event) => copyText(event.target, srcset) }, 'Copy srcset'),
+        element('button', { onclick: (event) => copyText(event.target, text.value) }, 'Copy srcset'),
         element('button', { class: 'quiet danger', onclick: remove }, 'Delete')),
       error,
       makeForm(original, name, widths, onChanged),

@@ -23,7 +23,7 @@ static const char page[] =
     "What a variant can be asked for (w, h in CSS pixels):\n"
     "  w=400 h=300          the box it must fit       dpr=2          more pixels for dense screens\n"
     "  fit=cover pos=top    crop to fill the box      crop=x,y,w,h   of the original, before all else\n"
-    "  fm=webp|jpeg|png     the format                q=75|lossless  the quality\n"
+    "  fm=webp|avif|jpeg|png  the format              q=75|lossless  the quality\n"
     "  rot=90 flip=h        turn and mirror           filter=lanczos3 bg=ffffff\n"
     "\n"
     "Example:\n"

@@ -8,9 +8,9 @@
 #include "command.h"
 #include "complain.h"
 
-static const struct command *const commands[] = {&command_put,    &command_uploads, &command_show,   &command_ls,
-                                                 &command_rm,     &command_make,    &command_get,    &command_url,
-                                                 &command_status, &command_device,  &command_reindex};
+static const struct command *const commands[] = {
+    &command_put,     &command_uploads, &command_show, &command_ls,     &command_rm,     &command_purge,  &command_make,
+    &command_prewarm, &command_get,     &command_url,  &command_status, &command_device, &command_reindex};
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };
 
 static const char usage[] =

@@ -35,7 +35,7 @@ static const char page[] =
     "\n"
     "Options:\n"
     "      --widths W,W...      one variant for each width, at most 64\n"
-    "      --fm FORMAT          webp, jpeg or png, for all widths\n"
+    "      --fm FORMAT          webp, avif, jpeg or png, for all widths\n"
     "      --q QUALITY          1 to 100 or lossless, for all widths\n"
     "      --json               print what the box sends: one JSON object a line\n"
     "\n"

@@ -25,9 +25,12 @@ struct options {
   const char *data_folder;                // reindex --data
   const char *widths, *format, *quality;  // make --widths, --fm, --q
   const char *chunk, *parallel;           // put --chunk, --parallel
+  const char *recipe, *tag;               // purge --recipe; purge and prewarm --tag
   bool no_resume, multipart, quiet;       // put
+  const char *expires, *key, *salt;       // url --expires, --key, --salt
+  bool sign, iiif, imgproxy;              // url
   bool remove;                            // uploads --rm
-  bool json;                              // put, uploads, show, ls, status, device, make
+  bool json;                              // put, uploads, show, ls, status, device, make, prewarm
 };
 
 // Defaults, then the environment (PIXPOP_*), then argv, whose words are reordered in place.

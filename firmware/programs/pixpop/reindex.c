@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "command.h"
 #include "complain.h"
+#include "store/reindex.h"
 #include "store/store.h"
 
 static const char page[] =

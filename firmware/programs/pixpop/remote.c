@@ -61,22 +61,41 @@ void remote_close(struct remote *remote) {
   base_buffer_finish(&remote->storage);
 }
 
-int remote_ask(struct remote *remote, const char *method, const char *path, const char *about,
+static int ask(struct remote *remote, const struct client_request *request, const char *about,
                struct client_response *response) {
   struct base_fault fault = {0};
-  const struct client_request request = {.method = method, .path = path, .bearer = remote->token, .body_fd = -1};
-  if (client_send(remote->client, &request, response, &fault) != BASE_OK)
+  if (client_send(remote->client, request, response, &fault) != BASE_OK)
     return complain_fault(about, &fault), EXIT_FAILED;
   return response->status / 100 == 2 ? EXIT_FINE : complain_response(about, response);
+}
+
+int remote_ask(struct remote *remote, const char *method, const char *path, const char *about,
+               struct client_response *response) {
+  const struct client_request request = {.method = method, .path = path, .bearer = remote->token, .body_fd = -1};
+  return ask(remote, &request, about, response);
+}
+
+int remote_tell(struct remote *remote, const char *method, const char *path, struct base_span json, const char *about,
+                struct client_response *response) {
+  const struct client_request request = {.method = method,
+                                         .path = path,
+                                         .bearer = remote->token,
+                                         .content_type = "application/json",
+                                         .body = json,
+                                         .body_fd = -1};
+  return ask(remote, &request, about, response);
+}
+
+int remote_parse(const struct client_response *response, struct base_json **out) {
+  struct base_fault fault = {0};
+  if (base_json_parse(base_buffer_span(&response->body), out, &fault) == BASE_OK) return EXIT_FINE;
+  return complain_fault("the server's answer", &fault), EXIT_FAILED;
 }
 
 int remote_ask_json(struct remote *remote, const char *path, struct client_response *response,
                     struct base_json **json) {
   const int status = remote_ask(remote, "GET", path, NULL, response);
-  if (status != EXIT_FINE) return status;
-  struct base_fault fault = {0};
-  if (base_json_parse(base_buffer_span(&response->body), json, &fault) == BASE_OK) return EXIT_FINE;
-  return complain_fault("the server's answer", &fault), EXIT_FAILED;
+  return status == EXIT_FINE ? remote_parse(response, json) : status;
 }
 
 int64_t remote_integer_of(const struct base_json_value *object, const char *key) {

@@ -27,7 +27,12 @@ void remote_close(struct remote *remote);  // also after a failed open
 // A request without a body. EXIT_FINE with a 2xx response, else what complain_* returned. Finish the response always.
 int remote_ask(struct remote *remote, const char *method, const char *path, const char *about,
                struct client_response *response);
-// The same, parsed; *json is to be destroyed after EXIT_FINE.
+// The same with a JSON body.
+int remote_tell(struct remote *remote, const char *method, const char *path, struct base_span json, const char *about,
+                struct client_response *response);
+// A response's document. *out is to be destroyed after EXIT_FINE.
+int remote_parse(const struct client_response *response, struct base_json **out);
+// remote_ask with GET, parsed; *json is to be destroyed after EXIT_FINE.
 int remote_ask_json(struct remote *remote, const char *path, struct client_response *response, struct base_json **json);
 // A member of an answer for people to read: 0 and "-" when it is not there.
 int64_t remote_integer_of(const struct base_json_value *object, const char *key);

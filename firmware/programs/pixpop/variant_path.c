@@ -24,12 +24,16 @@ static bool is_option(const char *word) {
          is_made_of(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._,-");
 }
 
+enum base_result variant_path_check_id(const char *id, struct base_fault *fault) {
+  if (variant_path_is_id(id)) return BASE_OK;
+  return BASE_FAIL(fault, BASE_BAD_INPUT, "id", "'%.60s' is not an id: those have %d characters of base64url", id,
+                   BASE_DIGEST_BASE64URL_CHARS);
+}
+
 enum base_result variant_path_write(char *const *words, size_t count, struct base_buffer *out,
                                     struct base_fault *fault) {
-  if (!variant_path_is_id(words[0]))
-    return BASE_FAIL(fault, BASE_BAD_INPUT, "id", "'%.60s' is not an id: those have %d characters of base64url",
-                     words[0], BASE_DIGEST_BASE64URL_CHARS);
-  enum base_result result = base_buffer_printf(out, "/i/%s", words[0]);
+  enum base_result result = variant_path_check_id(words[0], fault);
+  if (result == BASE_OK) result = base_buffer_printf(out, "/i/%s", words[0]);
   for (size_t i = 1; i < count && result == BASE_OK; i++) {
     if (!is_option(words[i]))
       return BASE_FAIL(fault, BASE_BAD_INPUT, "option", "'%.60s' is not of the form name=value, such as w=400",

@@ -10,7 +10,6 @@
 #include "base/file.h"
 #include "box_parts.h"
 #include "device.h"
-#include "health.h"
 #include "tls/tls.h"
 #include "web_assets.h"
 
@@ -21,7 +20,7 @@ static unsigned cores(void) {
   return count < 1 ? 1 : count > 256 ? 256 : (unsigned)count;
 }
 
-static unsigned or_cores(uint64_t configured) { return configured != 0 ? (unsigned)configured : cores(); }
+unsigned box_or_cores(uint64_t configured) { return configured != 0 ? (unsigned)configured : cores(); }
 
 static struct image_limits limits_of(const struct settings *settings) {
   return (struct image_limits){.max_file_bytes = settings->limits_file_bytes,
@@ -50,10 +49,15 @@ static enum base_result find_decoder(struct box *box, struct base_fault *fault) 
 }
 
 static enum base_result prepare_folders(struct box *box, struct base_fault *fault) {
-  const char *data = box->settings.data_folder;
+  const struct settings *settings = &box->settings;
+  const char *data = settings->data_folder;
   enum base_result result = set_path(box->store_path, data, "store", fault);
   if (result == BASE_OK) result = set_path(box->pem_path, data, "console.pem", fault);
   if (result == BASE_OK) result = set_path(box->certificate_path, data, "console.crt", fault);
+  if (result == BASE_OK && settings->delivery_tls_certificate[0] == '\0')
+    result = set_path(box->delivery_pem_path, data, "delivery.pem", fault);
+  else
+    memcpy(box->delivery_pem_path, settings->delivery_tls_certificate, sizeof(settings->delivery_tls_certificate));
   if (result == BASE_OK) result = set_path(box->token_path, data, "token.sha256", fault);
   if (result == BASE_OK) result = set_path(box->cache_path, data, "gpu-cache", fault);
   if (result == BASE_OK) result = find_decoder(box, fault);
@@ -138,9 +142,10 @@ static enum base_result build_resampler(struct box *box, struct base_fault *faul
 
 static enum base_result build_render(struct box *box, struct base_fault *fault) {
   const struct settings *settings = &box->settings;
-  struct render_config config = {.threads = or_cores(settings->render_threads),
+  struct render_config config = {.threads = box_or_cores(settings->render_threads),
                                  .queue_limit = settings->render_queue,
                                  .webp_effort = (int)settings->render_webp_effort,
+                                 .avif_speed = (int)settings->render_avif_speed,
                                  .sharp_yuv = settings->render_sharp_yuv,
                                  .resident_bytes = settings->render_resident_bytes,
                                  .linear_light = settings->render_linear_light,
@@ -153,36 +158,44 @@ static enum base_result build_render(struct box *box, struct base_fault *fault) 
   return render_create(&config, &box->render, fault);
 }
 
-void box_fill_tenants(const struct settings *settings, struct pop_tenant *out) {
-  for (size_t i = 0; i < settings->tenant_count; i++) {
-    const struct settings_tenant *from = &settings->tenants[i];
-    memset(&out[i], 0, sizeof(out[i]));
-    snprintf(out[i].name, sizeof(out[i].name), "%s", from->name);
-    out[i].hints_off = !from->hints;
-    out[i].host_count = from->host_count;
-    for (size_t j = 0; j < from->host_count; j++)
-      snprintf(out[i].hosts[j], sizeof(out[i].hosts[j]), "%s", from->hosts[j]);
-  }
-}
-
 static enum base_result build_pop(struct box *box, struct base_fault *fault) {
   const struct settings *settings = &box->settings;
-  struct pop_tenant *tenants = calloc(SETTINGS_MAX_TENANTS, sizeof(*tenants));
+  size_t url_chars = strlen(settings->delivery_public_url);
+  while (url_chars > 0 && settings->delivery_public_url[url_chars - 1] == '/') url_chars--;
+  memcpy(box->delivery_url, settings->delivery_public_url, url_chars);
+  struct pop_tenant *tenants = calloc(BOX_MAX_TENANTS, sizeof(*tenants));
   if (tenants == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "memory is short");
-  box_fill_tenants(settings, tenants);
   struct pop_config config = {.tenants = tenants,
-                              .tenant_count = settings->tenant_count,
+                              .tenant_count = box_fill_tenants(settings, tenants),
                               .ram_budget_bytes = settings->cache_ram_bytes,
+                              .ram_policy = box_cache_policy_of(settings),
+                              .renders_per_client = (unsigned)settings->render_per_client,
+                              .makes_avif = settings->delivery_avif,
                               .io_threads = (unsigned)settings->cache_io_threads,
                               .io_queue_limit = settings->cache_io_queue,
+                              .public_url = settings->delivery_public_url[0] ? box->delivery_url : NULL,
                               .store = box->store,
                               .renderer = render_renderer(box->render),
                               .clock = base_clock_system(),
                               .log = box->log,
                               .metrics = box->metrics};
   enum base_result result = pop_create(&config, &box->pop, fault);
+  explicit_bzero(tenants, BOX_MAX_TENANTS * sizeof(*tenants));  // they have keys
   free(tenants);
   return result;
+}
+
+static enum base_result build_prewarm(struct box *box, struct base_fault *fault) {
+  char path[BOX_MAX_PATH];
+  const enum base_result result = set_path(path, box->settings.data_folder, "prewarm.json", fault);
+  if (result != BASE_OK) return result;
+  const struct pop_prewarm_config config = {.pop = box->pop,
+                                            .store = box->store,
+                                            .path = path,
+                                            .clock = base_clock_system(),
+                                            .log = box->log,
+                                            .metrics = box->metrics};
+  return pop_prewarm_create(&config, &box->prewarm, fault);
 }
 
 static void keep_levels(void *self, const struct integrity_digest *original, struct image *picture) {
@@ -212,8 +225,11 @@ static enum base_result build_ingest(struct box *box, struct base_fault *fault) 
   return ingest_create(&config, &box->ingest, fault);
 }
 
-static void forget_absence(void *self, const char *tenant, const struct integrity_digest *original) {
-  pop_forget(self, tenant, original);
+// It may have been asked for before it came, and what is asked of every picture is made before anybody asks.
+static void note_newcomer(void *self, const char *tenant, const struct integrity_digest *original) {
+  struct box *box = self;
+  pop_forget(box->pop, tenant, original);
+  pop_prewarm_add(box->prewarm, tenant, original);
 }
 
 static enum base_result build_tus(struct box *box, struct base_fault *fault) {
@@ -226,46 +242,12 @@ static enum base_result build_tus(struct box *box, struct base_fault *fault) {
       .max_sessions = (uint32_t)settings->uploads_sessions,
       .max_sessions_per_tenant = (uint32_t)settings->uploads_sessions_per_tenant,
       .sweep_s = settings->uploads_expire_s < TUS_SWEEP_S ? (uint32_t)settings->uploads_expire_s : TUS_SWEEP_S,
-      // It may have been asked for before it came.
-      .stored = forget_absence,
-      .stored_self = box->pop,
+      .stored = note_newcomer,
+      .stored_self = box,
       .clock = base_clock_system(),
       .log = box->log,
       .metrics = box->metrics};
   return ingest_tus_create(&config, &box->tus, fault);
-}
-
-static enum base_result build_delivery(struct box *box, struct base_fault *fault) {
-  const struct settings *settings = &box->settings;
-  char address[64];
-  uint16_t port;
-  enum base_result result = settings_split_listen(settings->delivery_listen, address, sizeof(address), &port, fault);
-  if (result != BASE_OK) return result;
-  box->routes[0] = (struct http_route){"/i/", pop_handler(box->pop)};
-  box->routes[1] = (struct http_route){"/healthz", health_handler()};
-  box->routes[2] = (struct http_route){"*", pop_handler(box->pop)};  // only OPTIONS has this target
-  struct delivery_config config = {.address = address,
-                                   .port = port,
-                                   .loops = or_cores(settings->delivery_loops),
-                                   .max_connections = (uint32_t)settings->delivery_max_connections,
-                                   .max_connections_per_client = (uint32_t)settings->delivery_connections_per_client,
-                                   .head_timeout_ms = (uint32_t)settings->delivery_head_timeout_ms,
-                                   .idle_timeout_ms = (uint32_t)settings->delivery_idle_timeout_ms,
-                                   .write_timeout_ms = (uint32_t)settings->delivery_write_timeout_ms,
-                                   .reply_timeout_ms = (uint32_t)settings->delivery_reply_timeout_ms,
-                                   .routes = box->routes,
-                                   .route_count = BOX_MAX_ROUTES,
-                                   .clock = base_clock_system(),
-                                   .log = box->log,
-                                   .metrics = box->metrics};
-  result = delivery_start(&config, &box->delivery, fault);
-  if (result != BASE_OK) return result;
-  if (settings->delivery_public_url[0] != '\0')
-    snprintf(box->delivery_url, sizeof(box->delivery_url), "%s", settings->delivery_public_url);
-  else
-    snprintf(box->delivery_url, sizeof(box->delivery_url), strchr(address, ':') ? "http://[%s]:%u" : "http://%s:%u",
-             address, delivery_port(box->delivery));
-  return BASE_OK;
 }
 
 static enum base_result build_console(struct box *box, struct base_fault *fault) {
@@ -300,6 +282,7 @@ static enum base_result build_console(struct box *box, struct base_fault *fault)
                                   .tus = box->tus,
                                   .store = box->store,
                                   .pop = box->pop,
+                                  .prewarm = box->prewarm,
                                   .device_text = box->device_text,
                                   .describe_device = device_describe,
                                   .device_self = box->resampler,
@@ -319,6 +302,7 @@ static void announce(struct box *box) {
   printf("  console      %s://%s%s%s:%u/\n", box->settings.console_tls ? "https" : "http", is_v6 ? "[" : "", address,
          is_v6 ? "]" : "", console_port(box->console));
   printf("  delivery     %s/i/\n", box->delivery_url);
+  if (box->delivery_tls_url[0]) printf("  over TLS     %s/i/\n", box->delivery_tls_url);
   printf("  device       %s\n", box->device_text);
   printf("  data         %s\n", box->settings.data_folder);
   char fingerprint[TLS_FINGERPRINT_CHARS + 1];
@@ -335,23 +319,30 @@ static void announce(struct box *box) {
   fflush(stdout);
 }
 
-enum base_result box_start(const struct settings *settings, struct box **out, struct base_fault *fault) {
+enum base_result box_start(const struct settings *settings, const struct delivery_handover *handover, struct box **out,
+                           struct base_fault *fault) {
   static enum base_result (*const steps[])(struct box *, struct base_fault *) = {
-      prepare_folders, build_log,    build_store, build_sandbox,  build_resampler, build_render,
-      build_pop,       build_ingest, build_tus,   build_delivery, build_console,
+      prepare_folders, build_log,     build_store,  build_sandbox, build_resampler,    build_render,
+      build_pop,       build_prewarm, build_ingest, build_tus,     box_build_delivery, build_console,
   };
   struct box *box = calloc(1, sizeof(*box));
   if (box == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "memory is short");
   box->settings = *settings;
+  box->handover = handover;
   enum base_result result = BASE_OK;
   for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && result == BASE_OK; i++) result = steps[i](box, fault);
   if (result != BASE_OK) {
     box_stop(&box);
     return result;
   }
+  box->handover = NULL;
   announce(box);
   *out = box;
   return BASE_OK;
+}
+
+enum base_result box_hand_over(struct box *box, struct delivery_handover *out, struct base_fault *fault) {
+  return delivery_hand_over(box->delivery, out, fault);
 }
 
 void box_stop(struct box **pointer) {
@@ -362,6 +353,7 @@ void box_stop(struct box **pointer) {
   if (box->delivery != NULL) delivery_stop(box->delivery, (uint32_t)box->settings.delivery_drain_ms);
   if (box->console != NULL) console_stop(&box->console);
   ingest_tus_destroy(&box->tus);
+  pop_prewarm_destroy(&box->prewarm);
   if (box->pop != NULL) pop_drain(box->pop);
   render_destroy(&box->render);
   delivery_destroy(&box->delivery);

@@ -2,13 +2,18 @@
 #ifndef PIXPOPD_BOX_H
 #define PIXPOPD_BOX_H
 
+#include "delivery/delivery.h"
 #include "settings/settings.h"
 #include "arguments.h"
 
 struct box;
 
 // Builds everything and starts to serve. Prints the addresses, the device and, at the first start, the token to stdout.
-enum base_result box_start(const struct settings *settings, struct box **out, struct base_fault *fault) BASE_CHECKED;
+// `handover`: listeners that an earlier box left open, taken once the box gets to its delivery side; NULL: none.
+enum base_result box_start(const struct settings *settings, const struct delivery_handover *handover, struct box **out,
+                           struct base_fault *fault) BASE_CHECKED;
+// Before box_stop: keeps the delivery side's listeners open beyond it.
+enum base_result box_hand_over(struct box *box, struct delivery_handover *out, struct base_fault *fault) BASE_CHECKED;
 // Drains and takes everything down.
 void box_stop(struct box **box);
 // SIGHUP: takes over what can change while running and logs what needs a restart. On a fault everything stays as it

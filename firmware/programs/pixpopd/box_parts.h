@@ -12,13 +12,15 @@
 #include "settings/settings.h"
 #include "store/store.h"
 
-enum { BOX_MAX_PATH = 512, BOX_MAX_ROUTES = 3 };
+enum { BOX_MAX_PATH = 512, BOX_MAX_ROUTES = 5 };
 
 struct box {
-  struct settings settings;  // as running
-  char delivery_url[SETTINGS_MAX_TEXT];
+  struct settings settings;                  // as running
+  const struct delivery_handover *handover;  // borrowed during the start; NULL: none
+  char delivery_url[SETTINGS_MAX_TEXT];      // without '/' at its end
+  char delivery_tls_url[SETTINGS_MAX_TEXT];  // empty without TLS
   char store_path[BOX_MAX_PATH], pem_path[BOX_MAX_PATH], certificate_path[BOX_MAX_PATH], token_path[BOX_MAX_PATH],
-      cache_path[BOX_MAX_PATH];
+      cache_path[BOX_MAX_PATH], delivery_pem_path[BOX_MAX_PATH];
   char decoder_path[BOX_MAX_PATH];
   char device_text[600];
   struct http_route routes[BOX_MAX_ROUTES];
@@ -31,6 +33,7 @@ struct box {
   struct resampler *resampler;
   struct render *render;
   struct pop *pop;
+  struct pop_prewarm *prewarm;
   struct ingest *ingest;
   struct ingest_tus *tus;
   struct delivery *delivery;
@@ -38,8 +41,16 @@ struct box {
   char *new_token;  // printed once, then wiped
 };
 
-// The tenants of the settings as pop wants them; `out` has room for SETTINGS_MAX_TENANTS.
-void box_fill_tenants(const struct settings *settings, struct pop_tenant *out);
+// The tenants of the settings as pop wants them, "default" among them; `out` has room for BOX_MAX_TENANTS. Returns how
+// many. The keys in it are secret: wipe it after use.
+enum { BOX_MAX_TENANTS = SETTINGS_MAX_TENANTS + 1 };
+size_t box_fill_tenants(const struct settings *settings, struct pop_tenant *out);
+enum cache_policy box_cache_policy_of(const struct settings *settings);
+
+// The public side with its certificate; sets the URLs.
+enum base_result box_build_delivery(struct box *box, struct base_fault *fault) BASE_CHECKED;
+// A number of threads, 0 meaning one a core.
+unsigned box_or_cores(uint64_t configured);
 
 // The rules of the settings as ingest wants them.
 struct image_rules box_rules_of(const struct settings *settings);

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "box.h"
 #include "gpu/gpu.h"
+#include "restart.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DEVICE = 3, EXIT_IN_USE = 4 };
 
@@ -38,8 +39,38 @@ static int print_buffer(enum base_result result, struct base_buffer *text, const
   return result == BASE_OK ? 0 : fault->text[0] ? complain(fault) : EXIT_FAILED;
 }
 
-static int run(const struct arguments *arguments) {
+// Blocked before any thread starts, so that only sigwaitinfo sees them.
+static void block_signals(sigset_t *signals) {
+  sigemptyset(signals);
+  sigaddset(signals, SIGTERM);
+  sigaddset(signals, SIGINT);
+  sigaddset(signals, SIGHUP);
+  sigaddset(signals, SIGUSR2);
+  pthread_sigmask(SIG_BLOCK, signals, NULL);
+  signal(SIGPIPE, SIG_IGN);
+}
+
+// SIGUSR2. Returns when the restart did not come to pass; the box runs then, unless even that failed (*box is NULL).
+static enum base_result restart(const struct restart *restart, const struct settings *settings, struct box **box,
+                                struct base_fault *fault) {
+  static struct delivery_handover handover;
+  struct base_fault why = {0};
+  enum base_result result = restart_rehearse(restart, &why);
+  if (result == BASE_OK) result = box_hand_over(*box, &handover, &why);
+  if (result != BASE_OK) {
+    (void)complain(&why);
+    return BASE_OK;
+  }
+  box_stop(box);
+  restart_exec(restart, &handover, &why);
+  (void)complain(&why);
+  return box_start(settings, &handover, box, fault);
+}
+
+static int run(const struct arguments *arguments, char **argv) {
   static struct settings settings;
+  static struct delivery_handover handover;
+  static struct restart again;
   struct base_fault fault = {0};
   enum base_result result = arguments_load_settings(arguments, &settings, &fault);
   if (result != BASE_OK) {
@@ -50,22 +81,19 @@ static int run(const struct arguments *arguments) {
     puts("the configuration is right");
     return 0;
   }
-  // Blocked before any thread starts, so that only sigwaitinfo below sees them.
   sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGHUP);
-  pthread_sigmask(SIG_BLOCK, &signals, NULL);
-  signal(SIGPIPE, SIG_IGN);
-
+  block_signals(&signals);
   struct box *box = NULL;
-  if (box_start(&settings, &box, &fault) != BASE_OK) return complain(&fault);
-  for (;;) {
+  const bool has_handover = restart_take_handover(&handover);
+  result = restart_init(&again, argv, &fault);
+  if (result == BASE_OK) result = box_start(&settings, has_handover ? &handover : NULL, &box, &fault);
+  while (result == BASE_OK) {
     int number = sigwaitinfo(&signals, NULL);
     if (number == SIGHUP) box_reload(box, arguments);
+    if (number == SIGUSR2) result = restart(&again, &settings, &box, &fault);
     if (number == SIGTERM || number == SIGINT) break;
   }
+  if (result != BASE_OK) return complain(&fault);
   box_stop(&box);
   return 0;
 }
@@ -91,5 +119,5 @@ int main(int argc, char **argv) {
     case ARGUMENTS_RUN:
       break;
   }
-  return run(&arguments);
+  return run(&arguments, argv);
 }

@@ -8,10 +8,11 @@ static enum base_result take_over(struct box *box, const struct settings *wanted
   enum base_log_level level;
   if (!base_log_level_parse(wanted->log_level, &level))
     return BASE_FAIL(fault, BASE_BAD_INPUT, "log.level", "unknown log level");
-  struct pop_tenant *tenants = calloc(SETTINGS_MAX_TENANTS, sizeof(*tenants));
+  struct pop_tenant *tenants = calloc(BOX_MAX_TENANTS, sizeof(*tenants));
   if (tenants == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "memory is short");
-  box_fill_tenants(wanted, tenants);
-  enum base_result result = pop_reconfigure(box->pop, tenants, wanted->tenant_count, wanted->cache_ram_bytes, fault);
+  const size_t count = box_fill_tenants(wanted, tenants);
+  enum base_result result = pop_reconfigure(box->pop, tenants, count, wanted->cache_ram_bytes, fault);
+  explicit_bzero(tenants, BOX_MAX_TENANTS * sizeof(*tenants));  // they have keys
   free(tenants);
   const struct image_rules rules = box_rules_of(wanted);
   if (result == BASE_OK) ingest_set_rules(box->ingest, &rules);
@@ -19,10 +20,20 @@ static enum base_result take_over(struct box *box, const struct settings *wanted
   return result;
 }
 
+// A certificate that can not be read leaves the old one in use.
+static void reload_certificates(struct box *box) {
+  struct base_fault console = {0}, delivery = {0};
+  if (console_reload_certificate(box->console, &console) != BASE_OK)
+    base_log_fault(box->log, BASE_LOG_ERROR, "pixpopd", NULL, &console);
+  if (delivery_reload_certificate(box->delivery, &delivery) != BASE_OK)
+    base_log_fault(box->log, BASE_LOG_ERROR, "pixpopd", NULL, &delivery);
+}
+
 void box_reload(struct box *box, const struct arguments *arguments) {
   struct base_fault fault = {0};
   struct settings *wanted = malloc(sizeof(*wanted));
   if (wanted == NULL) return;
+  reload_certificates(box);
   enum base_result result = arguments_load_settings(arguments, wanted, &fault);
   if (result == BASE_OK) result = take_over(box, wanted, &fault);
   if (result != BASE_OK) {
@@ -38,6 +49,8 @@ void box_reload(struct box *box, const struct arguments *arguments) {
     memcpy(box->settings.rules, wanted->rules, sizeof(wanted->rules));
     memcpy(box->settings.tenants, wanted->tenants, sizeof(wanted->tenants));
     box->settings.tenant_count = wanted->tenant_count;
+    memcpy(box->settings.delivery_unsigned, wanted->delivery_unsigned, sizeof(wanted->delivery_unsigned));
+    memcpy(box->settings.delivery_ladder, wanted->delivery_ladder, sizeof(wanted->delivery_ladder));
     base_log_write(box->log, BASE_LOG_INFO, "pixpopd", NULL, "configuration reloaded");
   }
   free(wanted);

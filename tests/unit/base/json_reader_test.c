@@ -42,6 +42,11 @@ static void values_are_found_when_the_document_is_good(void **state) {
   assert_true(base_json_is_object(base_json_at(list, 2)));
   assert_null(base_json_at(list, 3));
   assert_null(base_json_at(list, SIZE_MAX));
+  assert_string_equal(base_json_key_at(root, 0), "half");
+  assert_string_equal(base_json_key_at(root, 4), "Name");
+  assert_null(base_json_key_at(root, 5));
+  assert_null(base_json_key_at(root, SIZE_MAX));
+  assert_null(base_json_key_at(list, 0));
   base_json_destroy(&json);
   assert_null(json);
   base_json_destroy(&json);
@@ -56,6 +61,7 @@ static void getters_say_absent_when_there_is_nothing(void **state) {
   assert_null(base_json_get(root, "x"));
   assert_null(base_json_get(NULL, "x"));
   assert_null(base_json_at(NULL, 0));
+  assert_null(base_json_key_at(NULL, 0));
   assert_int_equal(base_json_length(NULL), 0);
   assert_null(base_json_as_string(NULL));
   assert_null(base_json_as_string(root));

@@ -194,6 +194,60 @@ static void pool_is_refused_when_the_queue_is_absurd(void **state) {
 
 #define POOL_TEST(test) cmocka_unit_test_setup(test, reset)
 
+static char order_of_work[16];
+static atomic_int written;
+
+static void write_letter(void *argument) {
+  order_of_work[atomic_fetch_add(&written, 1)] = *(const char *)argument;
+  atomic_fetch_add(&finished, 1);
+}
+
+static void background_waits_until_nothing_else_does(void **state) {
+  (void)state;
+  static const char foreground[] = "f", background[] = "b";
+  struct base_pool *pool = create(1, 8);
+  atomic_store(&written, 0);
+  memset(order_of_work, 0, sizeof order_of_work);
+  assert_int_equal(base_pool_submit(pool, wait_at_gate, NULL), BASE_OK);
+  sem_wait(&started);
+  for (int i = 0; i < 3; i++) {
+    assert_true(base_pool_submit_background(pool, write_letter, (void *)(uintptr_t)background));
+    assert_int_equal(base_pool_submit(pool, write_letter, (void *)(uintptr_t)foreground), BASE_OK);
+  }
+  assert_int_equal(base_pool_waiting(pool), 3);
+  sem_post(&gate);
+  base_pool_destroy(&pool);
+  assert_string_equal(order_of_work, "fffbbb");
+}
+
+static void background_takes_one_thread_at_a_time(void **state) {
+  (void)state;
+  struct base_pool *pool = create(3, 8);
+  for (int i = 0; i < 2; i++) assert_true(base_pool_submit_background(pool, wait_at_gate, NULL));
+  sem_wait(&started);
+  // Two threads are left, and they take what is not background.
+  for (int i = 0; i < 2; i++) assert_int_equal(base_pool_submit(pool, wait_at_gate, NULL), BASE_OK);
+  for (int i = 0; i < 2; i++) sem_wait(&started);
+  int waiting;
+  sem_getvalue(&started, &waiting);
+  assert_int_equal(waiting, 0);  // the second one of the background has not begun
+  for (int i = 0; i < 4; i++) sem_post(&gate);
+  base_pool_destroy(&pool);
+  assert_int_equal(atomic_load(&finished), 4);
+}
+
+static void background_is_bounded(void **state) {
+  (void)state;
+  struct base_pool *pool = create(1, 1);
+  assert_int_equal(base_pool_submit(pool, wait_at_gate, NULL), BASE_OK);
+  sem_wait(&started);
+  for (int i = 0; i < BASE_POOL_MAX_BACKGROUND; i++) assert_true(base_pool_submit_background(pool, count, NULL));
+  assert_false(base_pool_submit_background(pool, count, NULL));
+  sem_post(&gate);
+  base_pool_destroy(&pool);
+  assert_int_equal(atomic_load(&finished), BASE_POOL_MAX_BACKGROUND + 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       POOL_TEST(submit_says_busy_when_the_queue_is_full),
@@ -204,6 +258,9 @@ int main(void) {
       POOL_TEST(workers_have_a_name_and_leave_signals_alone),
       POOL_TEST(an_offer_is_taken_only_when_a_thread_has_nothing_to_do),
       POOL_TEST(pool_is_refused_when_the_queue_is_absurd),
+      POOL_TEST(background_waits_until_nothing_else_does),
+      POOL_TEST(background_takes_one_thread_at_a_time),
+      POOL_TEST(background_is_bounded),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

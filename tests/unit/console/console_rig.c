@@ -126,6 +126,11 @@ static void open_rooms(struct console_rig *rig) {
                                  .clock = clock,
                                  .metrics = rig->metrics};
   must(pop_create(&pop, &rig->pop, &fault), &fault);
+  char prewarm_path[128];
+  temp_folder_path(&rig->folder, "prewarm.json", prewarm_path, sizeof prewarm_path);
+  const struct pop_prewarm_config prewarm = {
+      .pop = rig->pop, .store = rig->store, .path = prewarm_path, .clock = clock, .metrics = rig->metrics};
+  must(pop_prewarm_create(&prewarm, &rig->prewarm, &fault), &fault);
 }
 
 static enum base_result describe_device(void *self, struct base_buffer *json, struct base_fault *fault) {
@@ -163,6 +168,7 @@ void console_rig_open(struct console_rig *rig, const struct console_rig_config *
       .tus = rig->tus,
       .store = rig->store,
       .pop = rig->pop,
+      .prewarm = rig->prewarm,
       .device_text = "a fake device",
       .describe_device = describe_device,
       .metrics = rig->metrics,
@@ -175,6 +181,7 @@ void console_rig_close(struct console_rig *rig) {
   console_rig_hold_renders(rig, false);
   console_rig_set(rig, &rig->holds_midway, false);
   console_stop(&rig->console);
+  pop_prewarm_destroy(&rig->prewarm);
   pop_destroy(&rig->pop);
   ingest_tus_destroy(&rig->tus);
   ingest_destroy(&rig->ingest);

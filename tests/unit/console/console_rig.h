@@ -18,6 +18,7 @@ struct console_rig {
   struct ingest *ingest;
   struct ingest_tus *tus;
   struct pop *pop;
+  struct pop_prewarm *prewarm;
   struct console *console;
   char *token;
   uint16_t port;

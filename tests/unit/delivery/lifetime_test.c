@@ -106,6 +106,36 @@ static void *stop_slowly(void *argument) {
   return NULL;
 }
 
+static void a_client_that_has_just_come_is_answered_when_the_server_stops(void **state) {
+  (void)state;
+  served_start(&served, &(struct delivery_config){.loops = 1});  // so that both see the end at once
+  wire_open(&wire, served.port);
+  static struct wire early;
+  wire_open(&early, served.port);
+  served_wait_metric(&served, "pixpop_delivery_connections_open", 2);
+  wire_get(&early, "/text/before", &reply);
+  pthread_t thread;
+  assert_int_equal(pthread_create(&thread, NULL, stop_slowly, served.delivery), 0);
+  assert_true(wire_is_closed_by_server(&early));  // so the server is stopping
+  wire_get(&wire, "/text/last", &reply);
+  wire_close(&early);
+  assert_string_equal(reply.body, "last");
+  assert_string_equal(wire_field(&reply, "Connection"), "close");
+  wire_close(&wire);
+  pthread_join(thread, NULL);
+  served_end(&served, 0);
+}
+
+static void a_client_that_never_asks_does_not_hold_up_the_end(void **state) {
+  (void)state;
+  start();
+  served_wait_metric(&served, "pixpop_delivery_connections_open", 1);
+  delivery_stop(served.delivery, 60000);
+  assert_true(wire_is_closed_by_server(&wire));
+  wire_close(&wire);
+  served_end(&served, 0);
+}
+
 static void stop_waits_for_what_is_in_flight_and_closes_it(void **state) {
   (void)state;
   start();
@@ -162,6 +192,8 @@ int main(void) {
       cmocka_unit_test(clients_that_vanish_at_random_leave_nothing_behind),
       cmocka_unit_test(stop_cancels_what_is_pending_when_there_is_no_time_to_drain),
       cmocka_unit_test(stop_waits_for_what_is_in_flight_and_closes_it),
+      cmocka_unit_test(a_client_that_has_just_come_is_answered_when_the_server_stops),
+      cmocka_unit_test(a_client_that_never_asks_does_not_hold_up_the_end),
       cmocka_unit_test(stop_ends_a_body_that_nobody_reads_when_its_time_is_over),
       cmocka_unit_test(stop_under_load_loses_no_completion),
   };

@@ -61,6 +61,53 @@ static void one_client_cannot_take_the_connections_of_others(void **state) {
   served_end(&served, 0);
 }
 
+static void health_is_answered_over_the_limits(void **state) {
+  (void)state;
+  static struct wire wires[2];
+  served_start(&served, &(struct delivery_config){.max_connections = 1, .vital_path = "/text/health"});
+  wire_open(&wires[0], served.port);
+  wire_get(&wires[0], "/text/in", &reply);
+  for (int i = 0; i < 3; i++) {
+    wire_open(&wires[1], served.port);
+    wire_get(&wires[1], i == 1 ? "/text/healthy" : "/text/health", &reply);
+    assert_int_equal(reply.status, i == 1 ? 503 : 200);
+    assert_string_equal(wire_field(&reply, "Connection"), "close");
+    assert_true(wire_is_closed_by_server(&wires[1]));
+    wire_close(&wires[1]);
+  }
+  // It arrives in two pieces.
+  wire_open(&wires[1], served.port);
+  wire_send(&wires[1], "GET /text/health HT");
+  assert_true(wire_is_quiet(&wires[1], 50));
+  wire_send(&wires[1], "TP/1.1\r\nHost: h\r\n\r\n");
+  wire_read(&wires[1], &reply, true);
+  assert_string_equal(reply.body, "health");
+  wire_close(&wires[1]);
+  wire_close(&wires[0]);
+  served_end(&served, 0);
+}
+
+static void silent_clients_over_the_limit_do_not_keep_health_checks_out(void **state) {
+  (void)state;
+  enum { SILENT = 80 };  // more than are told at once
+  static struct wire in, silent[SILENT], health;
+  served_start(&served, &(struct delivery_config){.max_connections = 1, .vital_path = "/text/health"});
+  wire_open(&in, served.port);
+  wire_get(&in, "/text/in", &reply);
+  for (int i = 0; i < SILENT; i++) wire_open(&silent[i], served.port);
+  wire_open(&health, served.port);
+  wire_get(&health, "/text/health", &reply);
+  assert_int_equal(reply.status, 200);
+  wire_read(&silent[0], &reply, true);  // made room
+  assert_int_equal(reply.status, 503);
+  wire_read(&silent[SILENT - 1], &reply, true);  // had its second
+  assert_int_equal(reply.status, 503);
+  for (int i = 0; i < SILENT; i++) wire_close(&silent[i]);
+  wire_close(&health);
+  wire_close(&in);
+  served_end(&served, 0);
+}
+
 static double thread_seconds(void) {
   struct timespec used;
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
@@ -154,6 +201,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(connections_over_the_limit_get_503_until_one_leaves),
       cmocka_unit_test(one_client_cannot_take_the_connections_of_others),
+      cmocka_unit_test(health_is_answered_over_the_limits),
+      cmocka_unit_test(silent_clients_over_the_limit_do_not_keep_health_checks_out),
       cmocka_unit_test(accepting_pauses_without_spinning_when_descriptors_run_out),
       cmocka_unit_test(start_raises_the_soft_limit_of_descriptors),
       cmocka_unit_test(start_fails_with_a_conflict_when_the_port_is_in_use),

@@ -233,6 +233,15 @@ static void a_bad_pipelined_request_does_not_spoil_the_one_before(void **state) 
   assert_true(wire_is_closed_by_server(&wire));
 }
 
+static void a_handler_knows_the_clients_address(void **state) {
+  (void)state;
+  static struct wire from;
+  wire_open_from(&from, served.port, "127.0.0.7", 0);
+  wire_get(&from, "/client", &reply);
+  assert_string_equal(reply.body, "00000000000000000000ffff7f000007 plain");
+  wire_close(&from);
+}
+
 #define SERVED_TEST(test) cmocka_unit_test_setup_teardown(test, start, end)
 
 int main(void) {
@@ -253,6 +262,7 @@ int main(void) {
       SERVED_TEST(broken_requests_are_refused_with_their_status),
       SERVED_TEST(huge_heads_are_refused_and_the_reply_arrives),
       SERVED_TEST(a_bad_pipelined_request_does_not_spoil_the_one_before),
+      SERVED_TEST(a_handler_knows_the_clients_address),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
 #include "served.h"
 
+#include "base/text.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -94,6 +96,14 @@ static void handle_file(void *self, const struct http_request *request, struct h
   http_sink_complete(sink, &reply);
 }
 
+static void handle_client(void *self, const struct http_request *request, struct http_sink *sink) {
+  (void)self;
+  char text[2 * HTTP_CLIENT_BYTES + 16];
+  base_hex_encode(base_span_of(request->client, HTTP_CLIENT_BYTES), text, sizeof text);
+  (void)strcat(text, request->is_secure ? " secure" : " plain");
+  served_answer(sink, text);
+}
+
 static void make_bodies(struct served *served) {
   served->big = base_blob_create(SERVED_BIG_BYTES);
   assert_non_null(served->big);
@@ -118,7 +128,7 @@ void served_start(struct served *served, const struct delivery_config *limits) {
   const struct http_route routes[SERVED_MAX_ROUTES] = {
       {"/text/", {handle_text, served}}, {"/later/", {handle_later, served}},    {"/park", {handle_park, served}},
       {"/empty", {handle_bare, served}}, {"/same", {handle_bare, served}},       {"/big", {handle_big, served}},
-      {"/file", {handle_file, served}},  {"/short-file", {handle_file, served}},
+      {"/file", {handle_file, served}},  {"/short-file", {handle_file, served}}, {"/client", {handle_client, served}},
   };
   memcpy(served->routes, routes, sizeof routes);
 

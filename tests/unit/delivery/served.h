@@ -7,6 +7,7 @@
 //   /big               SERVED_BIG_BYTES from memory
 //   /file              from a file: parts "0123456789" [2, 6), then memory "-", then the file's [0, 3)
 //   /short-file        promises more than the file holds
+//   /client            the client's address in hexadecimal, and "plain" or "secure"
 #ifndef TESTS_DELIVERY_SERVED_H
 #define TESTS_DELIVERY_SERVED_H
 
@@ -15,7 +16,7 @@
 #include "base/pool.h"
 #include "delivery/delivery.h"
 
-enum { SERVED_BIG_BYTES = 8 << 20, SERVED_MAX_PARKED = 32, SERVED_MAX_ROUTES = 8 };
+enum { SERVED_BIG_BYTES = 8 << 20, SERVED_MAX_PARKED = 32, SERVED_MAX_ROUTES = 9 };
 
 struct served {
   struct delivery *delivery;
@@ -32,7 +33,7 @@ struct served {
   struct http_sink *parked[SERVED_MAX_PARKED];
 };
 
-// `limits`: only its loops, limits and time-outs are used.
+// `limits`: all but its routes and metrics is used; one loop unless it says more.
 void served_start(struct served *served, const struct delivery_config *limits);
 // Stops with that much time to drain, destroys, and frees everything.
 void served_end(struct served *served, uint32_t drain_ms);

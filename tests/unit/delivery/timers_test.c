@@ -48,6 +48,25 @@ static void a_restarted_timer_moves_to_the_new_state(void **state) {
   assert_true(delivery_timers_next_ms(&timers) == 15);
 }
 
+static void a_deadline_of_its_own_keeps_the_order(void **state) {
+  (void)state;
+  struct timers timers;
+  struct timer started[3] = {0};
+  struct timer placed = {0};
+  delivery_timers_init(&timers, timeout_ms);
+  for (uint64_t i = 0; i < 3; i++) delivery_timer_start(&timers, &started[i], DELIVERY_IDLE, 1000 + 10 * i);
+  const struct {
+    uint64_t deadline_ms;
+    size_t before;  // how many expire before it
+  } places[] = {{1050, 0}, {1105, 1}, {1115, 2}, {1120, 3}, {1130, 3}};
+  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+    delivery_timer_start_at(&timers, &placed, DELIVERY_IDLE, places[i].deadline_ms);
+    const struct timer *timer = delivery_timers_first(&timers, DELIVERY_IDLE);
+    for (size_t k = 0; k < places[i].before; k++, timer = timer->next) assert_ptr_equal(timer, &started[k]);
+    assert_ptr_equal(timer, &placed);
+  }
+}
+
 static void stopping_twice_does_nothing(void **state) {
   (void)state;
   struct timers timers;
@@ -65,6 +84,7 @@ int main(void) {
       cmocka_unit_test(nothing_expires_when_nothing_runs),
       cmocka_unit_test(timers_expire_in_the_order_of_their_starts),
       cmocka_unit_test(a_restarted_timer_moves_to_the_new_state),
+      cmocka_unit_test(a_deadline_of_its_own_keeps_the_order),
       cmocka_unit_test(stopping_twice_does_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -111,6 +111,52 @@ static void sends_the_whole_with_both_digests(void **state) {
   assert_span(body_of(&fixture->reply), CONTENT);
 }
 
+static void leaves_out_the_digests_that_are_not_wanted(void **state) {
+  struct fixture *fixture = *state;
+  static const struct {
+    const char *value;
+    bool is_sent;
+  } cases[] = {
+      {"sha-256=0", false},
+      {"sha-512=3, sha-256=0", false},
+      {"sha-256=0;q=1,sha-512=10", false},
+      {"sha-256=00", false},
+      {"sha-256=5, sha-256=0", false},
+      {"a=\"x, y\", sha-256=0", false},
+      {"sha-256=1", true},
+      {"sha-256=10", true},
+      {"sha-256=0, sha-256=5", true},
+      {"sha-512=10", true},
+      {"sha-256", true},
+      {"sha-256=?0", true},
+      {"sha-256=", true},
+      {"SHA-256=0", true},
+      {"sha-256=0,", true},
+      {"sha-256=0, ,", true},
+      {"sha-256=0, a=\"", true},
+      {"a=\"sha-256=0\"", true},
+      {"", true},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    for (int j = 0; j < 6; j++) {
+      static const char *const fields[] = {"", "Range: bytes=1-2\r\n", "Range: bytes=1-2, 7-8\r\n"};
+      char text[256];
+      (void)snprintf(text, sizeof text, "Want-%s-Digest: %s\r\n%s", j % 2 ? "Repr" : "Content", cases[i].value,
+                     fields[j / 2]);
+      reply_to(fixture, "GET", text);
+      const bool has_content = http_reply_get_header(&fixture->reply, "Content-Digest").data != NULL;
+      const bool has_whole = http_reply_get_header(&fixture->reply, "Repr-Digest").data != NULL;
+      assert_int_equal(fixture->reply.status, j / 2 ? 206 : 200);
+      if (has_content != (j % 2 || cases[i].is_sent) || has_whole != (!(j % 2) || cases[i].is_sent)) {
+        fail_msg("%s: content %d, whole %d", text, has_content, has_whole);
+      }
+      http_reply_finish(&fixture->reply);
+    }
+  }
+  reply_to(fixture, "HEAD", "Want-Repr-Digest: sha-256=0\r\n");
+  assert_null(http_reply_get_header(&fixture->reply, "Repr-Digest").data);
+}
+
 static void leaves_the_content_digest_out_when_head_sends_nothing(void **state) {
   struct fixture *fixture = *state;
   reply_to(fixture, "HEAD", "Range: bytes=0-1\r\n");
@@ -220,6 +266,7 @@ static void does_without_what_is_not_given(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       TEST(sends_the_whole_with_both_digests),
+      TEST(leaves_out_the_digests_that_are_not_wanted),
       TEST(leaves_the_content_digest_out_when_head_sends_nothing),
       TEST(sends_one_range_with_the_digest_of_its_bytes),
       TEST(sends_several_ranges_as_multipart),

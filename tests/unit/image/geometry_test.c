@@ -112,6 +112,66 @@ static void contain_pads_to_the_box_centred_on_even_corners(void **state) {
   assert_size(&wish, 3, 2, 100, 67);
 }
 
+static void pads_come_around_the_result_and_are_exact(void **state) {
+  (void)state;
+  struct image_wish wish = wish_of(IMAGE_FIT_INSIDE, 150, 0);
+  wish.pad_top = 1;
+  wish.pad_right = 2;
+  wish.pad_bottom = 3;
+  wish.pad_left = 5;
+  struct image_layout layout = plan(&wish, 300, 200, IMAGE_ROTATE_180);
+  assert_int_equal(layout.width, 150);
+  assert_int_equal(layout.height, 100);
+  assert_int_equal(layout.canvas_width, 157);
+  assert_int_equal(layout.canvas_height, 104);
+  assert_int_equal(layout.x, 5);
+  assert_int_equal(layout.y, 1);
+  assert_rect(&layout.source, 0, 0, 300, 200);
+}
+
+static void pads_are_multiplied_by_dpr_and_rounded_each(void **state) {
+  (void)state;
+  struct image_wish wish = wish_of(IMAGE_FIT_INSIDE, 100, 0);
+  wish.dpr = 1.5;
+  wish.pad_right = wish.pad_left = 3;  // 4.5 each
+  wish.pad_top = 4;
+  const struct image_layout layout = plan(&wish, 300, 200, IMAGE_UPRIGHT);
+  assert_int_equal(layout.width, 150);
+  assert_int_equal(layout.canvas_width, 160);
+  assert_int_equal(layout.canvas_height, 106);
+  assert_int_equal(layout.x, 5);
+  assert_int_equal(layout.y, 6);
+}
+
+static void pads_come_outside_of_what_contain_adds(void **state) {
+  (void)state;
+  struct image_wish wish = wish_of(IMAGE_FIT_CONTAIN, 100, 100);
+  wish.pad_top = 7;
+  const struct image_layout layout = plan(&wish, 300, 200, IMAGE_UPRIGHT);
+  assert_int_equal(layout.height, 67);
+  assert_int_equal(layout.canvas_width, 100);
+  assert_int_equal(layout.canvas_height, 107);
+  assert_int_equal(layout.y, 7 + 16);
+}
+
+static void pads_count_for_the_limits_of_the_result(void **state) {
+  (void)state;
+  struct image_wish wish = wish_of(IMAGE_FIT_FILL, 8192, 10);
+  wish.dpr = 1.9;
+  wish.pad_left = 400;
+  plan(&wish, 300, 200, IMAGE_UPRIGHT);
+  wish.pad_right = 100;
+  assert_refused(&wish, 300, 200, BASE_UNPROCESSABLE, "size", "max_result_side");
+  wish = wish_of(IMAGE_FIT_FILL, 8192, 4096);
+  wish.pad_top = 4096;
+  assert_refused(&wish, 300, 200, BASE_UNPROCESSABLE, "size", "max_result_pixels");
+  wish.pad_top = UINT32_MAX;
+  wish.dpr = 1e300;
+  wish.width = wish.height = 0;
+  wish.fit = IMAGE_FIT_INSIDE;
+  assert_refused(&wish, 300, 200, BASE_UNPROCESSABLE, "size", "max_result_side");
+}
+
 static void fill_is_the_exact_box_and_outside_the_smallest_that_covers_it(void **state) {
   (void)state;
   struct image_wish wish = wish_of(IMAGE_FIT_FILL, 100, 50);
@@ -310,6 +370,10 @@ int main(void) {
       cmocka_unit_test(inside_fits_the_box_and_never_upscales),
       cmocka_unit_test(cover_fills_the_box_and_crops_at_the_focus),
       cmocka_unit_test(contain_pads_to_the_box_centred_on_even_corners),
+      cmocka_unit_test(pads_come_around_the_result_and_are_exact),
+      cmocka_unit_test(pads_are_multiplied_by_dpr_and_rounded_each),
+      cmocka_unit_test(pads_come_outside_of_what_contain_adds),
+      cmocka_unit_test(pads_count_for_the_limits_of_the_result),
       cmocka_unit_test(fill_is_the_exact_box_and_outside_the_smallest_that_covers_it),
       cmocka_unit_test(missing_side_follows_the_aspect_ratio_for_every_fit),
       cmocka_unit_test(dpr_multiplies_the_box_or_the_original),

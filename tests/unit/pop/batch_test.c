@@ -317,7 +317,7 @@ static void refuses_a_bad_recipe_by_its_place_before_anything_is_made(void **sta
   struct rig *rig = *state;
   refuse(rig, (const char *const[]){"w=400", "w=0", NULL}, BASE_BAD_INPUT, "recipes[1].w");
   refuse(rig, (const char *const[]){"w=400", "w=500&zoom=2", NULL}, BASE_BAD_INPUT, "recipes[1].zoom");
-  refuse(rig, (const char *const[]){"fm=avif&w=400", NULL}, BASE_BAD_INPUT, "recipes[0].fm");
+  refuse(rig, (const char *const[]){"fm=gif&w=400", NULL}, BASE_BAD_INPUT, "recipes[0].fm");
   // These are only found out beside the original.
   refuse(rig, (const char *const[]){"w=400", "w=500", "crop=5000,0,10,10", NULL}, BASE_BAD_INPUT, "recipes[2].crop");
   struct rig_batch batch;

@@ -37,6 +37,12 @@ static void takes_what_the_table_allows(void **state) {
       {"q=lossless&fm=png", "fm=png&q=lossless"},
       {"fm=auto", ""},
       {"fm=jpeg", "fm=jpeg"},
+      {"fm=avif", "fm=avif"},
+      {"fm=webp,own", "fm=webp,own"},
+      {"pad=0,0,0,0", ""},
+      {"pad=1,2,3,4096&bg=000000", "bg=000000&pad=1,2,3,4096"},
+      {"tone=grey", "tone=grey"},
+      {"exp=1893456000&w=5&sig=qnTdXnr0d8_jBVzhcEntXVWZeiYeIvtF2pqIHnohP0E", "w=5"},
       {"fit=inside", ""},
       {"fit=cover", "fit=cover"},
       {"fit=contain", "fit=contain"},
@@ -110,8 +116,11 @@ static void refuses_and_names_the_option_when_a_rule_is_broken(void **state) {
       {"q=080", "q"},
       {"q=lossless&fm=jpeg", "q"},
       {"fm=jpeg&q=lossless", "q"},
-      {"fm=avif", "fm"},
       {"fm=jpg", "fm"},
+      {"fm=auto,own", "fm"},
+      {"fm=webp,", "fm"},
+      {"fm=webp,own,own", "fm"},
+      {"fm=,own", "fm"},
       {"fm=", "fm"},
       {"fit=bogus", "fit"},
       {"fit=Cover", "fit"},
@@ -143,8 +152,24 @@ static void refuses_and_names_the_option_when_a_rule_is_broken(void **state) {
       {"rot=360", "rot"},
       {"flip=hv", "flip"},
       {"flip=", "flip"},
+      {"pad=1,2,3", "pad"},
+      {"pad=1,2,3,4,5", "pad"},
+      {"pad=4097,0,0,0", "pad"},
+      {"pad=0,-1,0,0", "pad"},
+      {"pad=", "pad"},
+      {"tone=gray", "tone"},
+      {"tone=", "tone"},
+      {"sig=", "sig"},
       {"sig=abc", "sig"},
-      {"exp=1893456000", "exp"},
+      {"sig=qnTdXnr0d8_jBVzhcEntXVWZeiYeIvtF2pqIHnohP0E0", "sig"},
+      {"sig=qnTdXnr0d8.jBVzhcEntXVWZeiYeIvtF2pqIHnohP0E", "sig"},
+      {"sig=qnTdXnr0d8_jBVzhcEntXVWZeiYeIvtF2pqIHnohP0E&sig=qnTdXnr0d8_jBVzhcEntXVWZeiYeIvtF2pqIHnohP0E", "sig"},
+      {"exp=", "exp"},
+      {"exp=0", "exp"},
+      {"exp=01893456000", "exp"},
+      {"exp=18934560000", "exp"},
+      {"exp=-1", "exp"},
+      {"exp=1.5", "exp"},
       {"w=1&w=1", "w"},
       {"w=1&h=1&%77=2", "w"},
       {"width=100", "width"},
@@ -160,12 +185,29 @@ static void refuses_and_names_the_option_when_a_rule_is_broken(void **state) {
   }
 }
 
-static void says_that_signed_urls_are_off_when_one_comes(void **state) {
+static void reads_the_expiry_when_there_is_one(void **state) {
   (void)state;
   struct pop_address address;
+  assert_int_equal(parse("w=1", &address, NULL), BASE_OK);
+  assert_int_equal(address.grammar, POP_NATIVE);
+  assert_int_equal(address.expires_s, 0);
+  assert_int_equal(parse("exp=1893456000&w=1", &address, NULL), BASE_OK);
+  assert_int_equal(address.expires_s, 1893456000);
+  assert_int_equal(parse("exp=9999999999", &address, NULL), BASE_OK);
+  assert_true(address.expires_s == INT64_C(9999999999));
+}
+
+static void takes_no_signature_and_expiry_when_there_is_no_path(void **state) {
+  (void)state;
+  struct recipe recipe;
   struct base_fault fault = {0};
-  assert_int_equal(parse("w=1&sig=abc", &address, &fault), BASE_BAD_INPUT);
-  assert_non_null(strstr(fault.text, "signed URLs are not enabled in this version"));
+  assert_int_equal(pop_native_parse_options(base_span_text("w=1"), &recipe, &fault), BASE_OK);
+  assert_int_equal(pop_native_parse_options(base_span_text("w=1&exp=1893456000"), &recipe, &fault), BASE_BAD_INPUT);
+  assert_string_equal(fault.subject, "exp");
+  base_fault_clear(&fault);
+  const char *with_signature = "sig=qnTdXnr0d8_jBVzhcEntXVWZeiYeIvtF2pqIHnohP0E";
+  assert_int_equal(pop_native_parse_options(base_span_text(with_signature), &recipe, &fault), BASE_BAD_INPUT);
+  assert_string_equal(fault.subject, "sig");
 }
 
 static void finds_nothing_when_the_id_is_not_canonical(void **state) {
@@ -220,13 +262,19 @@ static struct recipe draw_recipe(uint64_t *seed) {
     recipe.crop_height = 1 + draw(seed, 65535);
   }
   recipe.turn = (enum image_orientation)(IMAGE_UPRIGHT + draw(seed, 8));
-  static const enum recipe_format formats[] = {RECIPE_FORMAT_AUTO, RECIPE_FORMAT_WEBP, RECIPE_FORMAT_JPEG,
-                                               RECIPE_FORMAT_PNG};
-  recipe.format = formats[draw(seed, 4)];
+  recipe.format = (enum recipe_format)draw(seed, RECIPE_FORMAT_PNG + 1);
   recipe.lossless = recipe.format != RECIPE_FORMAT_JPEG && draw(seed, 3) == 0;
   if (!recipe.lossless) recipe.quality = (uint8_t)draw(seed, 101);
   recipe.filter = (enum recipe_filter)draw(seed, RECIPE_FILTER_LANCZOS3 + 1);
   for (int i = 0; i < 3; i++) recipe.background[i] = (uint8_t)draw(seed, 256);
+  recipe.or_own = recipe.format != RECIPE_FORMAT_AUTO && draw(seed, 4) == 0;
+  recipe.grey = draw(seed, 2);
+  if (draw(seed, 2)) {
+    recipe.pad_top = (uint16_t)draw(seed, RECIPE_MAX_PAD + 1);
+    recipe.pad_right = (uint16_t)draw(seed, RECIPE_MAX_PAD + 1);
+    recipe.pad_bottom = (uint16_t)draw(seed, RECIPE_MAX_PAD + 1);
+    recipe.pad_left = (uint16_t)draw(seed, RECIPE_MAX_PAD + 1);
+  }
   return recipe;
 }
 
@@ -248,6 +296,12 @@ static void assert_same(const struct recipe *a, const struct recipe *b) {
   assert_int_equal(a->lossless, b->lossless);
   assert_int_equal(a->filter, b->filter);
   assert_memory_equal(a->background, b->background, sizeof a->background);
+  assert_int_equal(a->or_own, b->or_own);
+  assert_int_equal(a->grey, b->grey);
+  assert_int_equal(a->pad_top, b->pad_top);
+  assert_int_equal(a->pad_right, b->pad_right);
+  assert_int_equal(a->pad_bottom, b->pad_bottom);
+  assert_int_equal(a->pad_left, b->pad_left);
 }
 
 static void gives_the_same_recipe_when_its_text_is_parsed(void **state) {
@@ -268,7 +322,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(takes_what_the_table_allows),
       cmocka_unit_test(refuses_and_names_the_option_when_a_rule_is_broken),
-      cmocka_unit_test(says_that_signed_urls_are_off_when_one_comes),
+      cmocka_unit_test(reads_the_expiry_when_there_is_one),
+      cmocka_unit_test(takes_no_signature_and_expiry_when_there_is_no_path),
       cmocka_unit_test(finds_nothing_when_the_id_is_not_canonical),
       cmocka_unit_test(reads_the_id_when_it_is_canonical),
       cmocka_unit_test(gives_the_same_recipe_when_its_text_is_parsed),

@@ -10,6 +10,10 @@
 #include "rig.h"
 
 #define PINNED "?dpr=1&fm=webp&q=80&w=400"
+#define NETWORK_FIELDS "Save-Data, ECT, Sec-CH-ECT, RTT, Sec-CH-RTT, Downlink, Sec-CH-Downlink"
+#define DPR_FIELDS "DPR, Sec-CH-DPR, User-Agent"
+#define SIZE_FIELDS "Width, Sec-CH-Width, Viewport-Width, Sec-CH-Viewport-Width"
+#define OPEN_FIELDS "Accept, " DPR_FIELDS ", " NETWORK_FIELDS
 #define IMMUTABLE "public, immutable, max-age=31536000"
 
 static int setup(void **state) {
@@ -85,11 +89,12 @@ static void lives_an_hour_with_the_pinned_url_when_the_url_is_open(void **state)
   static const struct {
     const char *query, *fields, *location, *vary;
   } cases[] = {
-      {"?w=400", "Accept: image/webp\r\n", PINNED, "Accept"},
-      {"?w=400", "", "?dpr=1&fm=jpeg&q=80&w=400", "Accept"},
-      {"?w=400&fm=webp", "", PINNED, NULL},
-      {"?w=400&fm=webp&q=80", "", PINNED, NULL},
-      {"", "Accept: image/png\r\n", "?dpr=1&fm=png&q=80&w=3000", "Accept"},
+      {"?w=400", "Accept: image/webp\r\n", PINNED, OPEN_FIELDS},
+      {"?w=400", "", "?dpr=1&fm=jpeg&q=80&w=400", OPEN_FIELDS},
+      {"?w=400&fm=webp", "", PINNED, DPR_FIELDS ", " NETWORK_FIELDS},
+      {"?w=400&fm=webp&q=80", "", PINNED, DPR_FIELDS},
+      {"", "Accept: image/png\r\n", "?dpr=1&fm=png&q=80&w=3000",
+       "Accept, " DPR_FIELDS ", " SIZE_FIELDS ", " NETWORK_FIELDS},
       {"?fm=auto&w=400&dpr=1&q=80", "Accept: */*\r\n", "?dpr=1&fm=jpeg&q=80&w=400", "Accept"},
   };
   for (size_t i = 0; i < 2 * sizeof cases / sizeof cases[0]; i++) {  // each from render or disk, then from RAM
@@ -159,7 +164,7 @@ static void answers_head_like_get_without_content_digest(void **state) {
     assert_int_equal(rig_receive(&client), 200);
     rig_assert_field(&client, "Content-Digest", NULL);
     assert_non_null(http_reply_get_header(&client.reply, "Repr-Digest").data);
-    rig_assert_field(&client, "Vary", "Accept");
+    rig_assert_field(&client, "Vary", OPEN_FIELDS);
     rig_assert_field(&client, "Cache-Status", i ? "pixpop; hit" : "pixpop; fwd=miss; stored");
     assert_true(client.reply.body_bytes > 0);  // for Content-Length; the server sends no body
     rig_client_finish(&client);
@@ -246,14 +251,14 @@ static void tells_repeated_requests_apart_by_accept_and_query(void **state) {
   static const struct {
     const char *query, *fields, *type, *life, *vary;
   } cases[] = {
-      {"?w=400", "Accept: image/webp\r\n", "image/webp", "max-age=3600", "Accept"},
-      {"?w=400", "Accept: image/png\r\n", "image/png", "max-age=3600", "Accept"},
-      {"?w=400", "Accept: */*\r\n", "image/jpeg", "max-age=3600", "Accept"},
-      {"?w=400", "", "image/jpeg", "max-age=3600", "Accept"},
-      {"?w=400", "Accept:\r\n", "image/jpeg", "max-age=3600", "Accept"},
-      {"?w=400", "Accept: image/png\r\nAccept: image/webp\r\n", "image/webp", "max-age=3600", "Accept"},
+      {"?w=400", "Accept: image/webp\r\n", "image/webp", "max-age=3600", OPEN_FIELDS},
+      {"?w=400", "Accept: image/png\r\n", "image/png", "max-age=3600", OPEN_FIELDS},
+      {"?w=400", "Accept: */*\r\n", "image/jpeg", "max-age=3600", OPEN_FIELDS},
+      {"?w=400", "", "image/jpeg", "max-age=3600", OPEN_FIELDS},
+      {"?w=400", "Accept:\r\n", "image/jpeg", "max-age=3600", OPEN_FIELDS},
+      {"?w=400", "Accept: image/png\r\nAccept: image/webp\r\n", "image/webp", "max-age=3600", OPEN_FIELDS},
       {PINNED, "Accept: image/png\r\n", "image/webp", IMMUTABLE, NULL},
-      {"?w=400&fm=webp", "Accept: image/png\r\n", "image/webp", "max-age=3600", NULL},
+      {"?w=400&fm=webp", "Accept: image/png\r\n", "image/webp", "max-age=3600", DPR_FIELDS ", " NETWORK_FIELDS},
   };
   enum { COUNT = sizeof cases / sizeof cases[0], ROUNDS = 4 };
   for (size_t i = 0; i < COUNT * ROUNDS; i++) {
@@ -279,10 +284,14 @@ static void tells_repeated_requests_apart_by_accept_and_query(void **state) {
 static void separates_tenants_by_host(void **state) {
   (void)state;
   static struct rig rig;
-  static const struct pop_tenant tenants[] = {
-      {.name = "museum", .host_count = 2, .hosts = {"museum.local", "art.local"}, .hints_off = true}};
+  static const struct pop_tenant tenants[] = {{.name = "museum",
+                                               .host_count = 2,
+                                               .hosts = {"museum.local", "art.local"},
+                                               .hints_off = true,
+                                               .unsigned_policy = POP_UNSIGNED_OPEN},
+                                              {.name = "default", .unsigned_policy = POP_UNSIGNED_OPEN}};
   struct rig_client client;
-  rig_open(&rig, &(struct rig_config){.tenants = tenants, .tenant_count = 1});
+  rig_open(&rig, &(struct rig_config){.tenants = tenants, .tenant_count = 2});
   assert_string_equal(pop_tenant_name(rig.pop, base_span_text("ART.local")), "museum");
   assert_string_equal(pop_tenant_name(rig.pop, base_span_text("shop.local")), "default");
   for (int i = 0; i < 3; i++) {

@@ -30,12 +30,13 @@ static enum base_result submit(void *self, struct recipe_order *order, struct ba
   renderer->submitting++;
   pthread_cond_broadcast(&renderer->changed);
   while (renderer->is_submit_closed) pthread_cond_wait(&renderer->changed, &renderer->lock);
-  if (renderer->is_busy) {
+  if (renderer->is_busy || (order->is_background && renderer->is_background_busy)) {
     result = BASE_FAIL(fault, BASE_BUSY, "", "the renderer is busy");
   } else {
     assert_true(renderer->order_count < RIG_MAX_ORDERS);
     renderer->orders[renderer->order_count++] = order;
     renderer->submitted++;
+    if (order->is_background) renderer->background++;
   }
   pthread_cond_broadcast(&renderer->changed);
   pthread_mutex_unlock(&renderer->lock);
@@ -43,10 +44,26 @@ static enum base_result submit(void *self, struct recipe_order *order, struct ba
 }
 
 static const char *media_type_of(enum recipe_format format) {
-  return format == RECIPE_FORMAT_WEBP ? "image/webp" : format == RECIPE_FORMAT_PNG ? "image/png" : "image/jpeg";
+  switch (format) {
+    case RECIPE_FORMAT_AVIF:
+      return "image/avif";
+    case RECIPE_FORMAT_WEBP:
+      return "image/webp";
+    case RECIPE_FORMAT_PNG:
+      return "image/png";
+    default:
+      return "image/jpeg";
+  }
 }
 
-static void fill_product(struct recipe_order *order, size_t i, enum base_result fault) {
+// An AVIF is smaller than the others, unless the test wants it large.
+static const char *words_of(const struct rig_renderer *renderer, enum recipe_format format) {
+  if (format != RECIPE_FORMAT_AVIF) return "a picture made";
+  return renderer->is_avif_large ? "a very large avif made" : "avif made";
+}
+
+static void fill_product(const struct rig_renderer *renderer, struct recipe_order *order, size_t i,
+                         enum base_result fault) {
   struct recipe_product *product = &order->products[i];
   char text[RECIPE_TEXT_BYTES], body[RECIPE_TEXT_BYTES + 64];
   if (fault != BASE_OK) {
@@ -54,7 +71,7 @@ static void fill_product(struct recipe_order *order, size_t i, enum base_result 
     return;
   }
   recipe_text(&order->recipes[i], text);
-  const int length = snprintf(body, sizeof body, "a picture made by %s", text);
+  const int length = snprintf(body, sizeof body, "%s by %s", words_of(renderer, order->recipes[i].format), text);
   product->blob = base_blob_copy(base_span_of(body, (size_t)length));
   product->media_type = media_type_of(order->recipes[i].format);
   integrity_digest_of(base_blob_span(product->blob), &product->digest);
@@ -72,7 +89,7 @@ struct piece {
 
 static void *make(void *argument) {
   struct piece *piece = argument;
-  fill_product(piece->order, piece->index, piece->fault);
+  fill_product(piece->renderer, piece->order, piece->index, piece->fault);
   if (piece->order->arrived) piece->order->arrived(piece->order->self, piece->order, piece->index);
   pthread_mutex_lock(&piece->renderer->lock);
   piece->renderer->products++;
@@ -167,12 +184,16 @@ static void renderer_stop(struct rig_renderer *renderer) {
 // --- rig ---
 
 static void open_pop(struct rig *rig, const struct rig_config *config) {
+  static const struct pop_tenant open_tenant = {.name = "default", .unsigned_policy = POP_UNSIGNED_OPEN};
   struct base_fault fault = {0};
   renderer_start(&rig->renderer);
   const struct pop_config pop = {
-      .tenants = config->tenants,
-      .tenant_count = config->tenant_count,
-      .ram_budget_bytes = 1 << 20,
+      .tenants = config->tenant_count ? config->tenants : &open_tenant,
+      .tenant_count = config->tenant_count ? config->tenant_count : 1,
+      .ram_budget_bytes = config->ram_budget_bytes ? config->ram_budget_bytes : 1 << 20,
+      .renders_per_client = config->renders_per_client,
+      .makes_avif = config->makes_avif,
+      .public_url = config->public_url,
       .io_threads = config->io_threads ? config->io_threads : 2,
       .io_queue_limit = config->io_queue_limit,
       .store = rig->store,
@@ -193,6 +214,9 @@ static void open_store(struct rig *rig, uint64_t min_free_bytes) {
 }
 
 void rig_open(struct rig *rig, const struct rig_config *config) {
+  rig->config = *config;
+  rig->is_trusted = false;
+  memset(rig->client, 0, sizeof rig->client);
   temp_folder_make(&rig->folder);
   fake_clock_init(&rig->clock, RIG_WALL_S);
   rig->metrics = base_metrics_create();
@@ -209,14 +233,14 @@ static void close_pop(struct rig *rig) {
 
 void rig_restart(struct rig *rig) {
   close_pop(rig);
-  open_pop(rig, &(struct rig_config){0});
+  open_pop(rig, &rig->config);
 }
 
 void rig_restart_full(struct rig *rig) {
   close_pop(rig);
   store_close(&rig->store);
   open_store(rig, UINT64_MAX / 2);
-  open_pop(rig, &(struct rig_config){0});
+  open_pop(rig, &rig->config);
 }
 
 void rig_close(struct rig *rig) {
@@ -280,6 +304,12 @@ int64_t rig_requests(struct rig *rig, const char *result) {
                                               "Requests for variants by where the answer came from"));
 }
 
+int64_t rig_upgrades(struct rig *rig, const char *result) {
+  char labels[64];
+  snprintf(labels, sizeof labels, "result=\"%s\"", result);
+  return base_metric_get(base_metrics_counter(rig->metrics, "pixpop_pop_upgrades_total", labels, ""));
+}
+
 int64_t rig_batch_variants(struct rig *rig, const char *result) {
   char labels[64];
   snprintf(labels, sizeof labels, "result=\"%s\"", result);
@@ -321,7 +351,8 @@ void rig_send_path(struct rig *rig, struct rig_client *client, const char *metho
     fail_msg("request: %s", fault.text);
   }
   strcpy(request.id, "0123456789abcdef");
-  const struct http_handler handler = pop_handler(rig->pop);
+  memcpy(request.client, rig->client, sizeof request.client);
+  const struct http_handler handler = rig->is_trusted ? pop_trusted_handler(rig->pop) : pop_handler(rig->pop);
   handler.handle(handler.self, &request, &client->sink);
   memset(text, 'x', sizeof text);
   memset(&request, 'x', sizeof request);

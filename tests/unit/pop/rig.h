@@ -25,29 +25,39 @@ struct rig_renderer {
   bool is_busy;           // submit refuses
   bool is_asked;          // asks is_cancelled when an order arrives, before it waits
   bool is_parallel;
-  bool is_closed_midway;  // orders wait after their first product has arrived
+  bool is_avif_large;       // larger than what it would replace
+  bool is_background_busy;  // submit refuses background orders
+  bool is_closed_midway;    // orders wait after their first product has arrived
   enum base_result fault;
   uint32_t fault_width;  // only recipes of this width have the fault; 0: all
-  unsigned submitted, submitting, cancelled, rendered, products, midway;
+  unsigned submitted, submitting, cancelled, rendered, products, midway, background;
+};
+
+// Settings of the pop that a test may change before rig_open; zero is the default, but without tenants "default" lets
+// everything through unsigned.
+struct rig_config {
+  const struct pop_tenant *tenants;
+  size_t tenant_count;
+  unsigned io_threads;
+  size_t io_queue_limit;
+  unsigned renders_per_client;
+  bool makes_avif;
+  uint64_t ram_budget_bytes;
+  const char *public_url;
 };
 
 struct rig {
+  struct rig_config config;
   struct temp_folder folder;
   struct fake_clock clock;
   struct base_metrics *metrics;
   struct store *store;
   struct pop *pop;
   struct rig_renderer renderer;
+  bool is_trusted;     // requests go to the trusted handler
+  uint8_t client[16];  // whom they come from
   struct integrity_digest original;
   char id[BASE_DIGEST_BASE64URL_CHARS + 1];
-};
-
-// Settings of the pop that a test may change before rig_open; zero is the default.
-struct rig_config {
-  const struct pop_tenant *tenants;
-  size_t tenant_count;
-  unsigned io_threads;
-  size_t io_queue_limit;
 };
 
 void rig_open(struct rig *rig, const struct rig_config *config);
@@ -64,8 +74,9 @@ void rig_set(struct rig *rig, bool *flag, bool value);
 // Waits until a counter of the renderer has reached `count`; fails the test after ten seconds.
 void rig_wait_for(struct rig *rig, const unsigned *counter, unsigned count);
 unsigned rig_count(struct rig *rig, const unsigned *counter);
-// A counter of the pop.
+// Counters of the pop: of its requests, and of AVIFs made in the background.
 int64_t rig_requests(struct rig *rig, const char *result);
+int64_t rig_upgrades(struct rig *rig, const char *result);
 
 // One client.
 struct rig_client {

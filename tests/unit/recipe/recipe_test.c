@@ -37,13 +37,17 @@ static void text_names_every_option_in_order_when_all_are_given(void **state) {
       .crop_height = 7,
       .turn = IMAGE_TRANSVERSE,
       .format = RECIPE_FORMAT_WEBP,
+      .or_own = true,
       .lossless = true,
       .filter = RECIPE_FILTER_LANCZOS3,
       .background = {0, 0xab, 0x0f},
+      .grey = true,
+      .pad_top = 4096,
+      .pad_left = 1,
   };
   assert_text(&recipe,
-              "bg=00ab0f&crop=10,0,65535,7&dpr=1.25&filter=lanczos3&fit=cover&flip=h&fm=webp&h=1&pos=0,0.0333&"
-              "q=lossless&rot=270&w=8192");
+              "bg=00ab0f&crop=10,0,65535,7&dpr=1.25&filter=lanczos3&fit=cover&flip=h&fm=webp,own&h=1&pad=4096,0,0,1&"
+              "pos=0,0.0333&q=lossless&rot=270&tone=grey&w=8192");
 }
 
 static void text_writes_decimals_shortest_when_they_end_in_zeros(void **state) {
@@ -124,21 +128,25 @@ static void plan_refuses_when_the_box_times_dpr_is_over_the_limit(void **state) 
   assert_int_equal(layout.orientation, IMAGE_ROTATE_90);
 }
 
-static void key_differs_when_tenant_original_profile_or_text_differ(void **state) {
+static void key_differs_when_tenant_salt_original_profile_or_text_differ(void **state) {
   (void)state;
   struct recipe recipe = RECIPE_DEFAULT;
   struct integrity_digest original = {{1}}, other_original = {{2}};
-  struct integrity_digest key, same, tenant, source, profile, text;
+  struct integrity_digest key, same, tenant, salt, other_salt, source, profile, text;
   recipe.width = 400;
-  recipe_key(&recipe, "default", &original, "effort4", &key);
-  recipe_key(&recipe, "default", &original, "effort4", &same);
-  recipe_key(&recipe, "museum", &original, "effort4", &tenant);
-  recipe_key(&recipe, "default", &other_original, "effort4", &source);
-  recipe_key(&recipe, "default", &original, "effort6", &profile);
+  recipe_key(&recipe, "default", "", &original, "effort4", &key);
+  recipe_key(&recipe, "default", "", &original, "effort4", &same);
+  recipe_key(&recipe, "museum", "", &original, "effort4", &tenant);
+  recipe_key(&recipe, "default", "saffron", &original, "effort4", &salt);
+  recipe_key(&recipe, "default", "saffro", &original, "effort4", &other_salt);
+  recipe_key(&recipe, "default", "", &other_original, "effort4", &source);
+  recipe_key(&recipe, "default", "", &original, "effort6", &profile);
   recipe.width = 401;
-  recipe_key(&recipe, "default", &original, "effort4", &text);
+  recipe_key(&recipe, "default", "", &original, "effort4", &text);
   assert_true(integrity_digest_equal(&key, &same));
   assert_false(integrity_digest_equal(&key, &tenant));
+  assert_false(integrity_digest_equal(&key, &salt));
+  assert_false(integrity_digest_equal(&salt, &other_salt));
   assert_false(integrity_digest_equal(&key, &source));
   assert_false(integrity_digest_equal(&key, &profile));
   assert_false(integrity_digest_equal(&key, &text));
@@ -152,9 +160,9 @@ static void key_is_the_documented_digest(void **state) {
   struct integrity_digest key;
   char hex[2 * BASE_DIGEST_BYTES + 1];
   recipe.width = 400;
-  recipe_key(&recipe, "default", &original, "effort4", &key);
+  recipe_key(&recipe, "default", "saffron", &original, "effort4", &key);
   base_hex_encode(base_span_of(key.bytes, sizeof key.bytes), hex, sizeof hex);
-  assert_string_equal(hex, "cc0d0eac5a82f4b2deab845b376f685caff54520327fd77dd25604670a2ac743");
+  assert_string_equal(hex, "4a3dd79cb05484cc5103d1f8089fda00f122ec60023b49e1696dae1a503a4adc");
 }
 
 int main(void) {
@@ -165,7 +173,7 @@ int main(void) {
       cmocka_unit_test(turn_is_written_as_rot_then_flip_for_each_of_the_eight),
       cmocka_unit_test(is_pinned_only_when_size_dpr_format_and_quality_are_given),
       cmocka_unit_test(plan_refuses_when_the_box_times_dpr_is_over_the_limit),
-      cmocka_unit_test(key_differs_when_tenant_original_profile_or_text_differ),
+      cmocka_unit_test(key_differs_when_tenant_salt_original_profile_or_text_differ),
       cmocka_unit_test(key_is_the_documented_digest),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

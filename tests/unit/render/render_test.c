@@ -207,7 +207,8 @@ static void keeps_alpha_where_the_format_can_and_flattens_where_not(void **state
   rig_order_add(&order, wish(20, 0, IMAGE_FIT_INSIDE, RECIPE_FORMAT_PNG));
   rig_order_add(&order, wish(20, 0, IMAGE_FIT_INSIDE, RECIPE_FORMAT_WEBP));
   rig_order_add(&order, jpeg);
-  jpeg.width = 40;  // the source's own size: flattened without touching the source of the one after
+  jpeg.quality = 95;  // is not lowered to stay below the size of the original
+  jpeg.width = 40;    // the source's own size: flattened without touching the source of the one after
   rig_order_add(&order, jpeg);
   rig_order_add(&order, wish(40, 0, IMAGE_FIT_INSIDE, RECIPE_FORMAT_PNG));
   rig_order_run(&order, rig->render);
@@ -284,7 +285,7 @@ static void fails_alone_when_only_one_recipe_is_impossible(void **state) {
   rig_order_add(&order, wish(32, 0, IMAGE_FIT_INSIDE, RECIPE_FORMAT_AVIF));
   rig_order_run(&order, rig->render);
   assert_int_equal(order.products[0].fault.result, BASE_UNPROCESSABLE);
-  assert_int_equal(order.products[2].fault.result, BASE_BAD_INPUT);
+  assert_int_equal(order.products[2].fault.result, BASE_OK);
   struct image *result = rig_open_product(&order.products[1]);
   rig_assert_pixel(result, 2, 2, red, 12);
   image_unref(&result);

@@ -304,12 +304,12 @@ static void filters_light_not_numbers_when_asked_to(void **state) {
   config.linear_light = true;
   config.sharp_yuv = true;
   struct render *linear = rig_render(&config);
-  assert_string_equal(render_renderer(linear).profile, "effort1sharplin");
+  assert_string_equal(render_renderer(linear).profile, "e1a8sharplin");
   render_destroy(&linear);
   config.sharp_yuv = false;
   linear = rig_render(&config);
-  assert_string_equal(render_renderer(linear).profile, "effort1lin");
-  assert_string_equal(render_renderer(rig->render).profile, "effort1");
+  assert_string_equal(render_renderer(linear).profile, "e1a8lin");
+  assert_string_equal(render_renderer(rig->render).profile, "e1a8");
   for (size_t i = 0; i < 6; i++) {
     const struct rig_original original = store_chequers(rig, outputs[i / 3]);
     for (int is_linear = 0; is_linear < 2; is_linear++) {

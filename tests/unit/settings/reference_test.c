@@ -87,6 +87,29 @@ static void override_is_refused_when_malformed_or_unknown(void **state) {
   }
 }
 
+static void override_is_refused_without_its_value(void **state) {
+  (void)state;
+  struct base_fault fault = {0};
+  settings_defaults(&settings);
+  assert_int_equal(settings_override(&settings, "tenant default.sign_keys=hunter2:salt", &fault), BASE_BAD_INPUT);
+  assert_null(strstr(fault.text, "hunter2"));
+}
+
+static void policy_of_delivery_is_ladder_unless_set(void **state) {
+  (void)state;
+  settings_defaults(&settings);
+  assert_string_equal(settings.delivery_unsigned, "ladder");
+  assert_true(settings.delivery_avif);
+  assert_string_equal(settings.cache_policy, "lru");
+  assert_int_equal(settings.render_per_client, 32);
+  assert_int_equal(settings_override(&settings, "delivery.unsigned=open", NULL), BASE_OK);
+  assert_string_equal(settings.delivery_unsigned, "open");
+  assert_int_equal(settings_override(&settings, "delivery.ladder=100,200", NULL), BASE_OK);
+  assert_int_equal(settings_override(&settings, "delivery.ladder=200,100", NULL), BASE_BAD_INPUT);
+  assert_string_equal(settings.delivery_ladder, "100,200");
+  assert_int_equal(settings_override(&settings, "delivery.unsigned=sometimes", NULL), BASE_BAD_INPUT);
+}
+
 static void listen_address_is_split(void **state) {
   (void)state;
   static const struct {
@@ -138,12 +161,15 @@ static void restart_is_needed_for_what_can_not_be_reloaded(void **state) {
   assert_string_equal(restart_for("pixpop.data=/tmp/x"), "pixpop.data");
   assert_string_equal(restart_for("delivery.listen=127.0.0.1:81"), "delivery.listen");
   assert_string_equal(restart_for("console.tls=off"), "console.tls");
+  assert_string_equal(restart_for("cache.policy=sieve"), "cache.policy");
   assert_string_equal(restart_for("decoder.workers=3"), "decoder.workers");
 }
 
 static void restart_is_not_needed_for_equal_or_reloadable_values(void **state) {
   (void)state;
   assert_null(restart_for("log.level=debug"));
+  assert_null(restart_for("delivery.unsigned=none"));
+  assert_null(restart_for("delivery.ladder=100"));
   assert_null(restart_for("log.format=json"));
   assert_null(restart_for("cache.ram=1G"));
   assert_null(restart_for("console.tls=on"));
@@ -162,6 +188,8 @@ int main(void) {
       cmocka_unit_test(file_is_loaded_and_a_missing_or_huge_one_refused),
       cmocka_unit_test(override_sets_one_value),
       cmocka_unit_test(override_is_refused_when_malformed_or_unknown),
+      cmocka_unit_test(override_is_refused_without_its_value),
+      cmocka_unit_test(policy_of_delivery_is_ladder_unless_set),
       cmocka_unit_test(listen_address_is_split),
       cmocka_unit_test(listen_address_is_refused_when_malformed),
       cmocka_unit_test(restart_is_needed_for_what_can_not_be_reloaded),

@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include "store/reindex.h"
 #include "base/file.h"
 #include "fixture.h"
 #include "store/record.h"

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/reindex.h"
 #include "fixture.h"
 
 static void is_found_with_all_it_said_when_committed(void **state) {
@@ -178,6 +179,70 @@ static void lists_newest_first_when_paged(void **state) {
   assert_int_equal(few.count, 3);
 }
 
+static void put_tagged(struct fixture *fixture, const char *tenant, unsigned seed, const char *tags) {
+  struct store_original original = {0};
+  struct store_upload *upload;
+  uint8_t bytes[64];
+  bool is_new;
+  snprintf(original.tenant, sizeof original.tenant, "%s", tenant);
+  snprintf(original.tags, sizeof original.tags, "%s", tags);
+  original.width = seed;
+  fixture_bytes(seed, sizeof bytes, bytes);
+  assert_int_equal(store_upload_begin(fixture->store, sizeof bytes, &upload, NULL), BASE_OK);
+  assert_int_equal(store_upload_write(upload, base_span_of(bytes, sizeof bytes), NULL), BASE_OK);
+  assert_int_equal(store_upload_commit(&upload, &original, base_span_of(NULL, 0), &is_new, NULL), BASE_OK);
+}
+
+struct seen {
+  size_t count, most;
+  uint32_t sum;
+};
+
+static bool see(void *argument, const struct store_original *original) {
+  struct seen *seen = argument;
+  seen->count++;
+  seen->sum += original->width;
+  return seen->count < seen->most;
+}
+
+static struct seen see_tagged(struct fixture *fixture, const char *tenant, const char *tag) {
+  struct seen seen = {.most = SIZE_MAX};
+  assert_int_equal(store_original_list_tagged(fixture->store, tenant, base_span_text(tag), see, &seen, NULL), BASE_OK);
+  return seen;
+}
+
+static void lists_those_with_a_whole_tag_only(void **state) {
+  struct fixture *fixture = *state;
+  enum { MANY = 70 };  // more than two batches
+  put_tagged(fixture, "default", 1, "red");
+  put_tagged(fixture, "default", 2, "red\nblue");
+  put_tagged(fixture, "default", 3, "blue\nreddish");
+  put_tagged(fixture, "default", 4, "dark red\ngreen\nblue");
+  put_tagged(fixture, "default", 5, "100%_\nRed");
+  put_tagged(fixture, "default", 6, "");
+  put_tagged(fixture, "other", 7, "red");
+  for (unsigned i = 0; i < MANY; i++) put_tagged(fixture, "default", 100 + i, "many");
+  assert_int_equal(see_tagged(fixture, "default", "red").sum, 1 + 2);
+  assert_int_equal(see_tagged(fixture, "default", "blue").sum, 2 + 3 + 4);
+  assert_int_equal(see_tagged(fixture, "default", "green").sum, 4);
+  assert_int_equal(see_tagged(fixture, "default", "re").count, 0);
+  assert_int_equal(see_tagged(fixture, "default", "%").count, 0);
+  assert_int_equal(see_tagged(fixture, "default", "100%_").sum, 5);
+  assert_int_equal(see_tagged(fixture, "other", "red").sum, 7);
+  assert_int_equal(see_tagged(fixture, "default", "many").count, MANY);
+  struct seen some = {.most = 40};
+  assert_int_equal(store_original_list_tagged(fixture->store, "default", base_span_text("many"), see, &some, NULL),
+                   BASE_OK);
+  assert_int_equal(some.count, 40);
+  static const char *const wrong[] = {"", "red\nblue"};
+  for (size_t i = 0; i < 2; i++) {
+    assert_int_equal(store_original_list_tagged(fixture->store, "default", base_span_text(wrong[i]), see, &some, NULL),
+                     BASE_BAD_INPUT);
+  }
+  assert_int_equal(store_original_list_tagged(fixture->store, "..", base_span_text("red"), see, &some, NULL),
+                   BASE_BAD_INPUT);
+}
+
 static void refuses_when_too_little_would_stay_free(void **state) {
   struct fixture *fixture = *state;
   struct store_upload *upload = NULL;
@@ -304,6 +369,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(leaves_nothing_when_a_text_has_control_bytes, fixture_setup, fixture_teardown),
       cmocka_unit_test_setup_teardown(leaves_nothing_when_aborted, fixture_setup, fixture_teardown),
       cmocka_unit_test_setup_teardown(lists_newest_first_when_paged, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(lists_those_with_a_whole_tag_only, fixture_setup, fixture_teardown),
       cmocka_unit_test_setup_teardown(refuses_when_too_little_would_stay_free, fixture_setup, fixture_teardown),
       cmocka_unit_test_setup_teardown(counts_other_uploads_when_reserving, fixture_setup, fixture_teardown),
       cmocka_unit_test_setup_teardown(loses_nothing_when_the_disk_is_full, fixture_setup, fixture_teardown),

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/reindex.h"
 #include "fixture.h"
 
 enum { ORIGINALS = 12, VARIANTS = 40, BYTES = 3000 };

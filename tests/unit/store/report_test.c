@@ -10,8 +10,9 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include "store/reindex.h"
 #include "fixture.h"
-#include "store/record.h"
+#include "old_record.h"
 
 enum { SEED = 9, BYTES = 2000 };
 
@@ -125,22 +126,13 @@ static void make_old(struct fixture *fixture, const struct store_original *origi
   assert_int_equal(store_record_read_head(base_span_of(content, bytes), bytes, &record, &body_offset, NULL), BASE_OK);
   const uint8_t *at = memmem(record.meta.data, record.meta.bytes, line, sizeof line - 1);
   assert_non_null(at);
-  struct base_buffer meta, head;
+  struct base_buffer meta;
   base_buffer_init(&meta, sizeof content);
-  base_buffer_init(&head, sizeof content);
   const size_t before = (size_t)(at - record.meta.data), after = before + sizeof line - 1;
   assert_int_equal(base_buffer_append(&meta, record.meta.data, before), BASE_OK);
   assert_int_equal(base_buffer_append(&meta, record.meta.data + after, record.meta.bytes - after), BASE_OK);
-  record.meta = base_buffer_span(&meta);
-  record.body_bytes = 0;
-  integrity_digest_of(base_span_of(NULL, 0), &record.body_digest);
-  assert_int_equal(store_record_write_head(&record, &head, NULL), BASE_OK);
-  file = fopen(path, "w");
-  assert_non_null(file);
-  assert_int_equal(fwrite(head.data, 1, head.bytes, file), head.bytes);
-  assert_int_equal(fclose(file), 0);
+  old_record_write(path, STORE_RECORD_ORIGINAL, base_buffer_span(&meta), base_span_of(NULL, 0));
   base_buffer_finish(&meta);
-  base_buffer_finish(&head);
 }
 
 static void is_missing_but_no_damage_when_the_record_is_older(void **state) {

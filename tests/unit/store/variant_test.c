@@ -205,6 +205,49 @@ static void goes_with_its_own_original_when_that_is_deleted(void **state) {
   assert_int_equal(fixture_get_variant(fixture->store, 2000, 100), BASE_OK);
 }
 
+static void goes_alone_when_it_is_dropped(void **state) {
+  struct fixture *fixture = *state;
+  const struct store_original original = fixture_put(fixture, "default", 1, 100);
+  for (unsigned number = 0; number < 3; number++) {
+    assert_int_equal(fixture_put_variant(fixture->store, &original, number, BYTES), BASE_OK);
+  }
+  const struct cache_key key = fixture_key(1);
+  assert_int_equal(store_variant_drop(fixture->store, &key, NULL), BASE_OK);
+  assert_int_equal(store_variant_drop(fixture->store, &key, NULL), BASE_NOT_FOUND);
+  assert_int_equal(fixture_count_files(fixture, "variants"), 2);
+  assert_int_equal(fixture_counter(fixture, "pixpop_store_variant_drops_total", ""), 1);
+  assert_int_equal(fixture_counter(fixture, "pixpop_store_damaged_total", ""), 0);
+  fixture_reopen(fixture);
+  assert_int_equal(fixture_get_variant(fixture->store, 0, BYTES), BASE_OK);
+  assert_int_equal(fixture_get_variant(fixture->store, 1, BYTES), BASE_NOT_FOUND);
+  assert_int_equal(fixture_put_variant(fixture->store, &original, 1, BYTES), BASE_OK);
+}
+
+static void goes_with_its_like_when_all_of_an_original_are_dropped(void **state) {
+  struct fixture *fixture = *state;
+  const struct store_original one = fixture_put(fixture, "default", 1, 100);
+  const struct store_original two = fixture_put(fixture, "default", 2, 100);
+  const struct store_original others = fixture_put(fixture, "other", 1, 100);
+  enum { COUNT = 75 };  // more than two batches
+  for (unsigned number = 0; number < COUNT; number++) {
+    assert_int_equal(fixture_put_variant(fixture->store, &one, number, 100), BASE_OK);
+  }
+  assert_int_equal(fixture_put_variant(fixture->store, &two, 1000, 100), BASE_OK);
+  assert_int_equal(fixture_put_variant(fixture->store, &others, 2000, 100), BASE_OK);
+  assert_int_equal(fixture_put_level(fixture->store, &one.id, 2, 100), BASE_OK);
+  uint64_t dropped = 99;
+  assert_int_equal(store_variants_drop(fixture->store, "default", &one.id, &dropped, NULL), BASE_OK);
+  assert_int_equal(dropped, COUNT);
+  assert_int_equal(store_variants_drop(fixture->store, "default", &one.id, &dropped, NULL), BASE_OK);
+  assert_int_equal(dropped, 0);
+  assert_int_equal(store_variants_drop(fixture->store, "No Tenant", &one.id, &dropped, NULL), BASE_BAD_INPUT);
+  assert_int_equal(fixture_counter(fixture, "pixpop_store_variant_drops_total", ""), COUNT);
+  assert_int_equal(fixture_get_variant(fixture->store, 1000, 100), BASE_OK);
+  assert_int_equal(fixture_get_variant(fixture->store, 2000, 100), BASE_OK);
+  assert_int_equal(fixture_get_level(fixture->store, &one.id, 2, 100), BASE_OK);
+  assert_int_equal(fixture_find(fixture, "default", 1, 100), BASE_OK);
+}
+
 static void is_not_kept_when_too_little_would_stay_free(void **state) {
   struct fixture *fixture = *state;
   const struct store_original original = fixture_put(fixture, "default", 1, 100);
@@ -229,6 +272,9 @@ int main(void) {
       cmocka_unit_test_setup_teardown(is_refused_when_it_alone_exceeds_the_budget, fixture_setup, fixture_teardown),
       cmocka_unit_test_setup_teardown(is_not_kept_when_its_original_is_not_there, fixture_setup, fixture_teardown),
       cmocka_unit_test_setup_teardown(goes_with_its_own_original_when_that_is_deleted, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(goes_alone_when_it_is_dropped, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(goes_with_its_like_when_all_of_an_original_are_dropped, fixture_setup,
+                                      fixture_teardown),
       cmocka_unit_test_setup_teardown(is_not_kept_when_too_little_would_stay_free, fixture_setup, fixture_teardown),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,7 +49,7 @@ static void echo(struct tls_peer *peer, struct tls_stream *stream) {
 
 static void *serve(void *argument) {
   struct tls_peer *peer = argument;
-  struct tls_stream *stream = tls_stream_create(peer->server, peer->fd);
+  struct tls_stream *stream = tls_stream_create(peer->server, peer->fd, NULL);
   must(stream != NULL);
   do {
     peer->handshake = tls_stream_handshake(stream, NULL);

@@ -48,6 +48,8 @@ const struct base_json_value *base_json_root(const struct base_json *json);
 const struct base_json_value *base_json_get(const struct base_json_value *object, const char *key);
 size_t base_json_length(const struct base_json_value *array);  // 0 for what is not an array
 const struct base_json_value *base_json_at(const struct base_json_value *array, size_t index);
+// The name of an object's member, repeated ones too; NULL behind the last one and for what is not an object.
+const char *base_json_key_at(const struct base_json_value *object, size_t index);
 const char *base_json_as_string(const struct base_json_value *value);  // NULL for what is not a string
 bool base_json_as_integer(const struct base_json_value *value, int64_t *out) BASE_CHECKED;
 bool base_json_as_number(const struct base_json_value *value, double *out) BASE_CHECKED;

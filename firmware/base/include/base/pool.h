@@ -7,6 +7,8 @@
 
 #include "base/result.h"
 
+enum { BASE_POOL_MAX_BACKGROUND = 64 };
+
 struct base_pool_config {
   const char *name;    // thread name, at most 15 characters
   unsigned threads;    // at least 1
@@ -24,7 +26,10 @@ enum base_result base_pool_submit(struct base_pool *pool, void (*run)(void *argu
 // The same for a task that is only worth a thread that has nothing else to do: false, and nothing was taken, when there
 // is none. Never takes a place in the queue.
 bool base_pool_offer(struct base_pool *pool, void (*run)(void *argument), void *argument) BASE_CHECKED;
-// Tasks waiting now; a snapshot for metrics and Retry-After.
+// The same for a task that nobody waits for: begun when no other task waits, by one thread at a time. False, and
+// nothing was taken, when BASE_POOL_MAX_BACKGROUND of them wait.
+bool base_pool_submit_background(struct base_pool *pool, void (*run)(void *argument), void *argument) BASE_CHECKED;
+// Tasks waiting now, but those of the background; a snapshot for metrics and Retry-After.
 size_t base_pool_waiting(struct base_pool *pool);
 
 #endif

@@ -60,12 +60,17 @@ enum base_result base_buffer_printf(struct base_buffer *buffer, const char *form
 void base_buffer_consume(struct base_buffer *buffer, size_t bytes);
 struct base_span base_buffer_span(const struct base_buffer *buffer);
 
-// Shared immutable bytes. Created with one reference and writable until shared.
+struct base_arena;
+
+// Shared immutable bytes. Created with one reference and writable until shared; in an arena they never are.
 struct base_blob {
   atomic_uint refs;
+  int fd;  // of the memory file that holds the bytes from fd_offset on, for sendfile; -1: they are in no file
   size_t bytes;
-  uint8_t *data;  // the bytes follow the struct, or belong to `release`
+  uint8_t *data;  // the bytes follow the struct, lie in the arena, or belong to `release`
   void (*release)(void *data, size_t bytes);
+  struct base_arena *arena;  // base/arena.h; NULL: in none
+  uint64_t fd_offset;
 };
 
 // NULL when memory is short.

@@ -44,13 +44,14 @@ enum base_result codec_inspect(struct base_span file, const struct image_limits 
                                const struct codec_decoder **decoder, struct image_header *out,
                                struct base_fault *fault) BASE_CHECKED;
 
-enum codec_output { CODEC_WEBP, CODEC_JPEG, CODEC_PNG, CODEC_OUTPUT_COUNT };
+enum codec_output { CODEC_WEBP, CODEC_JPEG, CODEC_PNG, CODEC_AVIF, CODEC_OUTPUT_COUNT };
 
 struct codec_encode_options {
   int quality;     // 1..100
-  bool lossless;   // WebP; PNG always is; JPEG refuses it (BASE_BAD_INPUT)
+  bool lossless;   // WebP, AVIF; PNG always is; JPEG refuses it (BASE_BAD_INPUT)
   bool sharp_yuv;  // WebP lossy: slower, sharper chroma
   int effort;      // 0..6 for WebP, default 4; PNG's zlib level follows it
+  int avif_speed;  // 1..10, 10 is fastest; 0: the default, 8
 };
 
 struct codec_encoder {
@@ -63,8 +64,9 @@ struct codec_encoder {
   // Appends the file to `out`, which is as before on failure; no metadata is written. BASE_TOO_LARGE and
   // BASE_NO_MEMORY from the buffer, BASE_UNPROCESSABLE over max_side, BASE_BAD_INPUT for options out of range.
   // `image` is sRGB RGBA8 (flattened for JPEG) or, for lossy WebP without sharp_yuv, YUV 4:2:0 of limited range, for
-  // JPEG YUV 4:2:0 of full range without alpha (all asserted). Planes go to the library where they lie; those with
-  // alpha must be the caller's alone (asserted) and are spent: WebP flattens them in place where nothing is visible.
+  // lossy AVIF and for JPEG YUV 4:2:0 of full range, JPEG's without alpha (all asserted). Planes go to the library
+  // where they lie; WebP's with alpha must be the caller's alone (asserted) and are spent: they are flattened in place
+  // where nothing is visible. The same q looks about the same in WebP and AVIF.
   enum base_result (*encode)(const struct image *image, const struct codec_encode_options *options,
                              struct base_buffer *out, struct base_fault *fault);
 };

@@ -12,6 +12,7 @@
 #include "ingest/ingest.h"
 #include "ingest/tus.h"
 #include "pop/pop.h"
+#include "pop/prewarm.h"
 #include "sandbox/isolation.h"
 #include "store/store.h"
 
@@ -44,7 +45,8 @@ struct console_config {
   struct ingest_tus *tus;
   struct store *store;
   struct pop *pop;
-  const char *device_text;  // for /api/v1/status: the resampler's device
+  struct pop_prewarm *prewarm;  // told of new originals; NULL: nothing is prewarmed
+  const char *device_text;      // for /api/v1/status: the resampler's device
   // For /api/v1/device: appends one JSON object on what pictures are resampled with. From any thread. NULL: 404.
   enum base_result (*describe_device)(void *self, struct base_buffer *json, struct base_fault *fault);
   void *device_self;
@@ -64,6 +66,8 @@ enum base_result console_start(const struct console_config *config, struct conso
                                struct base_fault *fault) BASE_CHECKED;
 // The port that is listened on.
 uint16_t console_port(const struct console *console);
+// Reads pem_path again, for connections from now on; after a failure the old certificate stays. Nothing without TLS.
+enum base_result console_reload_certificate(struct console *console, struct base_fault *fault) BASE_CHECKED;
 // New requests get 503; those that run may end, for at most 10 s; then everything is closed, joined and freed.
 void console_stop(struct console **console);
 

@@ -20,6 +20,7 @@ enum {
   HTTP_MAX_REPLY_HEADERS = 32,       // fields in a reply
   HTTP_MAX_BODY_PARTS = 2 * 16 + 1,  // multipart ranges: at most 16 ranges with their framing
   HTTP_REQUEST_ID_CHARS = 16,
+  HTTP_CLIENT_BYTES = 16,
 };
 
 struct http_header {
@@ -43,7 +44,10 @@ struct http_request {
   uint64_t content_length;
   bool is_chunked;  // Transfer-Encoding: chunked
   bool keep_alive;
+  bool is_secure;                      // came over TLS
   char id[HTTP_REQUEST_ID_CHARS + 1];  // for logs; made by the server
+  // The client's IPv6 address in network order, IPv4 as ::ffff:a.b.c.d; all zero when the server does not say.
+  uint8_t client[HTTP_CLIENT_BYTES];
 };
 
 // First field of that name (case-insensitive), or NULL.

@@ -20,7 +20,8 @@ struct http_representation {
 // Initialises `reply` and sets status, validators, digests (RFC 9530), Accept-Ranges, Content-Range, Content-Type and
 // the body.
 // - Digests: 200 has Content-Digest and Repr-Digest; HEAD and 304 Repr-Digest only; 206 Content-Digest of the bytes
-//   sent (multipart framing included) and Repr-Digest of the whole.
+//   sent (multipart framing included) and Repr-Digest of the whole. SHA-256 only: "sha-256=0" in Want-Content-Digest or
+//   Want-Repr-Digest leaves that field out, every other preference is ignored, as RFC 9530 section 4 allows.
 // - Several ranges become one multipart body, whose boundary is the blob's digest. Its parts borrow the blob's bytes.
 // - 412 and 416 become problem+json (416 with Content-Range: bytes */total), which has Cache-Control: no-store already.
 // The caller refuses the methods that the resource does not allow before, and adds Cache-Control, Vary, Cache-Status

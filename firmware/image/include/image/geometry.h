@@ -47,6 +47,7 @@ struct image_wish {
   bool has_crop;
   uint32_t crop_x, crop_y, crop_width, crop_height;  // upright pixels, before the fit; clipped to the picture
   enum image_orientation turn;  // rot and flip options, applied after EXIF orientation and crop, before the fit
+  uint32_t pad_top, pad_right, pad_bottom, pad_left;  // CSS pixels added to what the fit gives
 };
 
 // Where the pixels come from and go to.
@@ -54,8 +55,9 @@ struct image_layout {
   struct image_rect source;              // in stored pixels of the full-size original
   enum image_orientation orientation;    // stored -> result: EXIF and turn composed
   uint32_t width, height;                // of the resampled picture, after orientation
-  uint32_t canvas_width, canvas_height;  // of the result; larger than width x height only for `contain`
-  // Of the resampled picture on the canvas: in its middle, rounded down to even, where chroma blocks begin.
+  uint32_t canvas_width, canvas_height;  // of the result; larger than width x height only for `contain` and pads
+  // Of the resampled picture on the canvas: behind the left and top pads, in the middle of what `contain` leaves,
+  // rounded down to even there. Even, where chroma blocks begin, unless a pad is odd: pads are exact.
   uint32_t x, y;
 };
 
@@ -63,11 +65,11 @@ struct image_layout {
 // box size; contain: fits the box and pads to it (may upscale); fill: exact box, distorts; outside: smallest that
 // covers the box (may upscale). With only one of width and height the other follows from the aspect ratio (then cover,
 // contain, fill and outside all mean that size). Without both: the (cropped) original times dpr, `inside` never
-// upscaling. Sides round to nearest, at least 1. The box is rounded to whole physical pixels first. The focus is meant
-// in the turned picture. Errors: BASE_UNPROCESSABLE, subject "size": over IMAGE_MAX_RESULT_SIDE or
-// IMAGE_MAX_RESULT_PIXELS, naming the limit (a given side times dpr is held to the side limit even when `inside` would
-// stay below it, whatever the original); BASE_BAD_INPUT, subject "crop": the crop has no pixel of the picture; subjects
-// "dpr", "pos": not a usable number.
+// upscaling. Pads times dpr, each rounded to nearest, come around the result. Sides round to nearest, at least 1. The
+// box is rounded to whole physical pixels first. The focus is meant in the turned picture. Errors: BASE_UNPROCESSABLE,
+// subject "size": over IMAGE_MAX_RESULT_SIDE or IMAGE_MAX_RESULT_PIXELS, naming the limit (a given side times dpr is
+// held to the side limit even when `inside` would stay below it, whatever the original); BASE_BAD_INPUT, subject
+// "crop": the crop has no pixel of the picture; subjects "dpr", "pos": not a usable number.
 enum base_result image_layout_plan(const struct image_wish *wish, uint32_t stored_width, uint32_t stored_height,
                                    enum image_orientation exif, struct image_layout *out,
                                    struct base_fault *fault) BASE_CHECKED;

@@ -22,6 +22,9 @@ void integrity_digest_of(struct base_span bytes, struct integrity_digest *out);
 // Of `count` pieces as if they were one; raw bytes, so that rooms which know no cryptography can be handed it.
 void integrity_digest_pieces(const struct base_span *pieces, size_t count, uint8_t out[BASE_DIGEST_BYTES]);
 void integrity_hmac(struct base_span key, struct base_span message, struct integrity_digest *out);
+// Of `count` pieces as if they were one message.
+void integrity_hmac_pieces(struct base_span key, const struct base_span *pieces, size_t count,
+                           struct integrity_digest *out);
 
 bool integrity_digest_equal(const struct integrity_digest *a, const struct integrity_digest *b);
 // 43 characters of base64url and a terminator: the id of an original.

@@ -31,6 +31,8 @@ struct pop_batch {
   const struct recipe *recipes;  // as parsed; RECIPE_FORMAT_AUTO means WebP, as there is nobody to ask
   size_t count;                  // 1..POP_MAX_BATCH
   const char *request_id;        // HTTP_REQUEST_ID_CHARS, for logs
+  // Nobody waits: it is made when nothing else is, and of what lies on disk no more is reported than that.
+  bool is_background;
   // Asked on any thread until done is called. What is not made then, and nobody else waits for, is given up.
   bool (*is_cancelled)(void *self);
   // Once for each index, on any thread and at the same time for several; the item is borrowed.

@@ -23,6 +23,8 @@ struct recipe_order {
   const struct recipe *recipes;     // pinned; borrowed until done
   struct recipe_product *products;  // `count`, zeroed by the caller; filled before done
   const char *request_id;           // for logs; borrowed until done
+  // Nobody waits for it: begun only when no other order waits, and never by more than one thread.
+  bool is_background;
   struct base_trace trace;
   bool (*is_cancelled)(void *self);  // asked between stages; may be NULL
   // Called once a product, on any worker thread (for different products at the same time too), as soon as products[i]

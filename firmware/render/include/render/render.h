@@ -18,6 +18,7 @@ struct render_config {
   unsigned threads;         // default: cores
   size_t queue_limit;       // orders waiting; default 64
   int webp_effort;          // 0..6; default 4; the zlib level of PNG follows it
+  int avif_speed;           // 1..10, 10 is fastest; 0: the default, 8
   bool sharp_yuv;           // default false
   uint64_t resident_bytes;  // sources kept for the next recipe, with their device copies; default 256 MiB
   bool linear_light;        // RGB is filtered in linear light, from the full-size original; default false

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/span.h"
+#include "recipe/signature.h"
 
 enum {
   SETTINGS_MAX_TEXT = 256,
@@ -21,6 +22,9 @@ enum {
   SETTINGS_MAX_FILE_BYTES = 256 * 1024,
   SETTINGS_RULES = 18,  // those of image/report.h
   SETTINGS_MAX_RULE = 8,
+  SETTINGS_MAX_SIGN_KEYS = 4,  // of each kind
+  SETTINGS_MAX_LADDER = 32,
+  SETTINGS_MAX_SALT = 32,
 };
 
 struct settings_tenant {
@@ -28,6 +32,14 @@ struct settings_tenant {
   size_t host_count;
   char hosts[SETTINGS_MAX_HOSTS][SETTINGS_MAX_TEXT];
   bool hints;
+  char unsigned_policy[8];  // "ladder", "open" or "none"; empty: as delivery.unsigned
+  size_t key_count;
+  struct recipe_sign_key keys[SETTINGS_MAX_SIGN_KEYS];  // of native and IIIF URLs; the first one signs
+  size_t imgproxy_key_count;
+  struct recipe_sign_key imgproxy_keys[SETTINGS_MAX_SIGN_KEYS];
+  char salt[SETTINGS_MAX_SALT + 1];  // of cache keys
+  size_t ladder_count;               // 0: as delivery.ladder
+  uint32_t ladder[SETTINGS_MAX_LADDER];
 };
 
 // A value for each row of the table in settings.c, where units, ranges and defaults are documented.
@@ -47,15 +59,22 @@ struct settings {
   uint64_t console_body_min_rate;
 
   char delivery_listen[SETTINGS_MAX_TEXT];
+  char delivery_tls_listen[SETTINGS_MAX_TEXT];
+  char delivery_tls_certificate[SETTINGS_MAX_TEXT];
+  bool delivery_http2;
   char delivery_public_url[SETTINGS_MAX_TEXT];
   uint64_t delivery_loops;
   uint64_t delivery_max_connections;
   uint64_t delivery_connections_per_client;
+  uint64_t delivery_handshake_timeout_ms;
   uint64_t delivery_head_timeout_ms;
   uint64_t delivery_idle_timeout_ms;
   uint64_t delivery_write_timeout_ms;
   uint64_t delivery_reply_timeout_ms;
   uint64_t delivery_drain_ms;
+  char delivery_unsigned[8];
+  char delivery_ladder[SETTINGS_MAX_TEXT];
+  bool delivery_avif;
 
   uint64_t limits_file_bytes;
   uint64_t limits_pixels;
@@ -68,6 +87,7 @@ struct settings {
   char rules[SETTINGS_RULES][SETTINGS_MAX_RULE];  // "allow", "alert" or "block", in the order of enum image_rule
 
   uint64_t cache_ram_bytes;
+  char cache_policy[8];
   uint64_t cache_disk_bytes;
   uint64_t cache_min_free_bytes;
   uint64_t cache_io_threads;
@@ -75,7 +95,9 @@ struct settings {
 
   uint64_t render_threads;
   uint64_t render_queue;
+  uint64_t render_per_client;
   uint64_t render_webp_effort;
+  uint64_t render_avif_speed;
   bool render_sharp_yuv;
   bool render_linear_light;
   uint64_t render_resident_bytes;
@@ -111,6 +133,9 @@ enum base_result settings_override(struct settings *settings, const char *assign
 enum base_result settings_print_reference(struct base_buffer *out) BASE_CHECKED;
 // Splits "127.0.0.1:8080" or "[::1]:8080"; port 0 is allowed.
 enum base_result settings_split_listen(const char *listen, char *address, size_t capacity, uint16_t *port,
+                                       struct base_fault *fault) BASE_CHECKED;
+// Widths as "160,320,480": 1 to SETTINGS_MAX_LADDER of them, ascending, 1..8192.
+enum base_result settings_widths_parse(struct base_span text, uint32_t out[SETTINGS_MAX_LADDER], size_t *count,
                                        struct base_fault *fault) BASE_CHECKED;
 // "section.key" of the first value that differs between the two and only takes effect after a restart; NULL when there
 // is none.

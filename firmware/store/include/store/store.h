@@ -90,7 +90,8 @@ void store_close(struct store **store);
 // --- originals ---
 enum base_result store_original_find(struct store *store, const char *tenant, const struct integrity_digest *id,
                                      struct store_original *out, struct base_fault *fault) BASE_CHECKED;
-// Opens the bytes read-only; the descriptor is the caller's.
+// Reads the bytes once, to see that their digest is still `id`, and opens them read-only; the descriptor is the
+// caller's. BASE_CORRUPT when it is not (counted and logged); BASE_NOT_FOUND.
 enum base_result store_original_open(struct store *store, const struct integrity_digest *id, int *out_fd,
                                      struct base_fault *fault) BASE_CHECKED;
 // What was found when it was inspected: a JSON object, as given to store_upload_commit. BASE_NOT_FOUND for one that
@@ -101,6 +102,10 @@ enum base_result store_original_report(struct store *store, const char *tenant, 
 enum base_result store_original_list(struct store *store, const char *tenant, const struct store_original *after,
                                      size_t limit, bool (*visit)(void *argument, const struct store_original *original),
                                      void *argument, struct base_fault *fault) BASE_CHECKED;
+// Originals that carry the tag, by visits as above.
+enum base_result store_original_list_tagged(struct store *store, const char *tenant, struct base_span tag,
+                                            bool (*visit)(void *argument, const struct store_original *original),
+                                            void *argument, struct base_fault *fault) BASE_CHECKED;
 // Removes the tenant's sidecar and its variants; the bytes go with the last tenant. BASE_NOT_FOUND.
 enum base_result store_original_delete(struct store *store, const char *tenant, const struct integrity_digest *id,
                                        struct base_fault *fault) BASE_CHECKED;
@@ -111,14 +116,23 @@ enum base_result store_original_delete(struct store *store, const char *tenant, 
 // original has been deleted meanwhile; BASE_TOO_LARGE, larger than the budget; BASE_NO_SPACE, the disk is too full.
 enum base_result store_variant_put(struct store *store, const struct store_variant *variant, struct base_span body,
                                    struct base_fault *fault) BASE_CHECKED;
-// Reads and verifies the whole record. BASE_NOT_FOUND for a miss, also when the record was damaged (it is dropped and
-// counted).
+// Reads the record and verifies all of it, its body block by block. BASE_NOT_FOUND for a miss, also when the record was
+// damaged (it is dropped and counted); BASE_NO_MEMORY and BASE_BUSY (descriptors) say nothing about it.
 enum base_result store_variant_get(struct store *store, const struct cache_key *key, struct store_variant *out,
                                    struct base_blob **body, struct base_fault *fault) BASE_CHECKED;
+// Whether it is in the tier; no use, nothing is read.
+bool store_variant_exists(struct store *store, const struct cache_key *key);
 // Variants of one original, by visits as above.
 enum base_result store_variant_list(struct store *store, const char *tenant, const struct integrity_digest *original,
                                     bool (*visit)(void *argument, const struct store_variant *variant), void *argument,
                                     struct base_fault *fault) BASE_CHECKED;
+
+// Drops one variant; BASE_NOT_FOUND when it is not there.
+enum base_result store_variant_drop(struct store *store, const struct cache_key *key,
+                                    struct base_fault *fault) BASE_CHECKED;
+// Drops all variants of an original (its levels stay) and counts them.
+enum base_result store_variants_drop(struct store *store, const char *tenant, const struct integrity_digest *original,
+                                     uint64_t *dropped, struct base_fault *fault) BASE_CHECKED;
 
 struct store_stats {
   uint64_t originals, original_bytes, variants, variant_bytes, levels, level_bytes;
@@ -126,16 +140,5 @@ struct store_stats {
   uint64_t disk_free_bytes;
 };
 enum base_result store_get_stats(struct store *store, struct store_stats *out, struct base_fault *fault) BASE_CHECKED;
-
-// Rebuilds index.sqlite of a closed store from its records. `progress` may be NULL. Fills counts. BASE_CONFLICT when
-// it is open.
-struct store_reindex_report {
-  uint64_t originals, variants, levels;  // readable records
-  uint64_t damaged;  // records that fail their checks: sidecars are kept, variants and levels dropped
-  uint64_t unknown;  // records of an unknown format or kind, left alone
-  uint64_t orphans;  // originals without a sidecar, variants and levels without an original, removed
-};
-enum base_result store_reindex(const struct store_config *config, void (*progress)(void *argument, uint64_t done),
-                               void *argument, struct store_reindex_report *out, struct base_fault *fault) BASE_CHECKED;
 
 #endif

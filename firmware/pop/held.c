@@ -1,0 +1,86 @@
+#include "held.h"
+
+enum { LEAST_SHARE = 4 };
+
+void pop_held_init(struct pop_held *held, uint64_t budget_bytes, struct base_metrics *metrics) {
+  pthread_mutex_init(&held->lock, NULL);
+  held->first = NULL;
+  atomic_init(&held->bytes, 0);
+  atomic_init(&held->budget_bytes, budget_bytes);
+  held->cache_bytes = budget_bytes;
+  held->metric = base_metrics_gauge(metrics, "pixpop_pop_held_bytes", "",
+                                    "Variants that have left RAM's cache but are still being sent");
+}
+
+void pop_held_finish(struct pop_held *held) {
+  while (held->first) {
+    struct pop_variant *variant = held->first;
+    held->first = variant->next_held;
+    pop_variant_unref(&variant);
+  }
+  pthread_mutex_destroy(&held->lock);
+}
+
+// Replies hold the bytes and not the variant.
+static bool is_being_sent(const struct pop_variant *variant) { return atomic_load(&variant->blob->refs) > 1; }
+
+void pop_held_take(struct pop_held *held, struct pop_variant *variant) {
+  // Another reference of the variant means that a reply is just being made of it, or that its flight is landing.
+  if (!is_being_sent(variant) && atomic_load(&variant->refs) == 1) {
+    pop_variant_unref(&variant);
+    return;
+  }
+  pthread_mutex_lock(&held->lock);
+  variant->next_held = held->first;
+  held->first = variant;
+  atomic_fetch_add(&held->bytes, pop_variant_bytes(variant));
+  pthread_mutex_unlock(&held->lock);
+}
+
+// Takes out of the list what nobody reads any more; gives it back as a list.
+static struct pop_variant *sweep(struct pop_held *held) {
+  struct pop_variant *done = NULL;
+  struct pop_variant **link = &held->first;
+  while (*link) {
+    struct pop_variant *variant = *link;
+    if (is_being_sent(variant) || atomic_load(&variant->refs) > 1) {
+      link = &variant->next_held;
+      continue;
+    }
+    *link = variant->next_held;
+    atomic_fetch_sub(&held->bytes, pop_variant_bytes(variant));
+    variant->next_held = done;
+    done = variant;
+  }
+  return done;
+}
+
+static uint64_t cache_share(struct pop_held *held) {
+  const uint64_t budget = atomic_load(&held->budget_bytes), bytes = atomic_load(&held->bytes);
+  const uint64_t least = budget / LEAST_SHARE;
+  return bytes >= budget - least ? least : budget - bytes;
+}
+
+void pop_held_settle(struct pop_held *held, struct cache_lru *variants) {
+  pthread_mutex_lock(&held->lock);
+  struct pop_variant *done = sweep(held);
+  const uint64_t share = cache_share(held);
+  const bool is_new = share != held->cache_bytes;
+  held->cache_bytes = share;
+  pthread_mutex_unlock(&held->lock);
+  base_metric_set(held->metric, (int64_t)atomic_load(&held->bytes));
+  while (done) {
+    struct pop_variant *next = done->next_held;
+    pop_variant_unref(&done);
+    done = next;
+  }
+  // What this evicts may be held too, and counts next time.
+  if (is_new) cache_lru_set_budget(variants, share);
+}
+
+void pop_held_set_budget(struct pop_held *held, struct cache_lru *variants, uint64_t budget_bytes) {
+  atomic_store(&held->budget_bytes, budget_bytes);
+  pop_held_settle(held, variants);
+}
+
+bool pop_held_has_room(struct pop_held *held) { return atomic_load(&held->bytes) <= atomic_load(&held->budget_bytes); }

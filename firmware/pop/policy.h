@@ -1,0 +1,19 @@
+// Who may ask for what: signatures, expiry, and what a tenant lets through unsigned.
+#ifndef POP_POLICY_H
+#define POP_POLICY_H
+
+#include "http/message.h"
+#include "pop/address.h"
+#include "pop/pop.h"
+
+// For a URL that was read as `address`. In this order: BASE_FORBIDDEN for a bad signature, or for a missing one where
+// the tenant's policy wants it (the text says how to sign and what goes unsigned); BASE_GONE for a past expiry;
+// BASE_BUSY when there is an expiry and the clock is not trusted.
+// A signature that is there is checked under every policy: a wrong one is never ignored.
+enum base_result pop_policy_check(const struct pop_tenant *tenant, const struct http_request *request,
+                                  const struct pop_address *address, int64_t now_s, bool is_clock_trusted,
+                                  struct base_fault *fault) BASE_CHECKED;
+// Whether an unsigned native URL of this recipe goes.
+bool pop_policy_lets(const struct pop_tenant *tenant, const struct recipe *recipe);
+
+#endif

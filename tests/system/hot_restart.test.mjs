@@ -1,0 +1,99 @@
+// SIGUSR2: the program starts again in place, and the delivery side's clients notice nothing but a wait.
+import assert from 'node:assert/strict';
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { bin, readPhoto, request, sleep, startBox } from './box.mjs';
+
+const restarts = process.env.PIXPOP_LONG ? 20 : 3;
+const starts = (box) => (box.log.match(/listening on \S+ port \d+ with \d+ loops/g) ?? []).length;
+const environment = (box) => readFileSync(`/proc/${box.child.pid}/environ`, 'latin1').split('\0');
+
+async function restartInPlace(box) {
+  const before = starts(box);
+  box.child.kill('SIGUSR2');
+  for (let i = 0; i < 1200 && starts(box) === before; i++) await sleep(25);
+  assert.equal(starts(box), before + 1, box.log);
+  assert.equal(box.child.exitCode, null);
+}
+
+describe('a hot restart', () => {
+  let box, path;
+  before(async () => {
+    box = await startBox({ settings: ['delivery.tls_listen=127.0.0.1:0', 'delivery.loops=2'] });
+    path = `/i/${await box.put(readPhoto())}?w=320&dpr=1&fm=webp&q=80`;
+    assert.equal((await box.get(path)).status, 200);
+  });
+  after(() => box.finish());
+
+  it('fails_no_request_of_clients_that_keep_coming', async () => {
+    let isOver = false, served = 0;
+    const failures = [];
+    const come = async (url) => {
+      while (!isOver) {
+        try {
+          const reply = await request(url);
+          if (reply.status !== 200) failures.push(`${url}: ${reply.status}`);
+          served++;
+        } catch (error) {
+          failures.push(`${url}: ${error.code ?? error.message}`);
+        }
+      }
+    };
+    const clients = [];
+    for (let i = 0; i < 6; i++) clients.push(come(box.delivery + path));
+    for (let i = 0; i < 2; i++) clients.push(come(box.secure + path));
+    const pid = box.child.pid, descriptors = () => readdirSync(`/proc/${pid}/fd`).length;
+    for (let i = 0; i < restarts; i++) {
+      await sleep(200);
+      await restartInPlace(box);
+    }
+    await sleep(300);
+    isOver = true;
+    await Promise.all(clients);
+    assert.deepEqual(failures, []);
+    assert.ok(served > 20 * restarts, `${served} requests`);
+    assert.equal((await box.get(path)).status, 200);
+    const early = descriptors();
+    await restartInPlace(box);
+    assert.ok(Math.abs(descriptors() - early) <= 4, `${early} descriptors before, ${descriptors()} after`);
+    assert.ok(!environment(box).some((one) => one.includes('PIXPOP_LISTENERS=') && !one.includes(`=${pid} `)));
+  });
+
+  it('lets_a_request_in_flight_finish', async () => {
+    const slow = box.get(path.replace('w=320', 'w=3001'));
+    await sleep(30);
+    await restartInPlace(box);
+    assert.equal((await slow).status, 200);
+  });
+
+  it('runs_the_program_that_lies_there_now', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pixpop-restart-'));
+    const program = join(folder, 'pixpopd');
+    copyFileSync(join(bin, 'pixpopd'), program);
+    const other = await startBox({
+      under: ['/bin/sh', '-c', `exec ${program} "$@"`], settings: [`decoder.path=${join(bin, 'decoder')}`],
+    });
+    const replace = (script) => {
+      writeFileSync(`${program}.new`, `#!/bin/sh\n${script}\n`);
+      chmodSync(`${program}.new`, 0o755);
+      renameSync(`${program}.new`, program);
+    };
+    // One that can not start is not tried.
+    replace('exit 7');
+    other.child.kill('SIGUSR2');
+    for (let i = 0; i < 200 && !/does not accept the configuration/.test(other.log); i++) await sleep(25);
+    assert.match(other.log, /does not accept the configuration/);
+    assert.equal((await other.get('/healthz')).status, 200);
+    assert.equal(starts(other), 1);
+
+    replace(`IS_NEW=yes exec ${join(bin, 'pixpopd')} "$@"`);
+    await restartInPlace(other);
+    assert.equal((await other.get('/healthz')).status, 200);
+    assert.ok(environment(other).includes('IS_NEW=yes'));
+    // The signals still reach it.
+    await other.finish();
+    rmSync(folder, { recursive: true });
+  });
+});

@@ -1,0 +1,294 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "served.h"
+#include "temp_folder.h"
+#include "tls/tls.h"
+#include "wire.h"
+
+enum { SHORT_MS = 250, PATIENCE_S = 10, PIPELINED = 40 };
+
+static struct served served;
+static struct temp_folder folder;
+static char path[128], other_path[128], live_path[128];
+static char fingerprint[TLS_FINGERPRINT_CHARS + 1], other_fingerprint[TLS_FINGERPRINT_CHARS + 1];
+
+// A client that reads as a wire does.
+struct visitor {
+  struct wire wire;
+  struct tls_client *tls;
+};
+
+static int make_identities(void **state) {
+  (void)state;
+  bool is_new;
+  temp_folder_make(&folder);
+  temp_folder_path(&folder, "identity.pem", path, sizeof path);
+  temp_folder_path(&folder, "other.pem", other_path, sizeof other_path);
+  temp_folder_path(&folder, "live.pem", live_path, sizeof live_path);
+  if (tls_identity_ensure(path, NULL, 0, base_clock_system(), &is_new, NULL) != BASE_OK) return -1;
+  if (tls_identity_ensure(other_path, NULL, 0, base_clock_system(), &is_new, NULL) != BASE_OK) return -1;
+  if (tls_identity_fingerprint(path, fingerprint, NULL) != BASE_OK) return -1;
+  return tls_identity_fingerprint(other_path, other_fingerprint, NULL) == BASE_OK ? 0 : -1;
+}
+
+static int remove_identities(void **state) {
+  (void)state;
+  temp_folder_remove(&folder);
+  return 0;
+}
+
+static void start(struct delivery_config limits) {
+  if (!limits.pem_path) limits.pem_path = path;
+  served_start(&served, &limits);
+}
+
+static uint16_t tls_port(void) { return delivery_tls_port(served.delivery); }
+
+static enum base_result enter(struct visitor *visitor, int receive_bytes, const char *wanted) {
+  const struct timeval patience = {.tv_sec = PATIENCE_S};
+  const struct tls_client_config config = {.fingerprint = wanted};
+  wire_open_from(&visitor->wire, tls_port(), "127.0.0.1", receive_bytes);
+  assert_int_equal(setsockopt(visitor->wire.fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience), 0);
+  return tls_client_create(visitor->wire.fd, &config, &visitor->tls, NULL);
+}
+
+static void leave(struct visitor *visitor) {
+  tls_client_destroy(&visitor->tls);
+  wire_close(&visitor->wire);
+}
+
+static void say(struct visitor *visitor, const char *text) {
+  assert_int_equal(tls_client_write(visitor->tls, base_span_text(text), NULL), BASE_OK);
+}
+
+// Reads exactly what a wire would, through a buffer of the same kind: until `text` has come.
+static size_t read_until(struct visitor *visitor, char *out, size_t capacity, const char *text) {
+  size_t bytes = 0;
+  while (!memmem(out, bytes, text, strlen(text))) {
+    size_t got;
+    assert_true(bytes < capacity);
+    assert_int_equal(tls_client_read(visitor->tls, out + bytes, capacity - bytes, &got, NULL), BASE_OK);
+    assert_true(got > 0);
+    bytes += got;
+  }
+  return bytes;
+}
+
+static void requests_are_answered_and_known_to_be_secure(void **state) {
+  (void)state;
+  struct visitor visitor;
+  char text[4096] = "";
+  start((struct delivery_config){0});
+  assert_int_equal(enter(&visitor, 0, fingerprint), BASE_OK);
+  for (int i = 0; i < 3; i++) {
+    say(&visitor, "GET /client HTTP/1.1\r\nHost: h\r\n\r\n");
+    memset(text, 0, sizeof text);
+    (void)read_until(&visitor, text, sizeof text - 1, "\r\n\r\n00000000000000000000ffff7f000001 secure");
+  }
+  leave(&visitor);
+  served_wait_metric(&served, "pixpop_delivery_connections_open", 0);
+  served_end(&served, 0);
+}
+
+static size_t count_of(const char *text, size_t bytes, const char *word) {
+  size_t count = 0;
+  for (const char *at = text; (at = memmem(at, bytes - (size_t)(at - text), word, strlen(word))); at++) count++;
+  return count;
+}
+
+// While the first is not answered the others gather in the socket, and are then read from it at once.
+static void requests_in_records_of_their_own_are_all_answered(void **state) {
+  (void)state;
+  static char text[65536];
+  struct visitor visitor;
+  start((struct delivery_config){0});
+  assert_int_equal(enter(&visitor, 0, fingerprint), BASE_OK);
+  say(&visitor, "GET /park HTTP/1.1\r\nHost: h\r\n\r\n");
+  struct http_sink *sink = served_take_parked(&served);
+  for (int i = 0; i < PIPELINED; i++) {
+    say(&visitor, "GET /later/mo");
+    say(&visitor, "re HTTP/1.1\r\nHost: h\r\n\r\nGET /text/again HTTP/1.1\r\nHost: h\r\n\r\n");
+  }
+  say(&visitor, "GET /text/enough HTTP/1.1\r\nHost: h\r\n\r\n");
+  served_answer(sink, "first");
+  const size_t bytes = read_until(&visitor, text, sizeof text, "\r\n\r\nenough");
+  assert_int_equal(count_of(text, bytes, "HTTP/1.1 200 OK"), 2 * PIPELINED + 2);
+  assert_int_equal(count_of(text, bytes, "\r\n\r\nmore"), PIPELINED);
+  assert_non_null(memmem(text, bytes, "\r\n\r\nfirst", 9));
+  leave(&visitor);
+  served_end(&served, 0);
+}
+
+static void a_big_body_arrives_whole_when_the_client_is_slow(void **state) {
+  (void)state;
+  static uint8_t body[SERVED_BIG_BYTES + 1024];
+  struct visitor visitor;
+  start((struct delivery_config){0});
+  assert_int_equal(enter(&visitor, 8192, fingerprint), BASE_OK);
+  say(&visitor, "GET /big HTTP/1.1\r\nHost: h\r\n\r\n");
+  usleep(50000);  // the socket fills
+  size_t bytes = read_until(&visitor, (char *)body, 1024, "\r\n\r\n");
+  const uint8_t *head_end = memmem(body, bytes, "\r\n\r\n", 4);
+  const size_t head_bytes = (size_t)(head_end - body) + 4;
+  while (bytes < head_bytes + SERVED_BIG_BYTES) {
+    size_t got;
+    assert_int_equal(tls_client_read(visitor.tls, body + bytes, sizeof body - bytes, &got, NULL), BASE_OK);
+    assert_true(got > 0);
+    bytes += got;
+  }
+  assert_int_equal(bytes, head_bytes + SERVED_BIG_BYTES);
+  assert_memory_equal(body + head_bytes, served.big->data, SERVED_BIG_BYTES);
+  // Parts of files go through memory, and the connection is still in order.
+  say(&visitor, "GET /file HTTP/1.1\r\nHost: h\r\n\r\n");
+  char text[4096];
+  (void)read_until(&visitor, text, sizeof text, "\r\n\r\n2345-012");
+  leave(&visitor);
+  served_end(&served, 0);
+}
+
+static void a_reply_that_is_cut_short_does_not_end_in_order(void **state) {
+  (void)state;
+  struct visitor visitor;
+  static char text[65536];
+  start((struct delivery_config){0});
+  assert_int_equal(enter(&visitor, 0, fingerprint), BASE_OK);
+  say(&visitor, "GET /short-file HTTP/1.1\r\nHost: h\r\n\r\n");
+  size_t got = 1;
+  enum base_result result = BASE_OK;
+  while (result == BASE_OK && got > 0) result = tls_client_read(visitor.tls, text, sizeof text, &got, NULL);
+  assert_int_equal(result, BASE_IO);
+  leave(&visitor);
+  served_end(&served, 0);
+}
+
+static void the_server_says_goodbye_when_it_closes(void **state) {
+  (void)state;
+  struct visitor last, idle;
+  char text[4096];
+  start((struct delivery_config){.idle_timeout_ms = SHORT_MS});
+  assert_int_equal(enter(&last, 0, fingerprint), BASE_OK);
+  assert_int_equal(enter(&idle, 0, fingerprint), BASE_OK);
+  say(&last, "GET /text/last HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  (void)read_until(&last, text, sizeof text, "\r\n\r\nlast");
+  struct visitor *visitors[] = {&last, &idle};
+  for (int i = 0; i < 2; i++) {
+    size_t got = 1;
+    assert_int_equal(tls_client_read(visitors[i]->tls, text, sizeof text, &got, NULL), BASE_OK);
+    assert_int_equal(got, 0);
+    leave(visitors[i]);
+  }
+  served_end(&served, 0);
+}
+
+static void a_handshake_has_its_own_time(void **state) {
+  (void)state;
+  static struct wire silent, slow;
+  start((struct delivery_config){.handshake_timeout_ms = SHORT_MS});
+  wire_open(&silent, tls_port());
+  wire_open(&slow, tls_port());
+  const char half[] = {0x16, 0x03, 0x01, 0x01, 0x00, 0x01};
+  assert_int_equal(write(slow.fd, half, sizeof half), sizeof half);
+  assert_true(wire_is_closed_by_server(&silent));
+  assert_true(wire_is_closed_by_server(&slow));
+  served_wait_metric(&served, "pixpop_delivery_timeouts_total{state=\"handshake\"}", 2);
+  wire_close(&silent);
+  wire_close(&slow);
+  served_end(&served, 0);
+}
+
+static void what_is_no_tls_is_closed(void **state) {
+  (void)state;
+  static struct wire wire;
+  start((struct delivery_config){0});
+  wire_open(&wire, tls_port());
+  wire_send(&wire, "GET /text/a HTTP/1.1\r\nHost: h\r\n\r\n");
+  char bytes[64];
+  while (recv(wire.fd, bytes, sizeof bytes, 0) > 0) continue;  // an alert
+  served_wait_metric(&served, "pixpop_delivery_connections_open", 0);
+  wire_close(&wire);
+  served_end(&served, 0);
+}
+
+static void copy_file(const char *from, const char *to) {
+  char bytes[16384];
+  FILE *in = fopen(from, "r"), *out = fopen(to, "w");
+  assert_true(in && out);
+  const size_t got = fread(bytes, 1, sizeof bytes, in);
+  assert_true(got > 0 && fwrite(bytes, 1, got, out) == got);
+  (void)fclose(in);
+  assert_int_equal(fclose(out), 0);
+}
+
+static void a_new_certificate_is_shown_after_a_reload(void **state) {
+  (void)state;
+  struct visitor old, fresh;
+  char text[4096];
+  copy_file(path, live_path);
+  start((struct delivery_config){.pem_path = live_path});
+  assert_int_equal(enter(&old, 0, fingerprint), BASE_OK);
+  copy_file(other_path, live_path);
+  assert_int_equal(delivery_reload_certificate(served.delivery, NULL), BASE_OK);
+  assert_int_equal(enter(&fresh, 0, other_fingerprint), BASE_OK);
+  say(&old, "GET /text/old HTTP/1.1\r\nHost: h\r\n\r\n");
+  (void)read_until(&old, text, sizeof text, "\r\n\r\nold");
+  leave(&old);
+  leave(&fresh);
+  assert_int_equal(truncate(live_path, 7), 0);
+  assert_int_equal(delivery_reload_certificate(served.delivery, NULL), BASE_CORRUPT);
+  assert_int_equal(enter(&fresh, 0, other_fingerprint), BASE_OK);
+  leave(&fresh);
+  served_end(&served, 0);
+}
+
+static void both_doors_are_handed_over(void **state) {
+  (void)state;
+  static struct delivery_handover handover;
+  static struct wire wire;
+  struct visitor visitor;
+  struct wire_reply reply;
+  char text[4096];
+  start((struct delivery_config){.loops = 2});
+  const uint16_t port = served.port, secure_port = tls_port();
+  assert_int_equal(delivery_hand_over(served.delivery, &handover, NULL), BASE_OK);
+  assert_int_equal(handover.plain_count, 2);
+  assert_int_equal(handover.tls_count, 2);
+  served_end(&served, 0);
+  wire_open(&wire, port);
+  start((struct delivery_config){.loops = 1, .handover = &handover});
+  assert_int_equal(served.port, port);
+  assert_int_equal(tls_port(), secure_port);
+  wire_get(&wire, "/text/plain", &reply);
+  assert_string_equal(reply.body, "plain");
+  assert_int_equal(enter(&visitor, 0, fingerprint), BASE_OK);
+  say(&visitor, "GET /text/secure HTTP/1.1\r\nHost: h\r\n\r\n");
+  (void)read_until(&visitor, text, sizeof text, "\r\n\r\nsecure");
+  leave(&visitor);
+  wire_close(&wire);
+  served_end(&served, 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(requests_are_answered_and_known_to_be_secure),
+      cmocka_unit_test(requests_in_records_of_their_own_are_all_answered),
+      cmocka_unit_test(a_big_body_arrives_whole_when_the_client_is_slow),
+      cmocka_unit_test(a_reply_that_is_cut_short_does_not_end_in_order),
+      cmocka_unit_test(the_server_says_goodbye_when_it_closes),
+      cmocka_unit_test(a_handshake_has_its_own_time),
+      cmocka_unit_test(what_is_no_tls_is_closed),
+      cmocka_unit_test(a_new_certificate_is_shown_after_a_reload),
+      cmocka_unit_test(both_doors_are_handed_over),
+  };
+  return cmocka_run_group_tests(tests, make_identities, remove_identities);
+}
