@@ -1,9 +1,11 @@
 // POST /api/v1/purge: drops variants from RAM and disk, so that the next request makes them anew. Originals stay, and
 // so does what browsers and caches beyond the box hold.
 //
-// The body is {"id": "..."}, all variants of an original; {"id": "...", "recipe": "w=400&fm=webp"}, the one that these
-// options come to (without fm, or with fm=auto, in every format); or {"tag": "..."}, all variants of the originals that
-// carry the tag. The reply says how many were dropped: {"dropped": n, "originals": n}.
+// The body is {"id": "..."}, all variants of an original; {"id": "...", "recipe": "w=400&fm=webp"}, those that a URL
+// with these options can come to: what they leave open it has in every format (fm), and with every DPR and quality that
+// client hints bring (dpr 1, 1.5, 2 and 3; q 80, 70 and 55), without w and h also in every width of the ladder; or
+// {"tag": "..."}, all variants of the originals that carry the tag. The reply says how many were dropped: {"dropped":
+// n, "originals": n}.
 
 #include "api.h"
 #include "json_body.h"

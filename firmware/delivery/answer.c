@@ -90,6 +90,12 @@ static enum answer finish(struct connection *connection) {
   return ANSWER_CLOSED;
 }
 
+static void start_pace(struct connection *connection) {
+  delivery_pace_start(&connection->exchange->pace, connection->loop->now_ms,
+                      delivery_transport_queued_bytes(&connection->transport));
+  delivery_connection_enter(connection, DELIVERY_WRITE);
+}
+
 static enum answer flush(struct connection *connection) {
   struct exchange *exchange = connection->exchange;
   uint64_t sent_bytes = 0;
@@ -101,8 +107,7 @@ static enum answer flush(struct connection *connection) {
     delivery_connection_abort(connection);
     return ANSWER_CLOSED;
   }
-  // The time-out is for a client that takes nothing at all.
-  if (sent_bytes > 0 || connection->state != DELIVERY_WRITE) delivery_connection_enter(connection, DELIVERY_WRITE);
+  if (connection->state != DELIVERY_WRITE || delivery_pace_move(&exchange->pace, sent_bytes)) start_pace(connection);
   return ANSWER_BLOCKED;
 }
 
@@ -122,6 +127,16 @@ enum answer delivery_answer_start(struct connection *connection) {
 }
 
 enum answer delivery_answer_continue(struct connection *connection) { return flush(connection); }
+
+void delivery_answer_timeout(struct connection *connection) {
+  uint64_t queued_bytes = delivery_transport_queued_bytes(&connection->transport);
+  if (delivery_pace_is_kept(&connection->exchange->pace, queued_bytes)) {
+    start_pace(connection);
+    return;
+  }
+  connection->loop->counts.timeouts[DELIVERY_WRITE]++;
+  delivery_connection_abort(connection);
+}
 
 enum answer delivery_answer_problem(struct connection *connection, const struct base_fault *fault) {
   if (!connection->exchange) connection->exchange = delivery_exchange_create(connection->loop, connection);

@@ -14,6 +14,8 @@ enum answer {
 enum answer delivery_answer_start(struct connection *connection) BASE_CHECKED;
 // Goes on with it when the socket takes bytes again.
 enum answer delivery_answer_continue(struct connection *connection) BASE_CHECKED;
+// The write time-out ran out: aborts, unless the client keeps the pace; then the time begins again.
+void delivery_answer_timeout(struct connection *connection);
 // Logs and counts an exchange whose reply has been sent.
 void delivery_answer_record(const struct exchange *exchange);
 // Fills connection->exchange's reply with the problem and sends it; makes an exchange when there is none.

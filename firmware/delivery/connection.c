@@ -64,6 +64,9 @@ static void close_connection(struct connection *connection, bool says_goodbye) {
   if (connection->exchange) delivery_exchange_detach(connection->exchange);
   uncount(loop, &connection->client, connection->is_refused);
   delivery_timer_stop(&connection->timer);
+  // Closing alone would do, were there not children that have a copy of the descriptor until they exec: meanwhile epoll
+  // would go on reporting events for this memory.
+  epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, connection->transport.fd, NULL);
   delivery_transport_close(&connection->transport, says_goodbye);
   loop->open--;
   if (connection->is_refused) loop->refused--;
@@ -115,20 +118,7 @@ size_t delivery_connection_unhold(struct connection *connection, uint8_t *out) {
   return bytes;
 }
 
-void delivery_connection_end(struct connection *connection) {
-  bool must_linger = connection->has_unread || connection->is_readable || connection->transport.tls;
-  if (!must_linger || !delivery_transport_end(&connection->transport)) {
-    delivery_connection_close(connection);
-    return;
-  }
-  connection->held_bytes = 0;
-  free(connection->held);
-  connection->held = NULL;
-  delivery_connection_enter(connection, DELIVERY_LINGER);
-  delivery_connection_drain(connection);
-}
-
-void delivery_connection_drain(struct connection *connection) {
+static void discard(struct connection *connection) {
   uint8_t discarded[DELIVERY_DISCARD_BYTES];
   for (int i = 0; i < DELIVERY_DISCARDS_A_TURN; i++) {
     ssize_t got = recv(connection->transport.fd, discarded, sizeof(discarded), 0);
@@ -137,4 +127,31 @@ void delivery_connection_drain(struct connection *connection) {
     return;
   }
   delivery_connection_rearm(connection);
+}
+
+void delivery_connection_end(struct connection *connection) {
+  bool must_linger = connection->has_unread || connection->is_readable || connection->transport.tls;
+  enum transport_status ended = must_linger ? delivery_transport_end(&connection->transport) : TRANSPORT_FAILED;
+  if (ended != TRANSPORT_OK && ended != TRANSPORT_BLOCKED) {
+    delivery_connection_close(connection);
+    return;
+  }
+  connection->owes_end = ended == TRANSPORT_BLOCKED;
+  connection->held_bytes = 0;
+  free(connection->held);
+  connection->held = NULL;
+  delivery_connection_enter(connection, DELIVERY_LINGER);
+  discard(connection);
+}
+
+void delivery_connection_linger(struct connection *connection) {
+  if (connection->owes_end) {
+    enum transport_status ended = delivery_transport_end(&connection->transport);
+    if (ended == TRANSPORT_FAILED) {
+      delivery_connection_close(connection);
+      return;
+    }
+    connection->owes_end = ended == TRANSPORT_BLOCKED;
+  }
+  discard(connection);
 }

@@ -28,6 +28,7 @@ struct connection {
   bool has_unread;                     // the client may be sending what we will not read: linger before closing
   bool is_refused;                     // over a limit: not counted
   bool is_fresh;                       // nothing was asked for yet
+  bool owes_end;                       // in LINGER: the socket did not take our goodbye yet
   bool is_drain_told;                  // HTTP/2 knows of the drain
 };
 
@@ -59,7 +60,7 @@ size_t delivery_connection_unhold(struct connection *connection, uint8_t *out);
 // Our side is done: closes when the client has nothing in flight, or sends a FIN and waits for the client's, so that a
 // reset does not destroy the reply before the client reads it (RFC 9112 9.6). Over TLS the client's goodbye is to come.
 void delivery_connection_end(struct connection *connection);
-// Throws away what a lingering client still sends.
-void delivery_connection_drain(struct connection *connection);
+// In LINGER: says what could not be said yet, and throws away what the client still sends.
+void delivery_connection_linger(struct connection *connection);
 
 #endif

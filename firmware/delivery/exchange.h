@@ -6,6 +6,7 @@
 #define DELIVERY_EXCHANGE_H
 
 #include "http/message.h"
+#include "pace.h"
 #include "writer.h"
 
 enum { DELIVERY_LOGGED_TARGET_BYTES = 96 };
@@ -33,6 +34,7 @@ struct exchange {
   uint8_t target_bytes;
   uint64_t start_us;
   struct writer writer;
+  struct pace pace;  // of the write time-out; HTTP/1
   struct http_reply reply;
 };
 

@@ -25,12 +25,10 @@ bool delivery_h2_is_preface(struct base_span received, bool *is_whole) {
   return bytes > 0 && memcmp(received.data, preface, bytes) == 0;
 }
 
-static bool has_streams(const struct h2_session *session) { return session->streams.next != &session->streams; }
-
 void delivery_h2_last_goaway(struct h2_session *session) {
   if (session->has_last_goaway) return;
   session->has_last_goaway = true;
-  int32_t last = nghttp2_session_get_last_proc_stream_id(session->nghttp2);
+  int32_t last = session->is_deaf ? session->request_id : nghttp2_session_get_last_proc_stream_id(session->nghttp2);
   (void)nghttp2_submit_goaway(session->nghttp2, NGHTTP2_FLAG_NONE, last, NGHTTP2_NO_ERROR, NULL, 0);
 }
 
@@ -50,13 +48,17 @@ static void cancel_waiting(struct h2_session *session) {
   }
 }
 
+static void hear_end(struct h2_session *session) {
+  session->is_input_over = true;
+  cancel_waiting(session);
+}
+
 static void feed(struct h2_session *session, const uint8_t *bytes, size_t count) {
   ssize_t used = nghttp2_session_mem_recv(session->nghttp2, bytes, count);
   if (used >= 0) return;
   if (used == NGHTTP2_ERR_FLOODED) delivery_h2_cut_off(session, DELIVERY_FLOOD_FRAMES);
   (void)nghttp2_session_terminate_session(session->nghttp2, NGHTTP2_PROTOCOL_ERROR);
-  session->is_input_over = true;
-  cancel_waiting(session);
+  hear_end(session);
 }
 
 // False when the connection is broken.
@@ -76,8 +78,7 @@ static bool receive(struct h2_session *session) {
       return true;
     case TRANSPORT_END:
       connection->is_readable = false;
-      session->is_input_over = true;
-      cancel_waiting(session);
+      hear_end(session);
       return true;
     case TRANSPORT_FAILED:
       break;
@@ -106,11 +107,17 @@ enum flush {
   FLUSH_FAILED
 };
 
+static void start_pace(struct h2_session *session) {
+  struct connection *connection = session->connection;
+  delivery_pace_start(&session->pace, connection->loop->now_ms,
+                      session->is_blocked ? delivery_transport_queued_bytes(&connection->transport) : 0);
+}
+
 // Counts what was sent and turns the outcome of a send into ours; DONE: all of it went.
 static enum flush note_sent(struct h2_session *session, enum transport_status status, uint64_t sent_bytes) {
   struct loop *loop = session->connection->loop;
   loop->counts.sent_bytes += sent_bytes;
-  if (sent_bytes > 0) session->moved_ms = loop->now_ms;
+  if (delivery_pace_move(&session->pace, sent_bytes)) start_pace(session);
   if (status == TRANSPORT_BLOCKED) return session->backlog ? FLUSH_BLOCKED : FLUSH_FAILED;
   if (status != TRANSPORT_OK) return FLUSH_FAILED;
   free(session->backlog);
@@ -131,7 +138,6 @@ static enum flush send_ready(struct h2_session *session) {
   for (int i = 0; i < DELIVERY_H2_BATCHES_A_TURN; i++) {
     if (!fill(session, &batch)) return FLUSH_FAILED;
     if (batch.count == 0) return FLUSH_DONE;
-    session->moved_ms = session->connection->loop->now_ms;
     uint64_t sent_bytes = 0;
     enum transport_status status = delivery_h2_batch_send(&batch, transport, &sent_bytes, &session->backlog);
     enum flush result = note_sent(session, status, sent_bytes);
@@ -141,9 +147,16 @@ static enum flush send_ready(struct h2_session *session) {
 }
 
 static enum flush flush(struct h2_session *session) {
+  uint64_t now_ms = session->connection->loop->now_ms;
+  bool was_blocked = session->is_blocked;
   enum flush result = send_ready(session);
-  if (session->is_blocked && result == FLUSH_DONE) session->unblocked_ms = session->connection->loop->now_ms;
   session->is_blocked = result == FLUSH_BLOCKED || result == FLUSH_MORE;
+  if (session->is_blocked && !was_blocked) {
+    session->blocked_ms = now_ms;
+    start_pace(session);
+  } else if (was_blocked && !session->is_blocked) {
+    session->held_up_ms += now_ms - session->blocked_ms;
+  }
   return result;
 }
 
@@ -159,12 +172,15 @@ static void consider(const struct h2_session *session, enum delivery_state state
   if (deadline_ms < earliest->deadline_ms) *earliest = (struct concern){state, deadline_ms};
 }
 
-// Since when a stream could have moved, and has not: not while the socket held all of them up.
+// Since when a stream has not moved enough, as if the socket had never held it up.
 static uint64_t stalled_from_ms(const struct h2_session *session, const struct h2_stream *stream) {
-  return stream->moved_ms > session->unblocked_ms ? stream->moved_ms : session->unblocked_ms;
+  return stream->pace.from_ms + session->held_up_ms;
 }
 
 static bool is_head_arriving(const struct h2_session *session) { return session->head || !session->has_settings; }
+
+// The client was told of the drain and has not said yet that it knows.
+static bool is_last_call(const struct h2_session *session) { return session->is_draining && !session->has_last_goaway; }
 
 // Sets the timer no later than anything the session waits for. A timer that is too early is corrected when it fires, so
 // that no event walks over the streams.
@@ -175,6 +191,7 @@ static void watch(struct h2_session *session) {
   if (is_head_arriving(session)) consider(session, DELIVERY_HEAD, now_ms, &earliest);
   if (session->waiting > 0) consider(session, DELIVERY_REPLY, now_ms, &earliest);
   if (session->sending > 0 || session->is_blocked) consider(session, DELIVERY_WRITE, now_ms, &earliest);
+  if (is_last_call(session)) consider(session, DELIVERY_LAST_CALL, now_ms, &earliest);
   if (earliest.state == DELIVERY_IDLE) {
     if (connection->state != DELIVERY_IDLE || session->was_active) delivery_connection_enter(connection, DELIVERY_IDLE);
     session->was_active = false;
@@ -189,7 +206,8 @@ static void watch_exactly(struct h2_session *session) {
   struct connection *connection = session->connection;
   struct concern earliest = {.state = DELIVERY_IDLE, .deadline_ms = UINT64_MAX};
   if (is_head_arriving(session)) consider(session, DELIVERY_HEAD, session->head_ms, &earliest);
-  if (session->is_blocked) consider(session, DELIVERY_WRITE, session->moved_ms, &earliest);
+  if (session->is_blocked) consider(session, DELIVERY_WRITE, session->pace.from_ms, &earliest);
+  if (is_last_call(session)) consider(session, DELIVERY_LAST_CALL, session->last_call_ms, &earliest);
   for (const struct h2_stream *stream = session->streams.next; stream != &session->streams; stream = stream->next) {
     if (stream->is_waiting) consider(session, DELIVERY_REPLY, stream->exchange->start_us / 1000, &earliest);
     if (stream->is_sending && !session->is_blocked) {
@@ -215,14 +233,15 @@ static void end(struct h2_session *session) {
 
 // True when there is something to send for it.
 static bool say_last_goaway_if_due(struct h2_session *session) {
-  bool is_due = session->connection->must_close || (session->is_draining && !has_streams(session));
-  if (!is_due || session->has_last_goaway) return false;
+  if (!session->connection->must_close || session->has_last_goaway) return false;
   delivery_h2_last_goaway(session);
   return true;
 }
 
 static bool is_over(struct h2_session *session) {
   if (session->is_input_over) return true;  // and all is sent
+  // What is left is closed windows, which the client can not open any more.
+  if (session->is_deaf) return session->waiting == 0;
   return nghttp2_session_want_read(session->nghttp2) == 0 && nghttp2_session_want_write(session->nghttp2) == 0;
 }
 
@@ -244,7 +263,7 @@ static bool run(struct h2_session *session) {
     }
     bool is_turn_over = flushed == FLUSH_MORE || reads == DELIVERY_H2_READS_A_TURN;
     if (is_turn_over) delivery_connection_rearm(connection);
-    if (is_turn_over || !connection->is_readable) break;
+    if (is_turn_over || !connection->is_readable || session->is_deaf) break;
     if (!receive(session)) {
       delivery_connection_close(connection);
       return false;
@@ -261,6 +280,7 @@ void delivery_h2_events(struct connection *connection, uint32_t events) {
   }
   if (events & (EPOLLIN | EPOLLRDHUP)) connection->is_readable = true;
   if (events & EPOLLRDHUP) connection->is_peer_closed = true;
+  if (connection->h2->is_deaf && connection->is_peer_closed) hear_end(connection->h2);
   (void)run(connection->h2);
 }
 
@@ -306,10 +326,33 @@ static void expire_streams(struct h2_session *session) {
   }
 }
 
+// True unless the socket is late: the write time-out is over, and the client has taken too little.
+static bool is_pace_kept(struct h2_session *session) {
+  struct connection *connection = session->connection;
+  struct loop *loop = connection->loop;
+  if (session->pace.from_ms + loop->timers.timeout_ms[DELIVERY_WRITE] > loop->now_ms) return true;
+  if (!delivery_pace_is_kept(&session->pace, delivery_transport_queued_bytes(&connection->transport))) {
+    loop->counts.timeouts[DELIVERY_WRITE]++;
+    return false;
+  }
+  start_pace(session);
+  return true;
+}
+
+// Half a head leaves the shared tables undefined, so there is no answering this request alone, nor any after it. The
+// ones before it get their replies.
+static void stop_listening(struct h2_session *session) {
+  delivery_h2_head_destroy(session);
+  session->has_settings = true;
+  session->is_deaf = true;
+  session->connection->has_unread = true;
+  delivery_h2_last_goaway(session);
+}
+
 void delivery_h2_timeout(struct connection *connection) {
   struct h2_session *session = connection->h2;
   bool is_idle = connection->state == DELIVERY_IDLE;
-  if (!is_idle && session->is_blocked && is_late(session, DELIVERY_WRITE, session->moved_ms)) {
+  if (!is_idle && session->is_blocked && !is_pace_kept(session)) {
     delivery_connection_abort(connection);
     return;
   }
@@ -317,26 +360,29 @@ void delivery_h2_timeout(struct connection *connection) {
     connection->loop->counts.timeouts[DELIVERY_IDLE]++;
     (void)nghttp2_session_terminate_session(session->nghttp2, NGHTTP2_NO_ERROR);
   } else if (is_head_arriving(session) && is_late(session, DELIVERY_HEAD, session->head_ms)) {
-    // Half a head leaves the shared tables undefined, so there is no answering this request alone.
-    delivery_h2_head_destroy(session);
-    session->has_settings = true;
-    connection->has_unread = true;
-    (void)nghttp2_session_terminate_session(session->nghttp2, NGHTTP2_NO_ERROR);
+    stop_listening(session);
   } else {
     expire_streams(session);
+    if (is_last_call(session) && is_late(session, DELIVERY_LAST_CALL, session->last_call_ms)) {
+      delivery_h2_last_goaway(session);
+    }
   }
   if (run(session)) watch_exactly(session);
+}
+
+// RFC 9113 6.8: the client hears of it first, and of the last request once everything it sent before has arrived.
+static void begin_draining(struct h2_session *session) {
+  session->is_draining = true;
+  session->last_call_ms = session->connection->loop->now_ms;
+  if (session->has_last_goaway) return;
+  (void)nghttp2_submit_shutdown_notice(session->nghttp2);
+  (void)nghttp2_submit_ping(session->nghttp2, NGHTTP2_FLAG_NONE, NULL);
 }
 
 void delivery_h2_drain(struct connection *connection) {
   struct h2_session *session = connection->h2;
   if (session->is_draining) return;
-  session->is_draining = true;
-  // RFC 9113 6.8: the client hears of it first, and of the last request once everything it sent before has arrived.
-  if (has_streams(session)) {
-    (void)nghttp2_submit_shutdown_notice(session->nghttp2);
-    (void)nghttp2_submit_ping(session->nghttp2, NGHTTP2_FLAG_NONE, NULL);
-  }
+  begin_draining(session);
   (void)run(session);
 }
 
@@ -376,7 +422,7 @@ bool delivery_h2_begin(struct connection *connection, struct base_span received)
   session->connection = connection;
   session->streams.next = session->streams.previous = &session->streams;
   session->closed.next = session->closed.previous = &session->closed;
-  session->head_ms = session->moved_ms = now_ms;
+  session->head_ms = now_ms;
   delivery_h2_budget_init(&session->resets, DELIVERY_H2_RESET_BURST, DELIVERY_H2_RESETS_A_SECOND, now_ms);
   delivery_h2_budget_init(&session->frames, DELIVERY_H2_FRAME_BURST, DELIVERY_H2_FRAMES_A_SECOND, now_ms);
   session->nghttp2 = create_nghttp2(session);
@@ -388,7 +434,7 @@ bool delivery_h2_begin(struct connection *connection, struct base_span received)
   connection->h2 = session;
   delivery_connection_enter(connection, DELIVERY_HEAD);
   if (received.bytes > 0) feed(session, received.data, received.bytes);
-  session->is_draining = connection->loop->is_draining;
+  if (connection->loop->is_draining) begin_draining(session);
   (void)run(session);
   return true;
 }

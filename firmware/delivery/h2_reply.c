@@ -21,12 +21,16 @@ static nghttp2_nv field(const char *name, const void *value, size_t bytes, uint8
 }
 
 // Values that differ from reply to reply would only push useful ones out of the client's table (RFC 7541 6.2.2).
-static uint8_t flags_of(const char *name) {
-  static const char *const varied[] = {"ETag",          "Content-Digest", "Repr-Digest",
-                                       "Last-Modified", "Link",           "Content-Location",
-                                       "Content-Range", "Location",       "Digest"};
+static uint8_t flags_of(const char *name, size_t bytes) {
+  static const struct base_span varied[] = {
+#define VARIED(text) {(const uint8_t *)(text), sizeof(text) - 1}
+      VARIED("ETag"),          VARIED("Content-Digest"),   VARIED("Repr-Digest"),   VARIED("Last-Modified"),
+      VARIED("Link"),          VARIED("Content-Location"), VARIED("Content-Range"), VARIED("Location"),
+      VARIED("Server-Timing"), VARIED("Digest"),
+#undef VARIED
+  };
   for (size_t i = 0; i < sizeof varied / sizeof *varied; i++) {
-    if (strcmp(name, varied[i]) == 0) return NGHTTP2_NV_FLAG_NO_INDEX;
+    if (varied[i].bytes == bytes && memcmp(varied[i].data, name, bytes) == 0) return NGHTTP2_NV_FLAG_NO_INDEX;
   }
   return NGHTTP2_NV_FLAG_NONE;
 }
@@ -73,7 +77,9 @@ static int send_data(nghttp2_session *nghttp2, nghttp2_frame *frame, const uint8
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   }
   stream->is_in_batch = true;
-  stream->moved_ms = session->connection->loop->now_ms;
+  if (delivery_pace_move(&stream->pace, bytes)) {
+    delivery_pace_start(&stream->pace, delivery_h2_stream_clock_ms(session), 0);
+  }
   advance(stream, bytes);
   earn_frames(session, bytes);
   return 0;
@@ -113,7 +119,9 @@ void delivery_h2_submit(struct h2_session *session, struct h2_stream *stream) {
   for (size_t i = 0; i < reply->header_count; i++) {
     const char *name = reply->headers[i].name;
     const uint8_t *value = reply->text.data + reply->headers[i].offset;
-    fields[count++] = field(name, value, reply->headers[i].bytes, flags_of(name));
+    fields[count] = field(name, value, reply->headers[i].bytes, NGHTTP2_NV_FLAG_NONE);
+    fields[count].flags = flags_of(name, fields[count].namelen);
+    count++;
   }
   stream->left_bytes = may_have_body && !exchange->is_head ? reply->body_bytes : 0;
   delivery_h2_stream_send(session, stream);

@@ -137,7 +137,7 @@ static void serve(struct h2_session *session, struct h2_head *head, bool has_ope
     return;
   }
   struct exchange *exchange = stream->exchange;
-  exchange->stream_id = stream->id;
+  exchange->stream_id = session->request_id = stream->id;
   struct base_fault fault = {0};
   enum base_result result = judge(head, &fault);
   if (head->path.data) head->request.target = head->path;
@@ -201,6 +201,18 @@ static int on_data_chunk(nghttp2_session *nghttp2, uint8_t flags, int32_t stream
   return nghttp2_session_consume_connection(nghttp2, bytes) == 0 ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
 }
 
+// A request over the limit of streams costs us its fields and a reset. Clients that have not heard of the limit yet get
+// away with some.
+static int on_invalid_frame(nghttp2_session *nghttp2, const nghttp2_frame *frame, int error, void *user_data) {
+  (void)nghttp2;
+  struct h2_session *session = user_data;
+  if (frame->hd.type != NGHTTP2_HEADERS || error != NGHTTP2_ERR_REFUSED_STREAM) return 0;
+  if (!delivery_h2_budget_spend(&session->resets, session->connection->loop->now_ms)) {
+    delivery_h2_cut_off(session, DELIVERY_FLOOD_RESETS);
+  }
+  return 0;
+}
+
 // Also for streams that were reset, by either side: work that was begun for nothing is what such attacks are made of
 // (CVE-2023-44487 and its kin).
 static int on_stream_close(nghttp2_session *nghttp2, int32_t stream_id, uint32_t error_code, void *user_data) {
@@ -224,6 +236,7 @@ void delivery_h2_request_callbacks(nghttp2_session_callbacks *callbacks) {
   nghttp2_session_callbacks_set_on_invalid_header_callback2(callbacks, on_invalid_header);
   nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, on_begin_frame);
   nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame_recv);
+  nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(callbacks, on_invalid_frame);
   nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data_chunk);
   nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
 }

@@ -28,7 +28,7 @@ struct h2_stream {
   bool is_cut;            // reset by us, so that no time-out counts any more
   bool has_open_request;  // the client may still send a body
   bool is_in_batch;       // the batch or backlog borrows from the reply
-  uint64_t moved_ms;      // when the client last took some of the reply
+  struct pace pace;       // of the reply, on the session's clock for streams
   uint64_t part_sent;     // of the reply's part
   size_t part;
   uint64_t left_bytes;
@@ -57,8 +57,11 @@ struct h2_session {
   struct h2_backlog *backlog;
   bool is_blocked;        // the socket may take no more, and there is more
   uint64_t head_ms;       // when the head, or the session, began to arrive
-  uint64_t moved_ms;      // when the socket last took something
-  uint64_t unblocked_ms;  // when it last had taken all: until then no stream could move
+  struct pace pace;       // of the socket, while it is blocked
+  uint64_t held_up_ms;    // how long it was blocked before: time in which no stream could move
+  uint64_t blocked_ms;    // since when it is
+  uint64_t last_call_ms;  // when the client was told of the drain
+  int32_t request_id;     // the last whole request
   struct h2_budget resets;
   struct h2_budget frames;
   uint32_t credit_bytes;  // sent, and not turned into tokens for frames yet
@@ -67,6 +70,7 @@ struct h2_session {
   bool is_draining;       // no new requests, once the client knows
   bool has_last_goaway;   // it was told the last one that is answered
   bool is_input_over;     // the client has ended its side
+  bool is_deaf;           // it broke off within a head: what follows can not be understood, replies still go out
   bool is_cut_off;        // for a flood
 };
 
@@ -83,6 +87,8 @@ void delivery_h2_submit(struct h2_session *session, struct h2_stream *stream);
 void delivery_h2_submit_problem(struct h2_session *session, struct h2_stream *stream, const struct base_fault *fault);
 
 // h2_stream.c: the list of streams, and their end.
+// The time in which streams could move: it stands while the socket holds all of them up.
+uint64_t delivery_h2_stream_clock_ms(const struct h2_session *session);
 // NULL when memory is short.
 struct h2_stream *delivery_h2_stream_create(struct h2_session *session, int32_t id);
 void delivery_h2_stream_wait(struct h2_session *session, struct h2_stream *stream);

@@ -27,6 +27,11 @@ static void destroy(struct h2_stream *stream) {
   free(stream);
 }
 
+uint64_t delivery_h2_stream_clock_ms(const struct h2_session *session) {
+  uint64_t until_ms = session->is_blocked ? session->blocked_ms : session->connection->loop->now_ms;
+  return until_ms - session->held_up_ms;
+}
+
 struct h2_stream *delivery_h2_stream_create(struct h2_session *session, int32_t id) {
   struct h2_stream *stream = calloc(1, sizeof *stream);
   if (!stream) return NULL;
@@ -42,7 +47,7 @@ void delivery_h2_stream_wait(struct h2_session *session, struct h2_stream *strea
 
 void delivery_h2_stream_send(struct h2_session *session, struct h2_stream *stream) {
   leave_counts(session, stream);
-  stream->moved_ms = session->connection->loop->now_ms;
+  delivery_pace_start(&stream->pace, delivery_h2_stream_clock_ms(session), 0);
   stream->is_sending = true;
   if (!stream->is_cut) session->sending++;
 }

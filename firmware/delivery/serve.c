@@ -248,7 +248,7 @@ void delivery_serve_events(struct connection *connection, uint32_t events) {
       }
       break;
     case DELIVERY_LINGER:
-      delivery_connection_drain(connection);
+      delivery_connection_linger(connection);
       break;
     case DELIVERY_STATES:
       break;
@@ -291,6 +291,10 @@ void delivery_serve_timeout(struct connection *connection) {
     delivery_h2_timeout(connection);
     return;
   }
+  if (connection->state == DELIVERY_WRITE) {
+    delivery_answer_timeout(connection);
+    return;
+  }
   connection->loop->counts.timeouts[connection->state]++;
   switch ((enum delivery_state)connection->state) {
     case DELIVERY_HEAD:
@@ -298,9 +302,6 @@ void delivery_serve_timeout(struct connection *connection) {
       break;
     case DELIVERY_REPLY:
       give_up_on_handler(connection);
-      break;
-    case DELIVERY_WRITE:
-      delivery_connection_abort(connection);
       break;
     case DELIVERY_LAST_CALL:
       if (connection->is_refused) {
@@ -311,6 +312,7 @@ void delivery_serve_timeout(struct connection *connection) {
       break;
     case DELIVERY_HANDSHAKE:
     case DELIVERY_IDLE:
+    case DELIVERY_WRITE:
     case DELIVERY_LINGER:
     case DELIVERY_STATES:
       delivery_connection_close(connection);

@@ -12,7 +12,7 @@ enum delivery_state {
   DELIVERY_IDLE,       // the first byte of a request
   DELIVERY_HEAD,       // the rest of a request head
   DELIVERY_REPLY,      // the handler
-  DELIVERY_WRITE,      // the client to take bytes
+  DELIVERY_WRITE,      // the client to take bytes, at a pace
   DELIVERY_LINGER,     // the client to close, after our last reply
   DELIVERY_LAST_CALL,  // a request at once or never: over a limit, or while draining
   DELIVERY_STATES

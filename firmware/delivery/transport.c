@@ -1,6 +1,8 @@
 #include "transport.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "base/file.h"
@@ -61,9 +63,14 @@ enum transport_status delivery_transport_write(struct transport *transport, cons
 
 int delivery_transport_raw_fd(const struct transport *transport) { return transport->tls ? -1 : transport->fd; }
 
-bool delivery_transport_end(struct transport *transport) {
-  if (transport->tls) tls_stream_close(transport->tls);
-  return shutdown(transport->fd, SHUT_WR) == 0;
+uint64_t delivery_transport_queued_bytes(const struct transport *transport) {
+  int bytes = 0;
+  return ioctl(transport->fd, SIOCOUTQ, &bytes) == 0 && bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+enum transport_status delivery_transport_end(struct transport *transport) {
+  if (transport->tls && tls_stream_close(transport->tls) == TLS_WANT_WRITE) return TRANSPORT_BLOCKED;
+  return shutdown(transport->fd, SHUT_WR) == 0 ? TRANSPORT_OK : TRANSPORT_FAILED;
 }
 
 void delivery_transport_close(struct transport *transport, bool says_goodbye) {

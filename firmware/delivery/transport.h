@@ -32,8 +32,10 @@ enum transport_status delivery_transport_write(struct transport *transport, cons
                                                bool more, size_t *sent) BASE_CHECKED;
 // The socket, for sendfile; -1 where bytes must be encrypted.
 int delivery_transport_raw_fd(const struct transport *transport);
-// Says that nothing more comes: a goodbye of TLS as far as it goes at once, and a FIN. False when that failed.
-bool delivery_transport_end(struct transport *transport) BASE_CHECKED;
+// Sent but not yet taken by the client: what the kernel still holds; 0 when that is unknown.
+uint64_t delivery_transport_queued_bytes(const struct transport *transport);
+// Says that nothing more comes: a goodbye of TLS, and a FIN. BLOCKED: again when the socket takes bytes.
+enum transport_status delivery_transport_end(struct transport *transport) BASE_CHECKED;
 // Closes the socket; `says_goodbye`: in order, where TLS makes that a difference.
 void delivery_transport_close(struct transport *transport, bool says_goodbye);
 

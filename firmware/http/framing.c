@@ -115,6 +115,7 @@ enum base_result http_framing_conclude(const struct http_framing *framing, struc
       return BASE_FAIL(fault, BASE_NOT_IMPLEMENTED, "transfer-encoding", "No transfer coding but chunked is known");
     }
   }
+  request->authority = has_host ? framing->host_value : framing->authority;
   request->keep_alive = !framing->wants_close && (request->version_minor >= 1 || framing->wants_keep_alive);
   return BASE_OK;
 }

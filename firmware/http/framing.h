@@ -18,7 +18,7 @@ struct http_framing {
 // Looks at one field. request->version_minor is known already.
 enum base_result http_framing_observe(struct http_framing *framing, struct http_request *request,
                                       const struct http_header *header, struct base_fault *fault) BASE_CHECKED;
-// Judges the whole once all fields were seen and sets request->keep_alive.
+// Judges the whole once all fields were seen and sets request->authority and keep_alive.
 enum base_result http_framing_conclude(const struct http_framing *framing, struct http_request *request,
                                        struct base_fault *fault) BASE_CHECKED;
 

@@ -9,7 +9,8 @@
 static void reset(struct http_request *request) {
   struct base_span none = base_span_of(NULL, 0);
   request->method = HTTP_OTHER;
-  request->method_text = request->target = request->path = request->query = request->host = none;
+  request->method_text = request->target = request->path = request->query = none;
+  request->host = request->authority = none;
   request->version_minor = 1;
   request->has_content_length = false;
   request->content_length = 0;

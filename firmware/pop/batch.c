@@ -1,5 +1,6 @@
 // Each recipe becomes an item that waits for a flight: one begun here, or one that was under way. The flights begun
-// here that are in no cache share one order; the renderer lands them one by one, from any of its threads.
+// here that are in no cache share one order; the renderer lands them one by one, from any of its threads. Nobody who is
+// in a hurry joins a background batch's flights: at worst such a variant is made twice.
 #include "pop/batch.h"
 
 #include <stdio.h>

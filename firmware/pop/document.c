@@ -23,13 +23,12 @@ static enum base_result write_base_url(const struct http_request *request, const
                                        struct base_buffer *out, struct base_fault *fault) {
   struct base_span rest = base_span_slice(request->path, sizeof PREFIX - 1, request->path.bytes);
   const struct base_span identifier = base_span_cut(&rest, '/');
-  const struct http_header *host = http_request_header(request, "Host");  // with its port
   enum base_result result;
   if (public_url) {
     result = base_buffer_append_text(out, public_url);
-  } else if (host && host->value.bytes) {
+  } else if (request->authority.bytes) {
     result = base_buffer_append_text(out, request->is_secure ? "https://" : "http://");
-    if (result == BASE_OK) result = base_buffer_append(out, host->value.data, host->value.bytes);
+    if (result == BASE_OK) result = base_buffer_append(out, request->authority.data, request->authority.bytes);
   } else {
     return BASE_FAIL(fault, BASE_BAD_INPUT, "host", "without a Host the document can not give its address");
   }
@@ -77,7 +76,8 @@ static void reply_with(const struct http_request *request, const struct pop_ask 
   const int64_t left_s = expires_s ? expires_s - now_s : INFO_LIFE_S;
   pop_reply_add_open_fields(reply);
   http_reply_header_span(reply, "Link", base_span_text(POP_IIIF_PROFILE_LINK));
-  http_reply_header(reply, "Cache-Control", "max-age=%d", left_s < INFO_LIFE_S ? (int)left_s : INFO_LIFE_S);
+  http_reply_header(reply, "Cache-Control", "%smax-age=%d", ask->is_trusted ? "private, " : "",
+                    left_s < INFO_LIFE_S ? (int)left_s : INFO_LIFE_S);
 }
 
 enum base_result pop_document_info(const struct http_request *request, const struct pop_ask *ask,

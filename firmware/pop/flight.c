@@ -23,10 +23,14 @@ void pop_flights_finish(struct pop_flights *flights) {
 
 // The functions down to the next blank comment want the lock.
 
-static struct pop_flight *find(struct pop_flights *flights, const struct cache_key *key) {
+static struct pop_flight *find(struct pop_flights *flights, const struct cache_key *key,
+                               const struct pop_waiter *waiter) {
   struct pop_flight *flight = flights->buckets[bucket_of(key)];
-  while (flight && memcmp(flight->course.key.bytes, key->bytes, sizeof key->bytes) != 0) flight = flight->next;
-  return flight;
+  for (; flight; flight = flight->next) {
+    if ((flight->is_background && !waiter->is_background) || flight->is_search != waiter->is_search) continue;
+    if (memcmp(flight->course.key.bytes, key->bytes, sizeof key->bytes) == 0) return flight;
+  }
+  return NULL;
 }
 
 static void list(struct pop_flights *flights, struct pop_flight *flight) {
@@ -80,8 +84,10 @@ enum base_result pop_flights_join(struct pop *pop, const struct pop_course *cour
   // Made before the lock is taken: joining is rarer than beginning.
   struct pop_flight *fresh = create(pop, course, request_id);
   if (!fresh) return BASE_NO_MEMORY;
+  fresh->is_background = waiter->is_background;
+  fresh->is_search = waiter->is_search;
   pthread_mutex_lock(&flights->lock);
-  struct pop_flight *flight = find(flights, &course->key);
+  struct pop_flight *flight = find(flights, &course->key, waiter);
   waiter->has_joined = flight != NULL;
   if (!flight) {
     flight = *begun = fresh;
@@ -149,15 +155,17 @@ bool pop_flights_abandon_alone(struct pop_flights *flights, struct pop_flight *c
   return is_alone;
 }
 
-void pop_flights_keep(struct pop_flights *flights, struct pop_flight *flight, struct cache_lru *variants,
+bool pop_flights_keep(struct pop_flights *flights, struct pop_flight *flight, struct cache_lru *variants,
                       struct pop_variant *variant) {
   struct pop_variant *kept = pop_variant_ref(variant);
   pthread_mutex_lock(&flights->lock);
   // Under the lock, so that a variant is either put before its original is forgotten (and removed then), or not at all.
-  const bool is_kept = !flight->is_forgotten &&
-                       cache_lru_put(variants, &flight->course.key, kept, pop_variant_bytes(variant)) == BASE_OK;
+  const bool is_forgotten = flight->is_forgotten;
+  const bool is_kept =
+      !is_forgotten && cache_lru_put(variants, &flight->course.key, kept, pop_variant_bytes(variant)) == BASE_OK;
   pthread_mutex_unlock(&flights->lock);
-  if (!is_kept) pop_variant_unref(&kept);
+  if (!is_kept) pop_held_take(&flight->pop->held, kept);
+  return !is_forgotten;
 }
 
 void pop_flights_forget(struct pop_flights *flights, const char *tenant, const struct integrity_digest *original) {

@@ -1,4 +1,5 @@
-// Flights: each variant that is being looked up or rendered, with everyone who waits for it. One key, one flight.
+// Flights: each variant that is being looked up or rendered, with everyone who waits for it. One key, one flight; but
+// what was begun in the background may wait for long, so those who are in a hurry have a flight of their own.
 //
 // A flight is begun by the first waiter for its key and ended exactly once, by whoever has the answer. Waiters that
 // come in between join it. A flight whose clients are all gone may be abandoned; the next waiter begins a new one.
@@ -21,12 +22,14 @@ struct pop_flight {
   bool is_listed;              // waiters can still join
   bool is_forgotten;           // its original was: the result must not be kept
   bool is_abandoned;
+  bool is_background;  // begun by a waiter in no hurry; the others do not join
+  bool is_search;      // begun by a waiter that wants nothing made; only such join, and it ends after the caches
   struct pop *pop;
   struct pop_course course;
   char request_id[HTTP_REQUEST_ID_CHARS + 1];  // of whoever began it, for logs
   struct base_trace trace;                     // until the renderer has the order
   size_t wait_span;                            // in it
-  struct pop_flight *next_in_line;             // this and the two below belong to the crowd's lock
+  struct pop_flight *next_in_line;             // this and the two below belong to the crowd's lock, once it is queued
   struct pop_guest *account;                   // whose line it waits in, and who then pays for its render
   bool is_in_line;
 };
@@ -53,8 +56,9 @@ enum base_result pop_flights_queue(struct pop_flights *flights, struct pop_fligh
 // True when nobody has joined any of these flights: then nobody can any more. Asks no client. Places of the group are
 // NULL once their flight has ended, which may happen meanwhile.
 bool pop_flights_abandon_alone(struct pop_flights *flights, struct pop_flight *const *group, size_t count);
-// Puts a variant into RAM under the flight's key, unless the original was forgotten meanwhile.
-void pop_flights_keep(struct pop_flights *flights, struct pop_flight *flight, struct cache_lru *variants,
+// Puts a variant into RAM under the flight's key; what RAM does not take is held while it is being sent. False when the
+// original was forgotten meanwhile: then it must not be kept anywhere.
+bool pop_flights_keep(struct pop_flights *flights, struct pop_flight *flight, struct cache_lru *variants,
                       struct pop_variant *variant);
 // Marks the flights of an original.
 void pop_flights_forget(struct pop_flights *flights, const char *tenant, const struct integrity_digest *original);

@@ -4,12 +4,13 @@ enum { LEAST_SHARE = 4 };
 
 void pop_held_init(struct pop_held *held, uint64_t budget_bytes, struct base_metrics *metrics) {
   pthread_mutex_init(&held->lock, NULL);
+  pthread_mutex_init(&held->share_lock, NULL);
   held->first = NULL;
   atomic_init(&held->bytes, 0);
   atomic_init(&held->budget_bytes, budget_bytes);
   held->cache_bytes = budget_bytes;
   held->metric = base_metrics_gauge(metrics, "pixpop_pop_held_bytes", "",
-                                    "Variants that have left RAM's cache but are still being sent");
+                                    "Variants that are being sent but are not in RAM's cache");
 }
 
 void pop_held_finish(struct pop_held *held) {
@@ -18,6 +19,7 @@ void pop_held_finish(struct pop_held *held) {
     held->first = variant->next_held;
     pop_variant_unref(&variant);
   }
+  pthread_mutex_destroy(&held->share_lock);
   pthread_mutex_destroy(&held->lock);
 }
 
@@ -61,12 +63,21 @@ static uint64_t cache_share(struct pop_held *held) {
   return bytes >= budget - least ? least : budget - bytes;
 }
 
+// The share is found out under the lock, so that the last to give one gives the newest. What this evicts may be held
+// too, and counts next time.
+static void give_share(struct pop_held *held, struct cache_lru *variants) {
+  pthread_mutex_lock(&held->share_lock);
+  const uint64_t share = cache_share(held);
+  if (share != held->cache_bytes) {
+    held->cache_bytes = share;
+    cache_lru_set_budget(variants, share);
+  }
+  pthread_mutex_unlock(&held->share_lock);
+}
+
 void pop_held_settle(struct pop_held *held, struct cache_lru *variants) {
   pthread_mutex_lock(&held->lock);
   struct pop_variant *done = sweep(held);
-  const uint64_t share = cache_share(held);
-  const bool is_new = share != held->cache_bytes;
-  held->cache_bytes = share;
   pthread_mutex_unlock(&held->lock);
   base_metric_set(held->metric, (int64_t)atomic_load(&held->bytes));
   while (done) {
@@ -74,8 +85,7 @@ void pop_held_settle(struct pop_held *held, struct cache_lru *variants) {
     pop_variant_unref(&done);
     done = next;
   }
-  // What this evicts may be held too, and counts next time.
-  if (is_new) cache_lru_set_budget(variants, share);
+  give_share(held, variants);
 }
 
 void pop_held_set_budget(struct pop_held *held, struct cache_lru *variants, uint64_t budget_bytes) {

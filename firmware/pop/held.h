@@ -1,6 +1,6 @@
-// Variants that have left the cache while somebody is still being sent them. A reader may be slow, so they count
-// against the budget of RAM: the cache has what they leave of it, but never less than a quarter; and when they alone
-// are more than the whole, nothing new is made until some have been sent.
+// Variants that are not in the cache, which they have left or were too large for, while somebody is still being sent
+// them. A reader may be slow, so they count against the budget of RAM: the cache has what they leave of it, but never
+// less than a quarter; and when they alone are more than the whole, nothing new is made until some have been sent.
 #ifndef POP_HELD_H
 #define POP_HELD_H
 
@@ -16,13 +16,14 @@ struct pop_held {
   struct pop_variant *first;  // and the rest by `next_held`
   atomic_uint_fast64_t bytes;
   atomic_uint_fast64_t budget_bytes;
-  uint64_t cache_bytes;  // the budget that the cache has now
+  pthread_mutex_t share_lock;  // shares come to the cache one after another
+  uint64_t cache_bytes;        // the budget that the cache has now; under share_lock
   struct base_metric *metric;
 };
 
 void pop_held_init(struct pop_held *held, uint64_t budget_bytes, struct base_metrics *metrics);
 void pop_held_finish(struct pop_held *held);
-// Takes the caller's reference of a variant that has left the cache.
+// Takes the caller's reference of a variant that has left the cache, or was not taken by it.
 void pop_held_take(struct pop_held *held, struct pop_variant *variant);
 // Lets go of what has been sent, and gives the cache its share. Not from within the cache's release.
 void pop_held_settle(struct pop_held *held, struct cache_lru *variants);

@@ -11,25 +11,36 @@
 static const char prefix[] = "/imgproxy/";
 static const char local_scheme[] = "local:///";
 
-enum {
-  MAX_PATH_BYTES = 2048,
-  MAX_SOURCE_BYTES = 64,  // local:/// and an id
-};
+enum { MAX_SOURCE_BYTES = 64 };  // local:/// and an id
 
-enum base_result pop_imgproxy_split(struct base_span path, struct base_span *signature, struct base_span *signed_part,
+// "plain/local:/{id}" becomes "plain/local:///{id}"; everything else stays. No longer than POP_IMGPROXY_MAX_PATH.
+static struct base_span restore_slashes(struct base_span rest, struct pop_imgproxy_repair *repair) {
+  static const char merged[] = "/plain/local:/";
+  const uint8_t *found = memmem(rest.data, rest.bytes, merged, sizeof merged - 1);
+  if (!found) return rest;
+  const size_t before = (size_t)(found - rest.data) + sizeof merged - 1;
+  if (before < rest.bytes && rest.data[before] == '/') return rest;
+  memcpy(repair->bytes, rest.data, before);
+  memcpy(repair->bytes + before, "//", 2);
+  memcpy(repair->bytes + before + 2, rest.data + before, rest.bytes - before);
+  return base_span_of(repair->bytes, rest.bytes + 2);
+}
+
+enum base_result pop_imgproxy_split(struct base_span path, struct pop_imgproxy_repair *repair,
+                                    struct base_span *signature, struct base_span *signed_part,
                                     struct base_fault *fault) {
   BASE_ASSERT(base_span_starts_with(path, prefix));
   struct base_span rest = base_span_slice(path, sizeof prefix - 1, path.bytes);
   *signature = base_span_cut(&rest, '/');
-  if (path.bytes > MAX_PATH_BYTES) {
-    return BASE_FAIL(fault, BASE_BAD_INPUT, "path", "the path is longer than %d bytes", MAX_PATH_BYTES);
+  if (path.bytes > POP_IMGPROXY_MAX_PATH) {
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "path", "the path is longer than %d bytes", POP_IMGPROXY_MAX_PATH);
   }
   if (!rest.data || signature->bytes == 0) {
     return BASE_FAIL(fault, BASE_BAD_INPUT, "path",
                      "expected /imgproxy/{signature}/{options}/plain/local:///{id}; unsafe stands for no signature");
   }
   // With the '/' that was cut.
-  *signed_part = base_span_of(rest.data - 1, rest.bytes + 1);
+  *signed_part = restore_slashes(base_span_of(rest.data - 1, rest.bytes + 1), repair);
   return BASE_OK;
 }
 
@@ -106,9 +117,10 @@ static enum base_result read_source(struct base_span source, struct pop_address 
 
 enum base_result pop_imgproxy_parse(struct base_span path, struct pop_address *out, struct base_fault *fault) {
   struct base_span signature, rest;
+  struct pop_imgproxy_repair repair;
   struct pop_address address = {.grammar = POP_IMGPROXY, .recipe = RECIPE_DEFAULT};
   address.wish.imgproxy.turn = IMAGE_UPRIGHT;
-  enum base_result result = pop_imgproxy_split(path, &signature, &rest, fault);
+  enum base_result result = pop_imgproxy_split(path, &repair, &signature, &rest, fault);
   if (result != BASE_OK) return result;
   rest = base_span_slice(rest, 1, rest.bytes);
   // Options have a ':'; the first part without one begins the source.

@@ -1,7 +1,8 @@
 // Steps, each on the thread that the one before left it to:
 //
 //   begin (caller)   a known URL whose variant is in RAM, or the original's facts and the variant there: reply
-//   search (io)      the original's facts from the store; a better variant, which may be on disk: reply
+//   search (io)      the original's facts from the store; a better variant, which may be on disk and for which those
+//                    who want it have one flight: reply
 //   depart           joins the variant's flight or begins one
 //   look_up (io)     RAM again, then the disk; else it waits in its client's line for its turn at the renderer
 //   (queue.h) arrive (render)  lands: keeps the variant on disk and in RAM, ends the flight and answers everyone who
@@ -122,14 +123,14 @@ static enum base_result make_plan(const struct pop *pop, const struct pop_ask *a
   return pop_plan_make(ask, original, pop->renderer.profile, pop->makes_avif, out, fault);
 }
 
-// Takes the visit. *begun is a flight that wants to be looked up, or NULL.
-static void depart(struct pop_visit *visit, struct pop_flight **begun) {
+// Takes the visit, which waits for a flight of `target` (of its plan). *begun is one that wants to be looked up, or
+// NULL.
+static void board(struct pop_visit *visit, const struct pop_course *target, struct pop_flight **begun) {
   struct pop *pop = visit->pop;
   bool has_moved;
   visit->waiter.is_gone = is_gone;
   visit->waiter.guest = visit->guest;
-  visit->waiter.land = answer_visit;
-  const struct pop_course course = visit->plan.course;  // the visit may be gone before the flight is looked at
+  const struct pop_course course = *target;  // the visit may be gone before the flight is looked at
   if (pop_flights_join(pop, &course, visit->request.id, &visit->waiter, begun, &has_moved) == BASE_OK) {
     if (has_moved) pop_queue_hand_over(pop);
     return;
@@ -139,18 +140,68 @@ static void depart(struct pop_visit *visit, struct pop_flight **begun) {
   refuse_visit(visit, &fault);
 }
 
+// For the variant that the plan says.
+static void depart(struct pop_visit *visit, struct pop_flight **begun) {
+  visit->waiter.is_search = false;
+  visit->waiter.land = answer_visit;
+  board(visit, &visit->plan.course, begun);
+}
+
 // --- searching ---
 
-// True when the visit was answered with the better variant.
-static bool answer_with_better(struct pop_visit *visit) {
-  struct pop *pop = visit->pop;
-  if (!visit->plan.has_better || pop_upgrades_state(pop, &visit->plan.better.key) == POP_UPGRADE_FINAL) return false;
-  struct pop_variant *variant = pop_upgrades_find(pop, &visit->plan.better, visit->request.id);
-  if (!variant) return false;
-  base_metric_add(pop->outcomes[POP_OUTCOME_DISK], 1);
-  send_variant(visit, variant, visit->plan.terms, "pixpop; hit; detail=disk", "", base_clock_wall_s(pop->clock));
-  pop_variant_unref(&variant);
-  return true;
+static bool wants_better(const struct pop_visit *visit) {
+  return visit->plan.has_better && pop_upgrades_state(visit->pop, &visit->plan.better.key) != POP_UPGRADE_FINAL;
+}
+
+static void land_search(struct pop_waiter *waiter, const struct pop_landing *landing) {
+  visit_of(waiter)->plan.has_better = false;  // it is what this is answered with
+  answer_visit(waiter, landing);
+}
+
+// No cache has the better variant: ends the search. What its visits begin now is looked up when all have departed, so
+// that they are together again.
+static void depart_all(struct pop_flight *searched) {
+  struct pop_flight *all_begun = NULL;
+  struct pop_waiter *waiter = pop_flights_end(&searched->pop->flights, &searched);
+  while (waiter) {
+    struct pop_waiter *next = waiter->next;
+    struct pop_flight *begun = NULL;
+    depart(visit_of(waiter), &begun);
+    if (begun) {
+      begun->next_in_line = all_begun;
+      all_begun = begun;
+    }
+    waiter = next;
+  }
+  while (all_begun) {
+    struct pop_flight *next = all_begun->next_in_line;
+    all_begun->next_in_line = NULL;
+    look_up(all_begun);
+    all_begun = next;
+  }
+}
+
+// Runs on the I/O pool.
+static void look_up_better(struct pop_flight *flight) {
+  struct pop *pop = flight->pop;
+  struct base_fault fault = {0};
+  if (pop_flights_abandon(&pop->flights, flight)) {
+    (void)BASE_FAIL(&fault, BASE_CANCELLED, "", "the client went away");
+    pop_land_with_fault(&flight, &fault);
+  } else if (pop_queue_check_memory(pop, &fault) != BASE_OK) {
+    pop_land_with_fault(&flight, &fault);
+  } else if (!pop_land_from_caches(&flight)) {
+    pop_upgrades_miss(pop, &flight->course.key);
+    depart_all(flight);
+  }
+}
+
+static void search_better(struct pop_visit *visit) {
+  struct pop_flight *begun = NULL;
+  visit->waiter.is_search = true;
+  visit->waiter.land = land_search;
+  board(visit, &visit->plan.better, &begun);
+  if (begun) look_up_better(begun);
 }
 
 static void answer_with_document(struct pop *pop, const struct http_request *request, struct http_sink *sink,
@@ -191,7 +242,10 @@ static void search(void *argument) {
     pop_visit_destroy(&visit);
     return;
   }
-  if (answer_with_better(visit)) return;
+  if (wants_better(visit)) {
+    search_better(visit);
+    return;
+  }
   depart(visit, &begun);
   if (begun) look_up(begun);
 }
@@ -326,7 +380,11 @@ void pop_journey_begin(struct pop *pop, const struct http_request *request, stru
       answer_from_ram(pop, request, sink, &key, terms, now_s)) {
     return;
   }
-  if (pop_ask_read(request, tenant, is_trusted, pop->clock, &ask, &fault) != BASE_OK) {
+  pop_tenants_hold_keys(&pop->tenants);
+  tenant = pop_tenants_find(&pop->tenants, request->host);  // again, so that it has its keys
+  const enum base_result result = pop_ask_read(request, tenant, is_trusted, pop->clock, &ask, &fault);
+  pop_tenants_release_keys(&pop->tenants);
+  if (result != BASE_OK) {
     pop_journey_refuse(pop, sink, &fault, request->id);
     return;
   }

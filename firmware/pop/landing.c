@@ -58,6 +58,14 @@ enum base_result pop_land_on_disk(struct pop *pop, const struct pop_course *cour
   return BASE_OK;
 }
 
+void pop_land_off_disk(struct pop *pop, const struct pop_course *course, const char *request_id) {
+  struct base_fault fault = {0};
+  const enum base_result result = store_variant_drop(pop->store, &course->key, &fault);
+  if (result != BASE_OK && result != BASE_NOT_FOUND) {
+    base_log_fault(pop->log, BASE_LOG_WARN, "pop", request_id, &fault);
+  }
+}
+
 static void land_made(struct pop_flight **place, const struct recipe_product *product, const struct base_trace *trace) {
   struct pop_flight *flight = *place;
   struct pop *pop = flight->pop;
@@ -72,7 +80,11 @@ static void land_made(struct pop_flight **place, const struct recipe_product *pr
     return;
   }
   struct pop_variant *variant = landing.variant;
-  pop_flights_keep(&pop->flights, flight, pop->variants, variant);
+  // Looked at after it was written: whatever is written before an original is marked is dropped by who marks it.
+  if (!pop_flights_keep(&pop->flights, flight, pop->variants, variant) && landing.is_stored) {
+    pop_land_off_disk(pop, &flight->course, flight->request_id);
+    landing.is_stored = false;
+  }
   pop_held_settle(&pop->held, pop->variants);
   if (trace) base_trace_format(trace, landing.timing, sizeof landing.timing);
   landing.now_s = base_clock_wall_s(pop->clock);
@@ -117,7 +129,7 @@ static struct pop_variant *read_from_disk(struct pop_flight *flight) {
   struct pop *pop = flight->pop;
   struct pop_variant *variant = pop_land_read_disk(pop, &flight->course, flight->request_id);
   if (variant) {
-    pop_flights_keep(&pop->flights, flight, pop->variants, variant);
+    (void)pop_flights_keep(&pop->flights, flight, pop->variants, variant);
     pop_held_settle(&pop->held, pop->variants);
   }
   return variant;

@@ -27,6 +27,8 @@ void pop_land_with_product(struct pop_flight **place, struct recipe_product *pro
 enum base_result pop_land_on_disk(struct pop *pop, const struct pop_course *course, const char *request_id,
                                   const struct recipe_product *product, bool *is_stored,
                                   struct base_fault *fault) BASE_CHECKED;
+// Takes it from there again, as it was made before its original was forgotten or purged.
+void pop_land_off_disk(struct pop *pop, const struct pop_course *course, const char *request_id);
 // The variant from disk, not kept in RAM yet; NULL for a miss.
 struct pop_variant *pop_land_read_disk(struct pop *pop, const struct pop_course *course, const char *request_id);
 // Logs what is our fault.

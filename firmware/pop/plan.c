@@ -15,6 +15,7 @@ static struct pop_terms terms_of(const struct pop_ask *ask) {
   const bool is_explicit = address->grammar == POP_NATIVE ? recipe_is_pinned(&address->recipe) : ask->open == 0;
   return (struct pop_terms){
       .is_pinned = ask->tenant->hints_off || is_explicit,
+      .is_private = ask->is_trusted,
       .is_iiif = address->grammar == POP_IIIF,
       .takes_hints = !ask->tenant->hints_off,
       .open = (uint8_t)ask->open,

@@ -13,7 +13,8 @@
 struct pop_ask {
   const struct pop_tenant *tenant;
   struct pop_address address;
-  unsigned open;  // bits of enum pop_open
+  bool is_trusted;  // nothing was asked of the URL: the answer is for nobody else
+  unsigned open;    // bits of enum pop_open
   struct pop_accept accept;
   struct pop_hints hints;
 };

@@ -160,7 +160,8 @@ static enum base_result check_iiif(const struct pop_tenant *tenant, const struct
 static enum base_result check_imgproxy(const struct pop_tenant *tenant, const struct http_request *request,
                                        bool *is_signed, struct base_fault *fault) {
   struct base_span signature, signed_part;
-  const enum base_result result = pop_imgproxy_split(request->path, &signature, &signed_part, fault);
+  struct pop_imgproxy_repair repair;
+  const enum base_result result = pop_imgproxy_split(request->path, &repair, &signature, &signed_part, fault);
   if (result != BASE_OK) return result;
   *is_signed = !pop_imgproxy_is_unsigned(signature);
   if (!*is_signed) return BASE_OK;

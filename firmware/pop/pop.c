@@ -69,7 +69,9 @@ enum base_result pop_create(const struct pop_config *config, struct pop **out, s
   enum base_result result = pop_tenants_init(&pop->tenants, config->tenants, config->tenant_count, fault);
   if (result == BASE_OK) result = pop_originals_init(&pop->originals, config->store, fault);
   if (result == BASE_OK) result = pop_aliases_init(&pop->aliases, fault);
-  if (result == BASE_OK) result = pop_upgrades_init(&pop->upgrades, config->metrics, fault);
+  if (result == BASE_OK) {
+    result = pop_upgrades_init(&pop->upgrades, ram_budget(config->ram_budget_bytes), config->metrics, fault);
+  }
   if (result != BASE_OK) goto out;
   const struct cache_config cache = {.budget_bytes = ram_budget(config->ram_budget_bytes),
                                      .policy = config->ram_policy,
@@ -176,6 +178,8 @@ void pop_get_ram_stats(struct pop *pop, struct cache_stats *out) {
 enum base_result pop_reconfigure(struct pop *pop, const struct pop_tenant *tenants, size_t tenant_count,
                                  uint64_t ram_budget_bytes, struct base_fault *fault) {
   const enum base_result result = pop_tenants_replace(&pop->tenants, tenants, tenant_count, fault);
-  if (result == BASE_OK) pop_held_set_budget(&pop->held, pop->variants, ram_budget(ram_budget_bytes));
-  return result;
+  if (result != BASE_OK) return result;
+  pop_held_set_budget(&pop->held, pop->variants, ram_budget(ram_budget_bytes));
+  pop_upgrades_set_budget(&pop->upgrades, ram_budget(ram_budget_bytes));
+  return BASE_OK;
 }

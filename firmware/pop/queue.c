@@ -80,7 +80,7 @@ static void refuse_turn(struct pop_flight *flight, const struct base_fault *faul
 }
 
 // False when turns have ended.
-static bool send(struct pop *pop, struct pop_flight *flight) {
+static bool send_one(struct pop *pop, struct pop_flight *flight) {
   struct base_fault fault = {0};
   if (pop_flights_abandon(&pop->flights, flight)) {
     pop_crowd_end_turn(&pop->crowd, flight);
@@ -114,7 +114,7 @@ void pop_queue_hand_over(struct pop *pop) {
   if (!pop_crowd_begin_turns(&pop->crowd)) return;
   do {
     flight = pop_crowd_take_turn(&pop->crowd);
-  } while (flight && send(pop, flight));
+  } while (flight && send_one(pop, flight));
 }
 
 // --- coming ---

@@ -23,7 +23,8 @@ void pop_reply_options(struct http_sink *sink) {
   add(&reply, "Access-Control-Allow-Origin", "*");
   add(&reply, "Access-Control-Allow-Methods", METHODS);
   add(&reply, "Access-Control-Allow-Headers",
-      "Range, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since");
+      "Range, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, Want-Content-Digest, "
+      "Want-Repr-Digest");
   add(&reply, "Access-Control-Max-Age", "86400");
   http_sink_complete(sink, &reply);
 }

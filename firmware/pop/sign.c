@@ -75,9 +75,10 @@ static enum base_result sign_iiif(struct signee *signee, struct pop_signing *sig
   return base_buffer_printf(out, ".%" PRId64 ".%s", signee->expires_s, signature);
 }
 
-enum base_result pop_sign_url(struct pop *pop, const char *tenant, enum pop_grammar grammar,
-                              const struct integrity_digest *original, struct base_span options, int64_t expires_s,
-                              struct pop_signing *signing, struct base_buffer *out, struct base_fault *fault) {
+// While keys are held.
+static enum base_result sign_url(struct pop *pop, const char *tenant, enum pop_grammar grammar,
+                                 const struct integrity_digest *original, struct base_span options, int64_t expires_s,
+                                 struct pop_signing *signing, struct base_buffer *out, struct base_fault *fault) {
   struct signee signee = {.tenant = pop_tenants_find_name(&pop->tenants, tenant),
                           .original = original,
                           .options = options,
@@ -96,4 +97,13 @@ enum base_result pop_sign_url(struct pop *pop, const char *tenant, enum pop_gram
       grammar == POP_IIIF ? sign_iiif(&signee, signing, out, fault) : sign_native(&signee, signing, out, fault);
   base_buffer_finish(&signee.message);
   return result == BASE_OK ? BASE_OK : BASE_FAIL(fault, result, "", "no room for the URL");
+}
+
+enum base_result pop_sign_url(struct pop *pop, const char *tenant, enum pop_grammar grammar,
+                              const struct integrity_digest *original, struct base_span options, int64_t expires_s,
+                              struct pop_signing *signing, struct base_buffer *out, struct base_fault *fault) {
+  pop_tenants_hold_keys(&pop->tenants);
+  const enum base_result result = sign_url(pop, tenant, grammar, original, options, expires_s, signing, out, fault);
+  pop_tenants_release_keys(&pop->tenants);
+  return result;
 }

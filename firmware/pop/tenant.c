@@ -83,7 +83,13 @@ static enum base_result make_table(const struct pop_tenant *items, size_t count,
 
 enum base_result pop_tenants_init(struct pop_tenants *tenants, const struct pop_tenant *items, size_t count,
                                   struct base_fault *fault) {
+  pthread_rwlockattr_t patient;
   atomic_init(&tenants->current, NULL);
+  pthread_rwlockattr_init(&patient);
+  // A steady stream of requests must not keep revoked keys alive.
+  pthread_rwlockattr_setkind_np(&patient, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+  pthread_rwlock_init(&tenants->keys, &patient);
+  pthread_rwlockattr_destroy(&patient);
   return pop_tenants_replace(tenants, items, count, fault);
 }
 
@@ -95,15 +101,31 @@ void pop_tenants_finish(struct pop_tenants *tenants) {
     free(table);
     table = older;
   }
+  pthread_rwlock_destroy(&tenants->keys);
+}
+
+void pop_tenants_hold_keys(struct pop_tenants *tenants) { (void)pthread_rwlock_rdlock(&tenants->keys); }
+
+void pop_tenants_release_keys(struct pop_tenants *tenants) { (void)pthread_rwlock_unlock(&tenants->keys); }
+
+// Whoever finds a tenant from here on finds the new one. The counts stay, for those who do not look at the keys.
+static void wipe_keys(struct pop_tenants *tenants, struct pop_tenant_table *table) {
+  (void)pthread_rwlock_wrlock(&tenants->keys);
+  for (size_t i = 0; i < table->count; i++) {
+    explicit_bzero(table->items[i].keys, sizeof table->items[i].keys);
+    explicit_bzero(table->items[i].imgproxy_keys, sizeof table->items[i].imgproxy_keys);
+  }
+  (void)pthread_rwlock_unlock(&tenants->keys);
 }
 
 enum base_result pop_tenants_replace(struct pop_tenants *tenants, const struct pop_tenant *items, size_t count,
                                      struct base_fault *fault) {
-  struct pop_tenant_table *table;
+  struct pop_tenant_table *table = NULL;
   const enum base_result result = make_table(items, count, &table, fault);
   if (result != BASE_OK) return result;
   // Nobody but finish follows `older`, so it may be set after others see the table.
   table->older = atomic_exchange(&tenants->current, table);
+  if (table->older) wipe_keys(tenants, table->older);
   return BASE_OK;
 }
 

@@ -2,15 +2,18 @@
 #ifndef POP_TENANT_H
 #define POP_TENANT_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "pop/pop.h"
 
 struct pop_tenant_table;
 
-// Tables that were replaced are kept until finish, so that a tenant found once stays valid.
+// Tables that were replaced are kept until finish, so that a tenant found once stays valid; but they lose their keys,
+// which may have been revoked.
 struct pop_tenants {
   _Atomic(struct pop_tenant_table *) current;
+  pthread_rwlock_t keys;  // read: those of tenants found since then stay
 };
 
 enum base_result pop_tenants_init(struct pop_tenants *tenants, const struct pop_tenant *items, size_t count,
@@ -19,6 +22,10 @@ void pop_tenants_finish(struct pop_tenants *tenants);
 // Checks and takes a new set; on failure the old one stays.
 enum base_result pop_tenants_replace(struct pop_tenants *tenants, const struct pop_tenant *items, size_t count,
                                      struct base_fault *fault) BASE_CHECKED;
+// Between these the keys of tenants that are found in between can be looked at; after it a tenant may have none. Brief,
+// and on one thread.
+void pop_tenants_hold_keys(struct pop_tenants *tenants);
+void pop_tenants_release_keys(struct pop_tenants *tenants);
 // The tenant that has this host (ASCII case-insensitive), else "default". Never NULL.
 const struct pop_tenant *pop_tenants_find(struct pop_tenants *tenants, struct base_span host);
 // The tenant of that name, or NULL.

@@ -135,15 +135,22 @@ static void add(struct http_reply *reply, const char *name, const char *value) {
 }
 
 // True when the life is one of the two that are written out already.
-static bool has_usual_life(struct pop_terms terms) { return !terms.expires_s && !terms.is_pending; }
+static bool has_usual_life(struct pop_terms terms) {
+  return !terms.expires_s && !terms.is_pending && !terms.is_private;
+}
 
-// A life that ends with the URL's own, or when something better may be there.
-static void add_short_life(struct http_reply *reply, struct pop_terms terms, int64_t now_s) {
+static const char *sharing_of(struct pop_terms terms) {
+  const bool is_lasting = terms.is_pinned && !terms.is_pending;
+  if (!terms.is_private) return is_lasting ? "public, " : "";
+  return is_lasting && !terms.expires_s ? "private, immutable, " : "private, ";
+}
+
+// A life of its own: one that ends with the URL's, or when something better may be there, or that is for one reader.
+static void add_special_life(struct http_reply *reply, struct pop_terms terms, int64_t now_s) {
   int64_t life_s = terms.is_pending ? PENDING_LIFE_S : terms.is_pinned ? PINNED_LIFE_S : OPEN_LIFE_S;
   if (terms.expires_s && terms.expires_s - now_s < life_s) life_s = terms.expires_s - now_s;
   if (life_s < 0) life_s = 0;
-  http_reply_header(reply, "Cache-Control", "%smax-age=%lld", terms.is_pinned && !terms.is_pending ? "public, " : "",
-                    (long long)life_s);
+  http_reply_header(reply, "Cache-Control", "%smax-age=%lld", sharing_of(terms), (long long)life_s);
 }
 
 static void add_content_dpr(struct http_reply *reply, uint32_t milli) {
@@ -184,7 +191,7 @@ void pop_variant_reply(const struct pop_variant *variant, const struct http_requ
     const struct pop_variant_field life = terms.is_pinned ? variant->pinned_life : variant->open_life;
     http_reply_header_span(reply, life.name, field_value(variant, life));
   } else {
-    add_short_life(reply, terms, now_s);
+    add_special_life(reply, terms, now_s);
   }
   if (!terms.is_pinned && !terms.is_unnamed) {
     http_reply_header_span(reply, variant->location.name, field_value(variant, variant->location));
@@ -232,7 +239,7 @@ void pop_variant_reply_from_ram(const struct pop_variant *variant, const struct 
       if (has_usual_life(terms)) {
         copy_field(reply, terms.is_pinned ? &variant->pinned_life : &variant->open_life);
       } else {
-        add_short_life(reply, terms, now_s);
+        add_special_life(reply, terms, now_s);
       }
       if (!terms.is_pinned && !terms.is_unnamed) copy_field(reply, &variant->location);
       add_negotiation(reply, terms);

@@ -12,6 +12,7 @@
 struct pop_terms {
   bool is_pinned;              // what the URL gives can never change
   bool is_pending;             // something better is being made
+  bool is_private;             // no shared cache may keep it
   bool takes_hints;            // the tenant does: say so
   bool is_iiif;                // say which profile
   bool is_unnamed;             // no Content-Location: the policy would refuse that URL

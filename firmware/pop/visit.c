@@ -15,6 +15,7 @@ enum base_result pop_ask_read(const struct http_request *request, const struct p
   }
   if (result != BASE_OK) return result;
   out->tenant = tenant;
+  out->is_trusted = is_trusted;
   out->open = pop_hints_open(&out->address, tenant);
   out->accept = (struct pop_accept){0};
   if (out->open & POP_OPEN_FORMAT) pop_accept_read(request, &out->accept);
@@ -24,8 +25,7 @@ enum base_result pop_ask_read(const struct http_request *request, const struct p
 
 static bool is_kept(const struct http_header *header) {
   static const char *const names[] = {"if-match", "if-none-match", "if-modified-since",   "if-unmodified-since",
-                                      "if-range", "range",         "want-content-digest", "want-repr-digest",
-                                      "host"};
+                                      "if-range", "range",         "want-content-digest", "want-repr-digest"};
   for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
     if (base_span_is_nocase(header->name, names[i])) return true;
   }
@@ -41,7 +41,8 @@ static struct base_span store_span(struct base_span span, uint8_t **at) {
 
 struct pop_visit *pop_visit_create(struct pop *pop, const struct http_request *request, struct http_sink *sink,
                                    const struct pop_ask *ask) {
-  size_t bytes = request->path.bytes;  // of spans within one request head: far from overflowing
+  size_t bytes =
+      request->path.bytes + request->authority.bytes;  // of spans within one request head: far from overflowing
   for (size_t i = 0; i < request->header_count; i++) {
     if (is_kept(&request->headers[i])) bytes += request->headers[i].name.bytes + request->headers[i].value.bytes;
   }
@@ -53,6 +54,7 @@ struct pop_visit *pop_visit_create(struct pop *pop, const struct http_request *r
   memcpy(visit->request.id, request->id, sizeof visit->request.id);
   uint8_t *at = visit->storage;
   visit->request.path = store_span(request->path, &at);
+  visit->request.authority = store_span(request->authority, &at);
   for (size_t i = 0; i < request->header_count; i++) {
     if (!is_kept(&request->headers[i])) continue;
     struct http_header *kept = &visit->request.headers[visit->request.header_count++];

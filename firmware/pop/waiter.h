@@ -15,6 +15,7 @@ struct pop_waiter {
   bool (*is_gone)(struct pop_waiter *waiter);
   struct pop_guest *guest;  // whose line the flight may wait in; NULL: an unknown client's
   bool is_background;       // in no hurry: no line is left for a shorter one because of it
+  bool is_search;           // wants what a cache has, and nothing made; such have flights of their own
   // Called exactly once, without any lock; the flight has ended.
   void (*land)(struct pop_waiter *waiter, const struct pop_landing *landing);
 };

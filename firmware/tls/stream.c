@@ -32,6 +32,7 @@ struct tls_stream {
   struct tls_lane *lane;  // borrowed; NULL: none
   mbedtls_ssl_context ssl;
   size_t writing_bytes;  // of the caller's, in records that the socket did not take whole
+  bool has_closed;       // our goodbye is on its way
   bool is_drained;       // the socket was empty when it was read last
   uint8_t *ahead;        // read from the socket, not yet by mbedTLS; NULL: nothing
   size_t ahead_begin, ahead_end;
@@ -347,8 +348,14 @@ enum tls_status tls_stream_write_pieces(struct tls_stream *stream, const struct 
 
 const char *tls_stream_protocol(const struct tls_stream *stream) { return mbedtls_ssl_get_alpn_protocol(&stream->ssl); }
 
-void tls_stream_close(struct tls_stream *stream) {
-  if (send_unsent(stream) != 0) return;
-  enter_lane(stream);
-  (void)leave_lane(stream, mbedtls_ssl_close_notify(&stream->ssl));
+enum tls_status tls_stream_close(struct tls_stream *stream) {
+  static const char what[] = "closing a TLS connection";
+  int code = send_unsent(stream);
+  if (code == 0 && !stream->has_closed) {
+    enter_lane(stream);
+    code = leave_lane(stream, mbedtls_ssl_close_notify(&stream->ssl));
+    stream->has_closed = code == 0;
+  }
+  if (code != 0) return status_of(code, what, NULL);
+  return stream->unsent ? TLS_WANT_WRITE : TLS_OK;
 }

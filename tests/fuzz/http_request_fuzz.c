@@ -30,6 +30,8 @@ static void check_request(const struct http_request *request, const uint8_t *dat
   assert_inside(request->path, data, head_bytes);
   assert_inside(request->query, data, head_bytes);
   assert_inside(request->host, data, head_bytes);
+  assert_inside(request->authority, data, head_bytes);
+  BASE_ASSERT(request->authority.bytes >= request->host.bytes);
   BASE_ASSERT(request->path.bytes > 0 && (request->path.data[0] == '/' || base_span_is(request->path, "*")));
   BASE_ASSERT(!memchr(request->path.data, '?', request->path.bytes));
   BASE_ASSERT(request->version_minor <= 9);

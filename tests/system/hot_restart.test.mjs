@@ -96,4 +96,29 @@ describe('a hot restart', () => {
     await other.finish();
     rmSync(folder, { recursive: true });
   });
+
+  it('starts_again_with_the_settings_of_now_when_the_program_is_gone', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pixpop-restart-'));
+    const program = join(folder, 'pixpopd');
+    const config = join(folder, 'pixpop.conf');
+    copyFileSync(join(bin, 'pixpopd'), program);
+    writeFileSync(config, '[delivery]\nunsigned = open\n');
+    const other = await startBox({
+      under: ['/bin/sh', '-c', `exec ${program} "$@"`], config, policy: 'default', settings: [`decoder.path=${join(bin, 'decoder')}`],
+    });
+    const odd = `/i/${await other.put(readPhoto())}?w=123&fm=webp&q=80`;
+    assert.equal((await other.get(odd)).status, 200);
+    writeFileSync(config, '[delivery]\nunsigned = ladder\n');
+    other.child.kill('SIGHUP');
+    for (let i = 0; i < 200 && !/configuration reloaded/.test(other.log); i++) await sleep(25);
+    assert.equal((await other.get(odd)).status, 403);
+    // It accepts the configuration and then is not there any more.
+    writeFileSync(`${program}.new`, '#!/bin/sh\nrm "$0"\n');
+    chmodSync(`${program}.new`, 0o755);
+    renameSync(`${program}.new`, program);
+    await restartInPlace(other);
+    assert.equal((await other.get(odd)).status, 403);
+    await other.finish();
+    rmSync(folder, { recursive: true });
+  });
 });

@@ -76,6 +76,17 @@ describe('http2', () => {
     assert.equal(secure.alpnProtocol, 'h2');
   });
 
+  it('tells_documents_their_address_by_the_authority', async () => {
+    for (const [session, url] of [[plain, box.delivery], [secure, box.secure]]) {
+      const redirect = await ask(session, `/iiif/3/${id}`);
+      assert.equal(redirect.status, 303);
+      assert.equal(redirect.headers.location, `${url}/iiif/3/${id}/info.json`);
+      const info = await ask(session, `/iiif/3/${id}/info.json`);
+      assert.equal(info.status, 200);
+      assert.equal(info.json.id, `${url}/iiif/3/${id}`);
+    }
+  });
+
   it('gives_the_replies_of_http1', async () => {
     const requests = [
       { path: `/i/${id}?${pinned}` },
@@ -122,7 +133,7 @@ describe('http2', () => {
   });
 
   it('serves_many_streams_at_once_misses_and_hits_mixed', async () => {
-    const widths = Array.from({ length: 12 }, (_, i) => 100 + 4 * i);
+    const widths = Array.from({ length: 40 }, (_, i) => 100 + 4 * i);
     const paths = widths.map((w) => `/i/${id}?w=${w}&dpr=1&fm=webp&q=60`);
     const mixed = paths.flatMap((path) => [path, '/healthz', `/i/${id}?${pinned}`]);
     const overOne = (await Promise.all(mixed.map((path) => ask(secure, path)))).filter((_, i) => i % 3 === 0);
@@ -133,6 +144,19 @@ describe('http2', () => {
       assert.deepEqual(again[i].body, overOne[i].body);
     }
     assert.deepEqual((await box.get(paths[7])).body, again[7].body);
+  });
+
+  it('answers_a_page_of_a_hundred_pictures_that_nobody_has_seen', async () => {
+    // More than one client may have made at once, and more than wait at the renderer: the rest waits for its turn.
+    const paths = Array.from({ length: 100 }, (_, i) => `/i/${id}?w=${301 + i}&dpr=1&fm=webp&q=55`);
+    const session = await connect(box.secure);
+    const replies = await Promise.all(paths.map((path) => ask(session, path)));
+    assert.deepEqual(replies.map((reply) => reply.status), paths.map(() => 200));
+    for (const reply of replies) assert.match(reply.headers['cache-status'], /^pixpop; fwd=miss/);
+    assert.equal(new Set(replies.map((reply) => sha256(reply.body).toString('hex'))).size, 100);
+    assert.equal(await number('pixpop_pop_waiting'), 0);
+    session.close();
+    await once(session, 'close');
   });
 
   it('refuses_as_a_problem_what_http1_refuses', async () => {

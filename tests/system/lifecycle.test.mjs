@@ -148,7 +148,7 @@ describe('a running box', () => {
   });
 
   it('refuses_with_503_past_its_queue_while_health_answers', async () => {
-    const box = await startBox({ settings: ['render.threads=1', 'render.queue=1'] });
+    const box = await startBox({ settings: ['render.threads=1', 'render.queue=1', 'render.per_client=1'] });  // and four wait
     const id = await box.put(readPhoto());
     const pending = Promise.all(Array.from({ length: 12 }, (_, i) => box.get(`/i/${id}?w=${1000 + i}&fm=webp`)));
     const started = process.hrtime.bigint();

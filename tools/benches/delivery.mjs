@@ -3,15 +3,15 @@
 //
 // plain/KB/CONNECTIONS: variants of about 4, 30 and 200 KB over HTTP/1.1, keep-alive, by wrk. The peers are nginx serving files
 // (nginx-static), nginx with proxy_cache in front of that (nginx-proxy), and varnish with its malloc storage, also in front of it.
-// tls/KB/CONNECTIONS: the same over HTTPS. The peer is nginx-static with OpenSSL; varnish has no TLS. Certificates are of the same kind
-// (P-256). wrk opens its connections within the measured time, so much of the rows with 2,000 is handshakes.
-// h2/KB/CONNECTIONS, h2c/KB/32: HTTP/2 with ten requests at once on a connection, over TLS and without, by h2load, which opens its
-// connections before; peer nginx-static. The run prints what each side agreed on with the client.
+// tls/KB/CONNECTIONS: the same over HTTPS, by h2load, which opens its connections before the clock runs. The peer is nginx-static with
+// OpenSSL; varnish has no TLS. Certificates are of the same kind (P-256); the run prints what each side agreed on with the client.
+// h2/KB/CONNECTIONS, h2c/KB/32: HTTP/2 with ten requests at once on a connection, over TLS and without; peer nginx-static.
+// Opening 2,000 connections with TLS takes seconds, so these rows have at most three rounds.
 // zipf/CONNECTIONS: 10,000 variants, several times larger than the RAM for them (cache.ram, and varnish's storage), asked for by
 // Zipf's law. What is not in RAM comes from disk, for varnish from its origin.
 //
 // Each case has a row for requests a second, p50 and p99 of the latency (ms, with the connections always busy), and processor time a
-// request of all of the server's processes (us). memory/SERVER rows: MB of resident memory of the server after its largest case; what
+// request of all of the server's processes (us). memory/GROUP rows: MB of resident memory of the server after its largest case; what
 // processes share counts once, and the box has a renderer and a decoder in it. ROUNDS (5) are interleaved; medians.
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
@@ -111,14 +111,15 @@ async function makeManyVariants(box, folder, files) {
 
 const urlOf = (server, base, variants, kb) => server[base] + (server.name === 'pixpop' ? variants[kb] : `/${kb}.webp`);
 
-const wrkCases = (group, servers, variants, base, secondsOf) => sizesKb.flatMap((kb) => connectionCounts.map((connections) => ({
-  name: `${group}/${kb}/${connections}`, servers,
-  run: (server) => wrk(server, connections, secondsOf(connections), urlOf(server, base, variants, kb)),
+const plainCases = (servers, variants) => sizesKb.flatMap((kb) => connectionCounts.map((connections) => ({
+  name: `plain/${kb}/${connections}`, servers, rounds: Infinity,
+  run: (server) => wrk(server, connections, seconds, urlOf(server, 'url', variants, kb)),
 })));
 
-const h2Cases = (group, servers, variants, base, counts) => sizesKb.flatMap((kb) => counts.map((connections) => ({
-  name: `${group}/${kb}/${connections}`, servers,
-  run: (server) => h2load(server, connections, streams, seconds, urlOf(server, base, variants, kb)),
+// Handshakes come first, and there are 2,000 of them in a case.
+const h2loadCases = (group, servers, variants, base, atOnce, counts) => sizesKb.flatMap((kb) => counts.map((connections) => ({
+  name: `${group}/${kb}/${connections}`, servers, rounds: connections > 1000 ? 3 : Infinity,
+  run: (server) => h2load(server, connections, atOnce, seconds, connections > 1000 ? 7 : connections > 100 ? 2 : 1, urlOf(server, base, variants, kb)),
 })));
 
 // Rounds over all cases. Who begins changes with every round, so that nobody always runs after the same one.
@@ -126,7 +127,8 @@ async function runCases(cases, rounds) {
   const peaks = {}, ciphers = {};
   for (const one of cases) one.results = Object.fromEntries(one.servers.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round++) {
-    for (const { name, servers, run, results } of cases) {
+    for (const { name, servers, rounds: most, run, results } of cases) {
+      if (round >= most) continue;
       for (let i = 0; i < servers.length; i++) {
         const server = servers[(i + round) % servers.length];
         const result = await run(server, round);
@@ -193,10 +195,10 @@ async function benchHits(bin, rounds, isWanted) {
     const two = servers.slice(0, 2), rows = [];
     const idle = Object.fromEntries(servers.map(({ name, pid }) => [name, residentMb(pid)]));
     for (const cases of [
-      wrkCases('plain', servers, variants, 'url', () => seconds),
-      wrkCases('tls', two, variants, 'tls', (connections) => (connections > 1000 ? 4 * seconds : seconds)),
-      h2Cases('h2', two, variants, 'tls', connectionCounts),
-      h2Cases('h2c', two, variants, 'h2c', [32]),
+      plainCases(servers, variants),
+      h2loadCases('tls', two, variants, 'tls', 0, connectionCounts),
+      h2loadCases('h2', two, variants, 'tls', streams, connectionCounts),
+      h2loadCases('h2c', two, variants, 'h2c', streams, [32]),
     ]) {
       const chosen = cases.filter(({ name }) => isWanted(name));
       if (chosen.length === 0) continue;
@@ -216,7 +218,8 @@ async function benchZipf(bin, rounds, isWanted) {
   return withServers(bin, [`cache.ram=${zipf.ramMb}M`], zipf.ramMb, makeManyVariants, async (servers) => {
     // Once through, so that every cache is as full as it gets.
     for (const server of servers) await wrkZipf(server, zipf.connections, zipf.seconds, 99);
-    return rowsOf(await runCases([{ name, servers, run: (server, round) => wrkZipf(server, zipf.connections, zipf.seconds, round) }], rounds), 'memory/zipf');
+    const run = (server, round) => wrkZipf(server, zipf.connections, zipf.seconds, round);
+    return rowsOf(await runCases([{ name, servers, rounds: Infinity, run }], rounds), 'memory/zipf');
   });
 }
 
@@ -232,7 +235,8 @@ function printMeans(rows) {
     groups.set(key, [...groups.get(key) ?? [], row.higherIsBetter ? row.ours / row.peer : row.peer / row.ours]);
   }
   console.log('geometric means (above 1: pixpop is better), and the worst row');
-  for (const [key, ratios] of groups) console.log(`  ${key.padEnd(30)} ${geometricMean(ratios).toFixed(2).padStart(6)} ${Math.min(...ratios).toFixed(2).padStart(6)}`);
+  const number = (ratio) => ratio.toFixed(2).padStart(6);
+  for (const [key, ratios] of groups) console.log(`  ${key.padEnd(30)} ${number(geometricMean(ratios))} ${number(Math.min(...ratios))}`);
 }
 
 async function main() {

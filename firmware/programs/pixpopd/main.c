@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "arguments.h"
@@ -50,9 +51,23 @@ static void block_signals(sigset_t *signals) {
   signal(SIGPIPE, SIG_IGN);
 }
 
+// The settings may have changed since the start, and SIGHUP has brought some of that into the box that was stopped. The
+// old ones stay where the new ones can not be read.
+static void load_settings_again(const struct arguments *arguments, struct settings *settings) {
+  struct base_fault fault = {0};
+  struct settings *now = malloc(sizeof *now);
+  if (now == NULL) return;
+  if (arguments_load_settings(arguments, now, &fault) == BASE_OK) {
+    *settings = *now;
+  } else {
+    (void)complain(&fault);
+  }
+  free(now);
+}
+
 // SIGUSR2. Returns when the restart did not come to pass; the box runs then, unless even that failed (*box is NULL).
-static enum base_result restart(const struct restart *restart, const struct settings *settings, struct box **box,
-                                struct base_fault *fault) {
+static enum base_result restart(const struct restart *restart, const struct arguments *arguments,
+                                struct settings *settings, struct box **box, struct base_fault *fault) {
   static struct delivery_handover handover;
   struct base_fault why = {0};
   enum base_result result = restart_rehearse(restart, &why);
@@ -64,6 +79,7 @@ static enum base_result restart(const struct restart *restart, const struct sett
   box_stop(box);
   restart_exec(restart, &handover, &why);
   (void)complain(&why);
+  load_settings_again(arguments, settings);
   return box_start(settings, &handover, box, fault);
 }
 
@@ -90,7 +106,7 @@ static int run(const struct arguments *arguments, char **argv) {
   while (result == BASE_OK) {
     int number = sigwaitinfo(&signals, NULL);
     if (number == SIGHUP) box_reload(box, arguments);
-    if (number == SIGUSR2) result = restart(&again, &settings, &box, &fault);
+    if (number == SIGUSR2) result = restart(&again, arguments, &settings, &box, &fault);
     if (number == SIGTERM || number == SIGINT) break;
   }
   if (result != BASE_OK) return complain(&fault);

@@ -1,9 +1,12 @@
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -66,6 +69,32 @@ static void closes_when_the_head_arrives_too_slowly(void **state) {
   end();
 }
 
+static void finishes_what_it_sends_when_a_head_breaks_off(void **state) {
+  (void)state;
+  const int on = 1, off = 0;
+  served_start(&served, &(struct delivery_config){.head_timeout_ms = SHORT_MS});
+  client = h2_client_open(served.port, SERVED_BIG_BYTES, false, 4096);
+  assert_int_equal(nghttp2_session_set_local_window_size(client->session, 0, 0, 1 << 30), 0);
+  h2_client_settle(client);
+  struct h2_client_stream *parked = h2_client_request(client, "GET", "/park", NULL);
+  struct http_sink *sink = served_take_parked(&served);
+  // In one segment, because the server reads nothing while it is held up.
+  assert_int_equal(setsockopt(client->fd, IPPROTO_TCP, TCP_CORK, &on, sizeof on), 0);
+  struct h2_client_stream *big = h2_client_request(client, "GET", "/big", NULL);
+  assert_true(h2_client_raw_frame(client, NGHTTP2_HEADERS, 0, big->id + 2, "\x82", 1));
+  assert_int_equal(setsockopt(client->fd, IPPROTO_TCP, TCP_CORK, &off, sizeof off), 0);
+  served_wait_metric(&served, "pixpop_delivery_timeouts_total{state=\"head\"}", 1);
+  client->is_mute = true;  // nothing may come between the parts of a head
+  h2_client_wait(client, big);
+  assert_int_equal(big->body_bytes, SERVED_BIG_BYTES);
+  served_answer(sink, "whole");
+  h2_client_wait_close(client);
+  assert_string_equal(parked->body, "whole");
+  assert_true(client->has_goaway);
+  assert_int_equal(client->goaway_last_id, big->id);
+  end();
+}
+
 static void closes_when_the_settings_never_come(void **state) {
   (void)state;
   served_start(&served, &(struct delivery_config){.head_timeout_ms = SHORT_MS});
@@ -116,6 +145,25 @@ static void resets_the_stream_when_its_window_stays_closed(void **state) {
   assert_int_equal(stream->status, 200);
   assert_int_equal(stream->body_bytes, 0);
   assert_int_equal(stream->error_code, NGHTTP2_CANCEL);
+  h2_client_get(client, "/empty", 204);
+  served_wait_metric(&served, "pixpop_delivery_timeouts_total{state=\"write\"}", 1);
+  end();
+}
+
+static void resets_the_stream_when_its_window_opens_byte_by_byte(void **state) {
+  (void)state;
+  enum { UPDATES = 200 };
+  served_start(&served, &(struct delivery_config){.write_timeout_ms = SHORT_MS});
+  client = h2_client_open(served.port, 0, true, 0);
+  struct h2_client_stream *stream = h2_client_request(client, "GET", "/big", NULL);
+  for (int i = 0; i < UPDATES && !stream->is_closed; i++) {
+    assert_int_equal(nghttp2_submit_window_update(client->session, NGHTTP2_FLAG_NONE, stream->id, 1), 0);
+    h2_client_flush(client);
+    h2_client_rest(client, 10);
+  }
+  assert_true(stream->is_closed);
+  assert_int_equal(stream->error_code, NGHTTP2_CANCEL);
+  assert_in_range(stream->body_bytes, 1, UPDATES - 1);
   h2_client_get(client, "/empty", 204);
   served_wait_metric(&served, "pixpop_delivery_timeouts_total{state=\"write\"}", 1);
   end();
@@ -172,6 +220,27 @@ static void cuts_off_when_it_is_made_to_reset_rapidly(void **state) {
   }
   is_cut_off(floods_of_resets);
   is_told_to_calm_down();
+  end();
+}
+
+// Requests over the limit of streams, which the client does not acknowledge.
+static void cuts_off_when_refused_requests_flood(void **state) {
+  (void)state;
+  enum { STREAMS = 100, REFUSED = 20000 };
+  // GET http h /big, from the static table but for the host and the path.
+  static const uint8_t head[] = {0x82, 0x86, 0x01, 0x01, 'h', 0x04, 0x04, '/', 'b', 'i', 'g'};
+  const uint8_t flags = NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM;
+  served_start(&served, &(struct delivery_config){.loops = 1});
+  client = h2_client_open_bare(served.port);
+  assert_true(h2_client_raw(client, NGHTTP2_CLIENT_MAGIC, NGHTTP2_CLIENT_MAGIC_LEN));
+  assert_true(h2_client_raw_frame(client, NGHTTP2_SETTINGS, 0, 0, NULL, 0));
+  int sent = 0;
+  while (sent < STREAMS + REFUSED &&
+         h2_client_raw_frame(client, NGHTTP2_HEADERS, flags, 2 * sent + 1, head, sizeof head)) {
+    sent++;
+  }
+  served_wait_metric(&served, floods_of_resets, 1);
+  served_wait_metric(&served, "pixpop_delivery_connections_open", 0);
   end();
 }
 
@@ -317,13 +386,16 @@ int main(void) {
       cmocka_unit_test(says_goaway_when_idle_for_too_long),
       cmocka_unit_test(pings_do_not_keep_an_idle_connection),
       cmocka_unit_test(closes_when_the_head_arrives_too_slowly),
+      cmocka_unit_test(finishes_what_it_sends_when_a_head_breaks_off),
       cmocka_unit_test(closes_when_the_settings_never_come),
       cmocka_unit_test(answers_504_when_the_handler_is_late),
       cmocka_unit_test(late_handlers_get_504_each_in_their_time),
       cmocka_unit_test(resets_the_stream_when_its_window_stays_closed),
+      cmocka_unit_test(resets_the_stream_when_its_window_opens_byte_by_byte),
       cmocka_unit_test(aborts_when_the_client_reads_nothing),
       cmocka_unit_test(cuts_off_when_requests_are_reset_rapidly),
       cmocka_unit_test(cuts_off_when_it_is_made_to_reset_rapidly),
+      cmocka_unit_test(cuts_off_when_refused_requests_flood),
       cmocka_unit_test(resets_within_reason_are_fine),
       cmocka_unit_test(cuts_off_when_pings_flood),
       cmocka_unit_test(cuts_off_when_settings_flood),

@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -233,6 +234,7 @@ static void cancels_the_handler_when_the_client_resets_its_stream(void **state) 
   struct http_sink *sink = served_take_parked(&setup.served);
   assert_false(http_sink_is_cancelled(sink));
   assert_int_equal(nghttp2_submit_rst_stream(setup.client->session, 0, stream->id, NGHTTP2_CANCEL), 0);
+  h2_client_flush(setup.client);  // nghttp2 would let the ping go first
   h2_client_settle(setup.client);
   assert_true(http_sink_is_cancelled(sink));
   served_answer(sink, "into the void");
@@ -271,12 +273,99 @@ static void answers_what_is_open_and_says_goaway_when_stopped(void **state) {
   struct served *served = &setup.served;
   assert_int_equal(pthread_create(&stopper, NULL, stop, served->delivery), 0);
   while (!setup.client->has_goaway) h2_client_settle(setup.client);
+  h2_client_settle(setup.client);  // so the server knows that the notice was heard
   assert_int_equal(setup.client->goaway_code, NGHTTP2_NO_ERROR);
   served_answer(sink, "finished");
   h2_client_wait(setup.client, stream);
   assert_string_equal(stream->body, "finished");
   h2_client_wait_close(setup.client);
   assert_int_equal(setup.client->goaway_last_id, stream->id);
+  h2_client_close(&setup.client);
+  assert_int_equal(pthread_join(stopper, NULL), 0);
+  served_end(&setup.served, 0);
+}
+
+static void wait_readable(const struct h2_client *client) {
+  struct pollfd waiting = {.fd = client->fd, .events = POLLIN};
+  assert_int_equal(poll(&waiting, 1, 10000), 1);
+}
+
+// A request that nghttp2 has made, as bytes that are not sent yet.
+static size_t prepare(struct h2_client *client, const char *path, uint8_t *out, size_t room) {
+  const uint8_t *data;
+  size_t count = 0;
+  ssize_t bytes;
+  client->is_mute = true;
+  h2_client_request(client, "GET", path, NULL);
+  while ((bytes = nghttp2_session_mem_send(client->session, &data)) > 0) {
+    assert_in_range(bytes, 1, room - count);
+    memcpy(out + count, data, (size_t)bytes);
+    count += (size_t)bytes;
+  }
+  return count;
+}
+
+static void answers_a_request_that_is_on_its_way_when_stopped(void **state) {
+  (void)state;
+  struct setup setup;
+  uint8_t request[256];
+  begin(&setup);
+  h2_client_settle(setup.client);
+  size_t bytes = prepare(setup.client, "/text/late", request, sizeof request);
+  pthread_t stopper;
+  assert_int_equal(pthread_create(&stopper, NULL, stop, setup.served.delivery), 0);
+  wait_readable(setup.client);  // the notice is there, and not heard yet
+  assert_true(h2_client_raw(setup.client, request, bytes));
+  h2_client_rest(setup.client, 50);
+  assert_false(setup.client->is_closed);
+  assert_string_equal(setup.client->streams[0].body, "late");
+  setup.client->is_mute = false;
+  h2_client_flush(setup.client);
+  h2_client_wait_close(setup.client);
+  assert_int_equal(setup.client->goaway_code, NGHTTP2_NO_ERROR);
+  h2_client_close(&setup.client);
+  assert_int_equal(pthread_join(stopper, NULL), 0);
+  served_end(&setup.served, 0);
+}
+
+static void answers_a_client_that_begins_while_it_stops(void **state) {
+  (void)state;
+  struct setup setup;
+  begin(&setup);
+  struct h2_client *late = h2_client_open_bare(setup.served.port);
+  h2_client_settle(setup.client);
+  served_wait_metric(&setup.served, "pixpop_delivery_connections_open", 2);
+  pthread_t stopper;
+  assert_int_equal(pthread_create(&stopper, NULL, stop, setup.served.delivery), 0);
+  while (!setup.client->has_goaway) h2_client_rest(setup.client, 1);
+  assert_true(h2_client_raw(late, NGHTTP2_CLIENT_MAGIC, NGHTTP2_CLIENT_MAGIC_LEN));
+  wait_readable(late);
+  uint8_t request[512];
+  size_t bytes = prepare(late, "/text/first", request, sizeof request);
+  assert_true(bytes > NGHTTP2_CLIENT_MAGIC_LEN);
+  bytes -= NGHTTP2_CLIENT_MAGIC_LEN;
+  memmove(request, request + NGHTTP2_CLIENT_MAGIC_LEN, bytes);
+  assert_true(h2_client_raw(late, request, bytes));
+  late->is_mute = false;
+  h2_client_wait(late, &late->streams[0]);
+  assert_string_equal(late->streams[0].body, "first");
+  h2_client_wait_close(late);
+  h2_client_close(&late);
+  h2_client_close(&setup.client);
+  assert_int_equal(pthread_join(stopper, NULL), 0);
+  served_end(&setup.served, 0);
+}
+
+static void ends_soon_although_a_client_never_answers_its_ping(void **state) {
+  (void)state;
+  struct setup setup;
+  begin(&setup);
+  h2_client_settle(setup.client);
+  setup.client->is_mute = true;
+  pthread_t stopper;
+  assert_int_equal(pthread_create(&stopper, NULL, stop, setup.served.delivery), 0);
+  h2_client_wait_close(setup.client);
+  assert_true(setup.client->has_goaway);
   h2_client_close(&setup.client);
   assert_int_equal(pthread_join(stopper, NULL), 0);
   served_end(&setup.served, 0);
@@ -325,6 +414,9 @@ int main(void) {
       cmocka_unit_test(cancels_the_handler_when_the_client_resets_its_stream),
       cmocka_unit_test(cancels_every_handler_when_the_client_goes),
       cmocka_unit_test(answers_what_is_open_and_says_goaway_when_stopped),
+      cmocka_unit_test(answers_a_request_that_is_on_its_way_when_stopped),
+      cmocka_unit_test(answers_a_client_that_begins_while_it_stops),
+      cmocka_unit_test(ends_soon_although_a_client_never_answers_its_ping),
       cmocka_unit_test(refuses_the_preface_when_switched_off),
       cmocka_unit_test(counts_replies_and_bytes),
   };

@@ -60,6 +60,7 @@ static void fills_the_request_when_the_head_is_whole(void **state) {
   assert_span(parsed.path, "/i/abc");
   assert_span(parsed.query, "w=100&h=2");
   assert_span(parsed.host, "Example.org");
+  assert_span(parsed.authority, "Example.org:8080");
   assert_int_equal(parsed.version_minor, 1);
   assert_int_equal(parsed.header_count, 3);
   assert_span(parsed.headers[1].name, "Accept");
@@ -141,8 +142,10 @@ static void takes_the_host_from_an_absolute_target_in_http_1_0(void **state) {
   (void)state;
   parse_whole("GET http://b:81/x HTTP/1.0\r\n\r\n");
   assert_span(parsed.host, "b");
+  assert_span(parsed.authority, "b:81");
   parse_whole("GET / HTTP/1.0\r\n\r\n");
   assert_int_equal(parsed.host.bytes, 0);
+  assert_int_equal(parsed.authority.bytes, 0);
 }
 
 static void refuses_a_broken_request_line(void **state) {

@@ -39,9 +39,14 @@ static void fills_a_request_as_the_parser_of_http1_does(void **state) {
   assert_true(base_span_is(request.path, "/i/x"));
   assert_true(base_span_is(request.query, "w=1"));
   assert_true(base_span_is(request.host, "a.example"));
+  assert_true(base_span_is(request.authority, "a.example:8443"));
   assert_true(base_span_is(http_request_header(&request, "Accept")->value, "image/*"));
   assert_int_equal(request.version_minor, 1);
   assert_true(request.keep_alive && request.has_content_length && !request.is_chunked);
+  const struct example without = {"", "GET", "https", NULL, "/", {"host", "b.example:1"}, BASE_OK};
+  assert_int_equal(finish(&without, &request, &fault), BASE_OK);
+  assert_true(base_span_is(request.host, "b.example"));
+  assert_true(base_span_is(request.authority, "b.example:1"));
 }
 
 static void takes_and_refuses_what_http1_does(void **state) {

@@ -172,6 +172,47 @@ static void a_get_waits_for_the_batch_that_makes_its_variant(void **state) {
   assert_int_equal(rig_requests(rig, "coalesced"), 1);
 }
 
+// Its order may wait for as long as others come.
+static void a_get_does_not_wait_for_a_batch_in_the_background(void **state) {
+  struct rig *rig = *state;
+  struct rig_batch batch;
+  struct rig_client clients[2];
+  rig->is_unhurried = true;
+  rig_set(rig, &rig->renderer.is_closed, true);
+  begin(rig, &batch, five);
+  for (int i = 0; i < 2; i++) rig_send(rig, &clients[i], "GET", VARIANT(640), "");
+  rig_wait_for(rig, &rig->renderer.submitted, 2);
+  assert_int_equal(rig_count(rig, &rig->renderer.background), 1);
+  rig_set(rig, &rig->renderer.is_closed, false);
+  for (int i = 0; i < 2; i++) {
+    assert_int_equal(rig_receive(&clients[i]), 200);
+    rig_client_finish(&clients[i]);
+  }
+  rig_batch_finish(&batch, 5);
+  for (size_t i = 0; i < 5; i++) assert_item(&batch, i, POP_MADE);
+  // The two GETs shared a flight of their own.
+  assert_int_equal(rig_count(rig, &rig->renderer.submitted), 2);
+  assert_int_equal(rig_requests(rig, "render"), 1);
+  assert_int_equal(rig_requests(rig, "coalesced"), 1);
+}
+
+static void a_batch_in_the_background_waits_for_a_get(void **state) {
+  struct rig *rig = *state;
+  struct rig_batch batch;
+  struct rig_client client;
+  static const char *const one[] = {"w=640", NULL};
+  rig->is_unhurried = true;
+  rig_set(rig, &rig->renderer.is_closed, true);
+  rig_send(rig, &client, "GET", VARIANT(640), "");
+  rig_wait_for(rig, &rig->renderer.submitted, 1);
+  begin(rig, &batch, one);
+  rig_set(rig, &rig->renderer.is_closed, false);
+  rig_batch_finish(&batch, 1);
+  assert_int_equal(rig_receive(&client), 200);
+  rig_client_finish(&client);
+  assert_int_equal(rig_count(rig, &rig->renderer.submitted), 1);
+}
+
 static void a_batch_waits_for_the_get_that_makes_one_of_its_variants(void **state) {
   struct rig *rig = *state;
   struct rig_batch batch;
@@ -400,6 +441,8 @@ int main(void) {
       TEST(makes_repeats_once_and_tells_of_each),
       TEST(tells_of_the_first_while_the_others_are_being_made),
       TEST(a_get_waits_for_the_batch_that_makes_its_variant),
+      TEST(a_get_does_not_wait_for_a_batch_in_the_background),
+      TEST(a_batch_in_the_background_waits_for_a_get),
       TEST(a_batch_waits_for_the_get_that_makes_one_of_its_variants),
       TEST(two_batches_share_what_both_want),
       TEST(is_not_abandoned_while_its_client_is_there),

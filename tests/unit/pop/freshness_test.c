@@ -117,6 +117,35 @@ static void a_wrong_signature_is_refused_although_the_right_one_is_in_memory(voi
   assert_int_equal(life(rig, wrong, "", 403), -1);
 }
 
+static void assert_life(struct rig *rig, const char *before, const char *after, const char *fields, const char *value) {
+  struct rig_client client;
+  char path[768];
+  snprintf(path, sizeof path, "%s%s%s", before, rig->id, after);
+  rig_send_path(rig, &client, "GET", path, fields);
+  assert_int_equal(rig_receive(&client), 200);
+  rig_assert_field(&client, "Cache-Control", value);
+  rig_client_finish(&client);
+}
+
+// A shared cache that kept what was answered without a look at the signature would give it to everyone.
+static void no_shared_cache_keeps_what_the_trusted_get(void **state) {
+  struct rig *rig = *state;
+  char query[512];
+  sign(rig, PINNED, RIG_WALL_S + 100, query);
+  for (int i = 0; i < 3; i++) {  // from the renderer and from RAM
+    if (i == 2) rig_restart(rig);
+    rig->is_trusted = true;
+    assert_life(rig, "/i/", "?" PINNED, "", "private, immutable, max-age=31536000");
+    assert_life(rig, "/i/", "?" PINNED, "If-Match: *\r\n", "private, immutable, max-age=31536000");
+    assert_life(rig, "/i/", query, "", "private, max-age=100");
+    assert_life(rig, "/i/", "?" OPEN, "", "private, max-age=3600");
+    assert_life(rig, "/iiif/3/", "/info.json", "", "private, max-age=3600");
+    rig->is_trusted = false;
+    assert_life(rig, "/i/", "?" PINNED, "", "public, immutable, max-age=31536000");
+    assert_life(rig, "/iiif/3/", "/info.json", "", "max-age=3600");
+  }
+}
+
 static void a_key_that_is_withdrawn_ends_what_it_signed(void **state) {
   struct rig *rig = *state;
   char query[512];
@@ -193,6 +222,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(expiry_is_seen_in_the_second_it_comes_also_by_the_short_cut, setup, teardown),
       cmocka_unit_test_setup_teardown(a_wrong_signature_is_refused_although_the_right_one_is_in_memory, setup,
                                       teardown),
+      cmocka_unit_test_setup_teardown(no_shared_cache_keeps_what_the_trusted_get, setup, teardown),
       cmocka_unit_test_setup_teardown(a_key_that_is_withdrawn_ends_what_it_signed, setup, teardown),
       cmocka_unit_test_setup_teardown(conditions_hold_through_the_day, setup, teardown),
       cmocka_unit_test_setup_teardown(a_day_of_traffic_stays_fresh, setup, teardown),

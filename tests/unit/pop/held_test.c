@@ -1,16 +1,18 @@
-// Slow readers: what they still hold after it has left the cache counts against the budget of RAM.
+// Slow readers: what they still hold and the cache has not counts against the budget of RAM.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
+#include "held.h"
 #include "rig.h"
 
-enum { BUDGET_BYTES = 64 * 1024, MOST = 1000 };
+enum { BUDGET_BYTES = 64 * 1024, MOST = 1000, NO_ROOM_BYTES = 4 * 1024 };
 
 static int64_t held_bytes(struct rig *rig) {
   return base_metric_get(base_metrics_gauge(rig->metrics, "pixpop_pop_held_bytes", "", ""));
@@ -63,9 +65,116 @@ static void slow_readers_can_not_take_more_than_the_budget_and_the_caches_least(
   rig_close(&rig);
 }
 
+// A variant is larger than its part of so small a budget.
+static void what_ram_never_had_room_for_counts_too(void **state) {
+  (void)state;
+  static struct rig rig;
+  static struct rig_client clients[MOST];
+  struct rig_client quick;
+  struct cache_stats stats;
+  unsigned count = 0;
+  rig_open(&rig, &(struct rig_config){.ram_budget_bytes = NO_ROOM_BYTES});
+  while (count < MOST && get(&rig, &clients[count], count + 1) == 200) count++;
+  assert_in_range(count, 1, MOST - 1);
+  assert_int_equal(rig_receive(&clients[count]), 503);
+  rig_client_finish(&clients[count]);
+  pop_get_ram_stats(rig.pop, &stats);
+  assert_int_equal(stats.entries, 0);
+  assert_true(held_bytes(&rig) > NO_ROOM_BYTES);
+  // From disk it is no different: each of them has read it there by itself.
+  rig_restart(&rig);
+  for (unsigned i = 0; i < count; i++) rig_client_finish(&clients[i]);
+  count = 0;
+  while (count < MOST && get(&rig, &clients[count], 1) == 200) count++;
+  assert_in_range(count, 1, MOST - 1);
+  rig_assert_field(&clients[0], "Cache-Status", "pixpop; hit; detail=disk");
+  for (unsigned i = 0; i <= count; i++) rig_client_finish(&clients[i]);
+  assert_int_equal(get(&rig, &quick, 1), 200);
+  rig_client_finish(&quick);
+  rig_close(&rig);
+}
+
+// --- shares ---
+
+enum { FIRST_BYTES = 1 << 20, SECOND_BYTES = 2 << 20, THIRD_BYTES = 3 << 20 };
+
+// One who changes the budget while another does. The linker puts what is below before the cache (--wrap).
+static struct {
+  bool is_armed;
+  struct pop_held held;
+  struct cache_lru *cache;
+  pthread_t other;
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  bool is_other_done;
+  uint64_t given_bytes;  // the last
+} race;
+
+static void *set_third(void *argument) {
+  pop_held_set_budget(&race.held, race.cache, THIRD_BYTES);
+  pthread_mutex_lock(&race.lock);
+  race.is_other_done = true;
+  pthread_cond_broadcast(&race.changed);
+  pthread_mutex_unlock(&race.lock);
+  return argument;
+}
+
+// Gives the other a while to overtake; that it can not is no fault, however long it takes.
+static void let_other_overtake(void) {
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += 1;
+  assert_int_equal(pthread_create(&race.other, NULL, set_third, NULL), 0);
+  pthread_mutex_lock(&race.lock);
+  int error = 0;
+  while (!race.is_other_done && error == 0) error = pthread_cond_timedwait(&race.changed, &race.lock, &until);
+  pthread_mutex_unlock(&race.lock);
+}
+
+void __real_cache_lru_set_budget(struct cache_lru *cache, uint64_t budget_bytes);
+void __wrap_cache_lru_set_budget(struct cache_lru *cache, uint64_t budget_bytes);
+void __wrap_cache_lru_set_budget(struct cache_lru *cache, uint64_t budget_bytes) {
+  const bool is_first = race.is_armed && budget_bytes == SECOND_BYTES;
+  if (is_first) let_other_overtake();
+  __real_cache_lru_set_budget(cache, budget_bytes);
+  pthread_mutex_lock(&race.lock);
+  race.given_bytes = budget_bytes;
+  pthread_mutex_unlock(&race.lock);
+}
+
+static void *acquire(void *self, void *value) {
+  (void)self;
+  return value;
+}
+
+static void release(void *self, const struct cache_key *key, void *value, uint64_t bytes, bool is_evicted) {
+  (void)self, (void)key, (void)value, (void)bytes, (void)is_evicted;
+}
+
+static void the_cache_has_the_newest_share_when_two_give_one_at_once(void **state) {
+  (void)state;
+  struct base_metrics *metrics = base_metrics_create();
+  const struct cache_config config = {.budget_bytes = FIRST_BYTES, .acquire = acquire, .release = release};
+  race.cache = cache_lru_create(&config, NULL);
+  assert_non_null(race.cache);
+  pop_held_init(&race.held, FIRST_BYTES, metrics);
+  race.is_armed = true;
+  pop_held_set_budget(&race.held, race.cache, SECOND_BYTES);
+  pthread_join(race.other, NULL);
+  race.is_armed = false;
+  assert_int_equal(race.given_bytes, THIRD_BYTES);
+  pop_held_finish(&race.held);
+  cache_lru_destroy(&race.cache);
+  base_metrics_destroy(&metrics);
+}
+
 int main(void) {
+  pthread_mutex_init(&race.lock, NULL);
+  pthread_cond_init(&race.changed, NULL);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(slow_readers_can_not_take_more_than_the_budget_and_the_caches_least),
+      cmocka_unit_test(what_ram_never_had_room_for_counts_too),
+      cmocka_unit_test(the_cache_has_the_newest_share_when_two_give_one_at_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

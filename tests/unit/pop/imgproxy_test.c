@@ -264,6 +264,7 @@ static void sources_are_plain_or_base64(void **state) {
       {SOURCE "@jpg", RECIPE_FORMAT_JPEG},
       {"w:1/" SOURCE "@png", RECIPE_FORMAT_PNG},
       {"f:png/" SOURCE "@avif", RECIPE_FORMAT_AVIF},
+      {"w:1/plain/local:/" ID "@png", RECIPE_FORMAT_PNG},  // as a proxy that merges slashes makes it
       {"plain/local%3A%2F%2f/" ID, RECIPE_FORMAT_AUTO},
       {"plain/%6cocal:///%347DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU", RECIPE_FORMAT_AUTO},
       {ENCODED, RECIPE_FORMAT_AUTO},
@@ -290,6 +291,9 @@ static void sources_are_refused_when_they_are_no_original(void **state) {
       "plain/local:///a.jpg",
       "plain/local://" ID,
       "plain/local:////" ID,
+      "plain/local:/",
+      "plain/local:/%2F" ID,
+      "plain/local:" ID,
       "plain/local:///" ID "/",
       "plain/local:///" ID ".jpg",
       "plain/local:///47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFV",  // bits that mean nothing

@@ -401,7 +401,12 @@ static void imgproxy_signature_covers_the_rest_of_the_path(void **state) {
   assert_int_equal(check_at(url, LATER_S, true), BASE_GONE);
   assert_int_equal(check_at(url, 1000, false), BASE_BUSY);
 
+  // As a proxy that merges slashes makes it.
+  snprintf(url, sizeof url, "/imgproxy/%s/rs:fill:300:400:0/g:no/exp:1893456000/plain/local:/" ID "@png", signature);
+  assert_result(url, BASE_OK);
+
   static const char *const others[] = {
+      "/rs:fill:300:401:0/g:no/exp:1893456000/plain/local:/" ID "@png",
       "/rs:fill:300:401:0/g:no/exp:1893456000/plain/local:///" ID "@png",
       "/rs:fill:300:400:0/g:no/exp:1893456001/plain/local:///" ID "@png",
       "/rs:fill:300:400:0/g:no/plain/local:///" ID "@png",

@@ -77,6 +77,70 @@ static void drops_every_format_when_the_recipe_leaves_it_open(void **state) {
   assert_int_equal(rig_upgrades(rig, "replaced"), 2);
 }
 
+static void get_as(struct rig *rig, const char *query, const char *fields, const char *status) {
+  struct rig_client client;
+  assert_int_equal(rig_get(rig, &client, query, fields), 200);
+  rig_assert_field(&client, "Cache-Status", status);
+  rig_client_finish(&client);
+}
+
+// The original's own file may be the answer for one, not for another; so the keys are not the same.
+static void drops_what_clients_get_who_take_the_own_file_and_who_do_not(void **state) {
+  struct rig *rig = *state;
+  for (unsigned round = 0; round < 2; round++) {
+    get_as(rig, "?dpr=1&q=80", MODERN, "pixpop; fwd=miss; stored");
+    rig_wait_for(rig, &rig->renderer.rendered, 4 * round + 2);  // with the AVIF
+    get_as(rig, "?dpr=1&q=80", "Accept: image/webp\r\n", "pixpop; fwd=miss; stored");
+    get_as(rig, "?dpr=1&q=80", "Accept: image/avif, image/webp\r\n", "pixpop; hit");
+    rig_wait_for(rig, &rig->renderer.rendered, 4 * round + 4);
+    get_as(rig, "?dpr=1&q=80", "Accept: image/avif, image/webp\r\n", "pixpop; hit");
+    assert_int_equal(purge(rig, "dpr=1&q=80"), 4);
+  }
+}
+
+static void drops_what_hints_made_of_what_is_open(void **state) {
+  struct rig *rig = *state;
+  static const struct {
+    const char *query, *fields;
+  } cases[] = {{"?w=300&fm=webp", ""},
+               {"?w=300&fm=webp", "DPR: 1.5\r\n"},
+               {"?w=300&fm=webp", "DPR: 3\r\nSave-Data: on\r\n"},
+               {"?w=300&fm=webp", "ECT: 3g\r\n"},
+               {"?fm=webp", "Width: 500\r\n"},
+               {"?fm=webp", "Viewport-Width: 400\r\nDPR: 2\r\nSave-Data: on\r\n"},
+               {"?fm=webp&pad=10,10,10,10", "Viewport-Width: 400\r\nDPR: 2\r\n"}};
+  enum { COUNT = sizeof cases / sizeof cases[0] };
+  for (int round = 0; round < 2; round++) {
+    get_as(rig, "?w=301&fm=webp", "DPR: 1\r\n", round ? "pixpop; hit" : "pixpop; fwd=miss; stored");
+    for (size_t i = 0; i < COUNT; i++) get_as(rig, cases[i].query, cases[i].fields, "pixpop; fwd=miss; stored");
+    assert_int_equal(purge(rig, "w=300&fm=webp"), 4);
+    assert_int_equal(purge(rig, "fm=webp"), 2);
+    assert_int_equal(purge(rig, "fm=webp&pad=10,10,10,10"), 1);
+  }
+  // Nothing is open here.
+  get_as(rig, "?w=300&fm=webp", "DPR: 2\r\n", "pixpop; fwd=miss; stored");
+  assert_int_equal(purge(rig, "w=300&fm=webp&dpr=1&q=80"), 0);
+  assert_int_equal(purge(rig, "w=300&fm=webp&dpr=2"), 1);
+}
+
+static void nothing_that_was_under_way_comes_back_from_the_disk(void **state) {
+  struct rig *rig = *state;
+  static const char *const options[] = {NULL, "w=300&fm=webp"};
+  for (unsigned i = 0; i < 2; i++) {
+    struct rig_client client;
+    rig_set(rig, &rig->renderer.is_closed, true);
+    rig_send(rig, &client, "GET", "?w=300&fm=webp", "");
+    rig_wait_for(rig, &rig->renderer.submitted, 2 * i + 1);
+    assert_int_equal(purge(rig, options[i]), 0);
+    rig_set(rig, &rig->renderer.is_closed, false);
+    assert_int_equal(rig_receive(&client), 200);
+    rig_assert_field(&client, "Cache-Status", "pixpop; fwd=miss");
+    rig_client_finish(&client);
+    get(rig, "?w=300&fm=webp", "pixpop; fwd=miss; stored");
+    assert_int_equal(purge(rig, NULL), 1);
+  }
+}
+
 static void forgets_that_an_avif_was_no_smaller(void **state) {
   struct rig *rig = *state;
   rig_set(rig, &rig->renderer.is_avif_large, true);
@@ -170,6 +234,9 @@ int main(void) {
       cmocka_unit_test_setup_teardown(makes_all_variants_anew_after_a_purge, setup, teardown),
       cmocka_unit_test_setup_teardown(drops_one_recipe_however_it_is_written, setup, teardown),
       cmocka_unit_test_setup_teardown(drops_every_format_when_the_recipe_leaves_it_open, setup, teardown),
+      cmocka_unit_test_setup_teardown(drops_what_clients_get_who_take_the_own_file_and_who_do_not, setup, teardown),
+      cmocka_unit_test_setup_teardown(drops_what_hints_made_of_what_is_open, setup, teardown),
+      cmocka_unit_test_setup_teardown(nothing_that_was_under_way_comes_back_from_the_disk, setup, teardown),
       cmocka_unit_test_setup_teardown(forgets_that_an_avif_was_no_smaller, setup, teardown),
       cmocka_unit_test_setup_teardown(says_so_when_there_is_no_such_original_or_recipe, setup, teardown),
       cmocka_unit_test_setup_teardown(info_json_follows_conditions_and_ranges, setup, teardown),

@@ -179,7 +179,9 @@ static void tells_what_is_allowed_when_the_method_is_another(void **state) {
   rig_assert_field(&client, "Allow", "GET, HEAD, OPTIONS");
   rig_assert_field(&client, "Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
   rig_assert_field(&client, "Access-Control-Allow-Origin", "*");
-  assert_non_null(http_reply_get_header(&client.reply, "Access-Control-Allow-Headers").data);
+  rig_assert_field(&client, "Access-Control-Allow-Headers",
+                   "Range, If-Match, If-Modified-Since, If-None-Match, If-Range, If-Unmodified-Since, "
+                   "Want-Content-Digest, Want-Repr-Digest");
   rig_client_finish(&client);
   static const char *const methods[] = {"POST", "PUT", "DELETE", "PATCH"};
   for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {

@@ -30,7 +30,8 @@ static enum base_result submit(void *self, struct recipe_order *order, struct ba
   renderer->submitting++;
   pthread_cond_broadcast(&renderer->changed);
   while (renderer->is_submit_closed) pthread_cond_wait(&renderer->changed, &renderer->lock);
-  if (renderer->is_busy || (order->is_background && renderer->is_background_busy)) {
+  const bool is_full = renderer->max_orders && renderer->order_count >= renderer->max_orders;
+  if (renderer->is_busy || is_full || (order->is_background && renderer->is_background_busy)) {
     result = BASE_FAIL(fault, BASE_BUSY, "", "the renderer is busy");
   } else {
     assert_true(renderer->order_count < RIG_MAX_ORDERS);
@@ -130,6 +131,8 @@ static struct recipe_order *take_order(struct rig_renderer *renderer) {
   if (!renderer->order_count) return NULL;
   struct recipe_order *order = renderer->orders[0];
   memmove(renderer->orders, renderer->orders + 1, --renderer->order_count * sizeof(struct recipe_order *));
+  renderer->taken++;
+  pthread_cond_broadcast(&renderer->changed);
   return order;
 }
 
@@ -150,7 +153,8 @@ static void *render(void *argument) {
       if (is_cancelled) renderer->cancelled++;
       pthread_cond_broadcast(&renderer->changed);
     }
-    while (renderer->is_closed) pthread_cond_wait(&renderer->changed, &renderer->lock);
+    while (renderer->is_closed && !renderer->passes) pthread_cond_wait(&renderer->changed, &renderer->lock);
+    if (renderer->is_closed) renderer->passes--;
     const enum base_result fault = is_cancelled ? BASE_CANCELLED : renderer->fault;
     const uint32_t width = is_cancelled ? 0 : renderer->fault_width;
     const bool is_parallel = renderer->is_parallel;
@@ -215,7 +219,7 @@ static void open_store(struct rig *rig, uint64_t min_free_bytes) {
 
 void rig_open(struct rig *rig, const struct rig_config *config) {
   rig->config = *config;
-  rig->is_trusted = false;
+  rig->is_trusted = rig->is_unhurried = false;
   memset(rig->client, 0, sizeof rig->client);
   temp_folder_make(&rig->folder);
   fake_clock_init(&rig->clock, RIG_WALL_S);
@@ -277,6 +281,28 @@ void rig_set(struct rig *rig, bool *flag, bool value) {
   *flag = value;
   pthread_cond_broadcast(&rig->renderer.changed);
   pthread_mutex_unlock(&rig->renderer.lock);
+}
+
+void rig_let_pass(struct rig *rig, unsigned count) {
+  pthread_mutex_lock(&rig->renderer.lock);
+  rig->renderer.passes += count;
+  pthread_cond_broadcast(&rig->renderer.changed);
+  pthread_mutex_unlock(&rig->renderer.lock);
+}
+
+int64_t rig_waiting(struct rig *rig) {
+  return base_metric_get(base_metrics_gauge(rig->metrics, "pixpop_pop_waiting", "", ""));
+}
+
+// A metric wakes nobody.
+void rig_wait_for_waiting(struct rig *rig, int64_t count) {
+  const struct timespec until = deadline(), pause = {.tv_nsec = 1000000};
+  struct timespec now = {0};
+  while (rig_waiting(rig) != count && now.tv_sec < until.tv_sec) {
+    nanosleep(&pause, NULL);
+    clock_gettime(CLOCK_REALTIME, &now);
+  }
+  assert_int_equal(rig_waiting(rig), count);
 }
 
 void rig_wait_for(struct rig *rig, const unsigned *counter, unsigned count) {
@@ -436,6 +462,7 @@ enum base_result rig_batch_begin(struct rig *rig, struct rig_batch *batch, const
                                    .recipes = parsed,
                                    .count = count,
                                    .request_id = request_id,
+                                   .is_background = rig->is_unhurried,
                                    .is_cancelled = is_batch_gone,
                                    .ready = take_item,
                                    .done = complete_batch,

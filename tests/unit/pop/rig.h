@@ -30,7 +30,9 @@ struct rig_renderer {
   bool is_closed_midway;    // orders wait after their first product has arrived
   enum base_result fault;
   uint32_t fault_width;  // only recipes of this width have the fault; 0: all
-  unsigned submitted, submitting, cancelled, rendered, products, midway, background;
+  unsigned passes;       // orders that go on although it is closed
+  unsigned max_orders;   // submit refuses when as many wait; 0: no limit
+  unsigned submitted, submitting, taken, cancelled, rendered, products, midway, background;
 };
 
 // Settings of the pop that a test may change before rig_open; zero is the default, but without tenants "default" lets
@@ -55,6 +57,7 @@ struct rig {
   struct pop *pop;
   struct rig_renderer renderer;
   bool is_trusted;     // requests go to the trusted handler
+  bool is_unhurried;   // batches are in the background
   uint8_t client[16];  // whom they come from
   struct integrity_digest original;
   char id[BASE_DIGEST_BASE64URL_CHARS + 1];
@@ -74,6 +77,11 @@ void rig_set(struct rig *rig, bool *flag, bool value);
 // Waits until a counter of the renderer has reached `count`; fails the test after ten seconds.
 void rig_wait_for(struct rig *rig, const unsigned *counter, unsigned count);
 unsigned rig_count(struct rig *rig, const unsigned *counter);
+// Gives out passes for closed orders.
+void rig_let_pass(struct rig *rig, unsigned count);
+// Waits until as many flights wait in pop; fails the test as rig_wait_for does.
+void rig_wait_for_waiting(struct rig *rig, int64_t count);
+int64_t rig_waiting(struct rig *rig);
 // Counters of the pop: of its requests, and of AVIFs made in the background.
 int64_t rig_requests(struct rig *rig, const char *result);
 int64_t rig_upgrades(struct rig *rig, const char *result);

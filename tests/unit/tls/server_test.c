@@ -173,7 +173,8 @@ static void writes_everything_once_when_the_socket_is_full(void **state) {
     put_off = status == TLS_OK ? 0 : step;
     if (status != TLS_OK) wait_for(&line, status);
   }
-  tls_stream_close(line.stream);
+  enum tls_status closed;
+  while ((closed = tls_stream_close(line.stream)) != TLS_OK) wait_for(&line, closed);
   shutdown(line.fd, SHUT_WR);
   pthread_join(visitor.thread, NULL);
   assert_int_equal(visitor.connected, BASE_OK);

@@ -32,7 +32,8 @@ struct delivery_config {
   uint32_t handshake_timeout_ms;        // of TLS; default 5,000
   uint32_t head_timeout_ms;             // from the first byte to a whole request head; default 5,000
   uint32_t idle_timeout_ms;             // keep-alive without a request; default 60,000
-  uint32_t write_timeout_ms;            // without the client taking a byte; default 30,000
+  uint32_t write_timeout_ms;            // in which a reply (a stream of HTTP/2) must move 16 KiB, or its rest when
+                                        // that is less; default 30,000
   uint32_t reply_timeout_ms;        // a handler that takes longer gets 504 and its reply is dropped; default 120,000
   const struct http_route *routes;  // borrowed for the server's life; unmatched paths get 404
   size_t route_count;

@@ -37,7 +37,9 @@ struct http_request {
   struct base_span path;    // of the target, not decoded, begins with '/'; "*" for OPTIONS *
   struct base_span query;   // after '?', not decoded; data == NULL when there is no '?'
   struct base_span host;    // Host without port, as received; empty in HTTP/1.0 without Host
-  unsigned version_minor;   // HTTP/1.x; above 1 the rules of HTTP/1.1 apply
+  // The same with its port: Host, or the authority of the target (HTTP/2: the pseudo-header field), which are equal.
+  struct base_span authority;
+  unsigned version_minor;  // HTTP/1.x; above 1 the rules of HTTP/1.1 apply
   size_t header_count;
   struct http_header headers[HTTP_MAX_HEADERS];
   bool has_content_length;

@@ -3,6 +3,8 @@
 //   /imgproxy/{signature}/{options}/plain/local:///{id}[@extension]
 //   /imgproxy/{signature}/{options}/{base64url of local:///{id}}[.extension]
 //
+// A proxy in front that merges slashes (nginx does) makes plain/local:/{id} of the first; that is repaired before
+// anything else looks at it, so the signature is the one of local:///{id}.
 // Signature: base64url-nopad(HMAC-SHA256(key, salt || the path after the signature, its '/' first)), or one of
 // "unsafe", "insecure" and "_", which sign nothing. Options, long and short: resize/rs, size/s, resizing_type/rt,
 // width/w, height/h, enlarge/el, extend/ex, gravity/g, crop/c, padding/pd, background/bg, quality/q, format/f/ext, dpr,
@@ -24,7 +26,7 @@ enum pop_imgproxy_type {
   POP_IMGPROXY_AUTO
 };
 
-enum { POP_IMGPROXY_UNIT = 1000000, POP_IMGPROXY_MAX_SIDE = 65535 };
+enum { POP_IMGPROXY_UNIT = 1000000, POP_IMGPROXY_MAX_SIDE = 65535, POP_IMGPROXY_MAX_PATH = 2048 };
 
 // Sides and offsets as imgproxy means them: whole pixels from 1 on, or a share of the picture below that.
 struct pop_imgproxy_length {
@@ -68,8 +70,15 @@ enum base_result pop_imgproxy_resolve(const struct pop_imgproxy *wish, const str
 // True when nothing is asked for but a width, a dpr and a format.
 bool pop_imgproxy_is_plain(const struct pop_imgproxy *wish);
 
-// The signed part of such a path ("/rs:fit:300/plain/...") and its signature.
-enum base_result pop_imgproxy_split(struct base_span path, struct base_span *signature, struct base_span *signed_part,
+// Room for the slashes that a proxy took.
+struct pop_imgproxy_repair {
+  uint8_t bytes[POP_IMGPROXY_MAX_PATH + 2];
+};
+
+// The signed part of such a path ("/rs:fit:300/plain/...") and its signature. They borrow from the path, or from
+// `repair` where slashes were missing.
+enum base_result pop_imgproxy_split(struct base_span path, struct pop_imgproxy_repair *repair,
+                                    struct base_span *signature, struct base_span *signed_part,
                                     struct base_fault *fault) BASE_CHECKED;
 // True for the words that stand where no signature is.
 bool pop_imgproxy_is_unsigned(struct base_span signature);

@@ -69,15 +69,18 @@ void pop_drain(struct pop *pop);
 void pop_destroy(struct pop **pop);
 // For the routes "/i/", "/iiif/" and "/imgproxy/". GET, HEAD and OPTIONS; others 405.
 struct http_handler pop_handler(struct pop *pop);
-// The same for those who have proven who they are (the console's own page): no signature is asked for.
+// The same for those who have proven who they are (the console's own page): no signature is asked for, and
+// what they get is for no shared cache (Cache-Control: private).
 struct http_handler pop_trusted_handler(struct pop *pop);
 // Name of the tenant for a Host. Never NULL; lives as long as the pop.
 const char *pop_tenant_name(struct pop *pop, struct base_span host);
 // Forgets an original and its variants in RAM (after it was deleted from the store, or came new). When it returns no
-// request finds them any more, and renders that are under way will not be kept in RAM.
+// request finds them any more, and renders that are under way will not be kept.
 void pop_forget(struct pop *pop, const char *tenant, const struct integrity_digest *original);
 // Drops variants from RAM and disk, so that they are made anew when they are asked for again: all of an original, or
-// with `recipe` (pinned or not) the one it comes to. *dropped counts them. BASE_NOT_FOUND: no such original.
+// with `recipe` (pinned or not) all that a URL with these options can come to: what it leaves open it has in every
+// format, with every DPR and quality that hints bring, and without a size also in every width of the ladder. *dropped
+// counts them. BASE_NOT_FOUND: no such original.
 enum base_result pop_purge(struct pop *pop, const char *tenant, const struct integrity_digest *original,
                            const struct recipe *recipe, uint64_t *dropped, struct base_fault *fault) BASE_CHECKED;
 void pop_get_ram_stats(struct pop *pop, struct cache_stats *out);
