@@ -66,8 +66,8 @@ static void counts_are_bounded(void **state) {
   assert_int_equal(settings.tenants[0].host_count, SETTINGS_MAX_HOSTS);
   must_refuse("[tenant a]\nhosts = 1,2,3,4,5,6,7,8,9\n", "box.ini:2", "more than 8 hosts");
 
-  char text[SETTINGS_MAX_TENANTS * 16 + 32] = "";
-  for (int i = 0; i < SETTINGS_MAX_TENANTS; i++) snprintf(text + strlen(text), 16, "[tenant t%d]\n", i);
+  char text[SETTINGS_MAX_TENANTS * 32] = "";
+  for (int i = 0; i < SETTINGS_MAX_TENANTS; i++) snprintf(text + strlen(text), 32, "[tenant t%d]\n", i);
   must_parse(text, &settings);
   assert_int_equal(settings.tenant_count, SETTINGS_MAX_TENANTS);
   strcat(text, "[tenant more]\n");
@@ -101,8 +101,8 @@ static void policies_ladders_and_salts_are_refused_when_malformed(void **state) 
     snprintf(text, sizeof(text), "[delivery]\nladder = %s\n", ladders[i]);
     must_refuse(text, "box.ini:2", "");
   }
-  char text[256] = "[tenant a]\nladder = 1";
-  for (int i = 2; i <= SETTINGS_MAX_LADDER; i++) snprintf(text + strlen(text), 8, ",%d", i);
+  char text[512] = "[tenant a]\nladder = 1";
+  for (int i = 2; i <= SETTINGS_MAX_LADDER; i++) snprintf(text + strlen(text), 16, ",%d", i);
   must_parse(text, &settings);
   strcat(text, ",33");
   must_refuse(text, "box.ini:2", "at most 32 widths");

@@ -68,7 +68,8 @@ enum tls_status tls_stream_write_pieces(struct tls_stream *stream, const struct 
                                         size_t *written, struct base_fault *fault) BASE_CHECKED;
 // The protocol that ALPN agreed on; NULL when the client offered none. After the handshake.
 const char *tls_stream_protocol(const struct tls_stream *stream);
-// Says goodbye (close_notify). TLS_WANT_WRITE: the socket does not take it now; calling again says it once all the same.
+// Says goodbye (close_notify). TLS_WANT_WRITE: the socket does not take it now; calling again says it once all the
+// same.
 enum tls_status tls_stream_close(struct tls_stream *stream);
 
 #endif
