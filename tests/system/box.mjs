@@ -68,7 +68,10 @@ export class Box {
     let text = '';
     await new Promise((ready, fail) => {
       const timer = setTimeout(() => fail(new Error(`pixpopd is not ready after ${startSeconds} s: ${text}${this.log}`)), startSeconds * 1000);
-      this.exited.then(({ code, signal }) => fail(new Error(`pixpopd ended (${code ?? signal}): ${this.log}`)));
+      this.exited.then(({ code, signal }) => {
+        clearTimeout(timer);
+        fail(new Error(`pixpopd ended (${code ?? signal}): ${this.log}`));
+      });
       this.child.stdout.on('data', (chunk) => {
         text += chunk;
         if (!/^ {2}data /m.test(text)) return;
