@@ -64,28 +64,22 @@ static void put_background(struct writer *writer, const uint8_t background[3]) {
   }
 }
 
+static void put_list(struct writer *writer, const char *name, const uint32_t numbers[4]) {
+  put_name(writer, name);
+  for (int i = 0; i < 4; i++) {
+    if (i > 0) put_char(writer, ',');
+    put_number(writer, numbers[i]);
+  }
+}
+
 static void put_crop(struct writer *writer, const struct recipe *recipe) {
-  if (!recipe->has_crop) return;
-  put_name(writer, "crop");
-  put_number(writer, recipe->crop_x);
-  put_char(writer, ',');
-  put_number(writer, recipe->crop_y);
-  put_char(writer, ',');
-  put_number(writer, recipe->crop_width);
-  put_char(writer, ',');
-  put_number(writer, recipe->crop_height);
+  const uint32_t crop[] = {recipe->crop_x, recipe->crop_y, recipe->crop_width, recipe->crop_height};
+  if (recipe->has_crop) put_list(writer, "crop", crop);
 }
 
 static void put_pads(struct writer *writer, const struct recipe *recipe) {
-  if (!recipe->pad_top && !recipe->pad_right && !recipe->pad_bottom && !recipe->pad_left) return;
-  put_name(writer, "pad");
-  put_number(writer, recipe->pad_top);
-  put_char(writer, ',');
-  put_number(writer, recipe->pad_right);
-  put_char(writer, ',');
-  put_number(writer, recipe->pad_bottom);
-  put_char(writer, ',');
-  put_number(writer, recipe->pad_left);
+  const uint32_t pads[] = {recipe->pad_top, recipe->pad_right, recipe->pad_bottom, recipe->pad_left};
+  if (pads[0] || pads[1] || pads[2] || pads[3]) put_list(writer, "pad", pads);
 }
 
 static void put_focus(struct writer *writer, const struct recipe *recipe) {

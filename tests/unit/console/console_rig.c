@@ -279,3 +279,9 @@ const char *console_answer_member(const struct console_answer *answer, const cha
   const char *at = strstr(answer->body, pattern);
   return cut(at ? at + strlen(pattern) : NULL, "\"");
 }
+
+void console_rig_upload(const struct console_rig *rig, const char *body, struct console_answer *out,
+                        char id[BASE_DIGEST_BASE64URL_CHARS + 1]) {
+  console_rig_ask_as_owner(rig, "POST", "/api/v1/originals", "", body, out);
+  snprintf(id, BASE_DIGEST_BASE64URL_CHARS + 1, "%s", console_answer_member(out, "id"));
+}

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "base/text.h"
 #include "console/console.h"
 #include "temp_folder.h"
 
@@ -65,6 +66,9 @@ void console_rig_ask_as_owner(const struct console_rig *rig, const char *method,
                               const char *body, struct console_answer *out);
 // The value of a field in the reply, or "" (one static buffer).
 const char *console_answer_field(const struct console_answer *answer, const char *name);
+// Uploads `body` as an original with the token, and copies the id that the box gave it ("" when it gave none).
+void console_rig_upload(const struct console_rig *rig, const char *body, struct console_answer *out,
+                        char id[BASE_DIGEST_BASE64URL_CHARS + 1]);
 // The text member of that name in a JSON body, or "" (one static buffer).
 const char *console_answer_member(const struct console_answer *answer, const char *name);
 

@@ -20,8 +20,7 @@ static char id[BASE_DIGEST_BASE64URL_CHARS + 1];
 static int open_rig(void **state) {
   (void)state;
   console_rig_open(&rig, &(struct console_rig_config){0});
-  console_rig_ask_as_owner(&rig, "POST", "/api/v1/originals", "", "GOOD", &answer);
-  snprintf(id, sizeof id, "%s", console_answer_member(&answer, "id"));
+  console_rig_upload(&rig, "GOOD", &answer, id);
   return 0;
 }
 

@@ -156,8 +156,7 @@ static void health_answers_at_once_when_renders_are_full(void **state) {
   (void)state;
   char id[BASE_DIGEST_BASE64URL_CHARS + 1];
   int slow[SLOW_LIMIT + SLOW_WAITING];
-  console_rig_ask_as_owner(&rig, "POST", "/api/v1/originals", "", "GOOD", &answer);
-  snprintf(id, sizeof id, "%s", console_answer_member(&answer, "id"));
+  console_rig_upload(&rig, "GOOD", &answer, id);
   console_rig_hold_renders(&rig, true);
   for (int i = 0; i < SLOW_LIMIT; i++) slow[i] = begin_slow(id, 10 + i);
   wait_until_held(SLOW_LIMIT);
@@ -210,8 +209,7 @@ static void *release_later(void *argument) {
 static void lets_a_running_request_finish_when_it_stops(void **state) {
   (void)state;
   char id[BASE_DIGEST_BASE64URL_CHARS + 1];
-  console_rig_ask_as_owner(&rig, "POST", "/api/v1/originals", "", "GOOD", &answer);
-  snprintf(id, sizeof id, "%s", console_answer_member(&answer, "id"));
+  console_rig_upload(&rig, "GOOD", &answer, id);
   console_rig_hold_renders(&rig, true);
   int fd = begin_slow(id, 20);
   wait_until_held(1);
