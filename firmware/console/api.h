@@ -15,6 +15,13 @@ enum base_result console_original_show(struct console_exchange *exchange, struct
                                        struct base_fault *fault) BASE_CHECKED;
 enum base_result console_original_delete(struct console_exchange *exchange, struct http_reply *reply,
                                          struct base_fault *fault) BASE_CHECKED;
+// /api/v1/originals/{id}/content, .../leaves, .../delta
+enum base_result console_content_show(struct console_exchange *exchange, struct http_reply *reply,
+                                      struct base_fault *fault) BASE_CHECKED;
+enum base_result console_leaves_show(struct console_exchange *exchange, struct http_reply *reply,
+                                     struct base_fault *fault) BASE_CHECKED;
+enum base_result console_delta_make(struct console_exchange *exchange, struct http_reply *reply,
+                                    struct base_fault *fault) BASE_CHECKED;
 // /api/v1/originals/{id}/variants
 enum base_result console_variants_make(struct console_exchange *exchange, struct http_reply *reply,
                                        struct base_fault *fault) BASE_CHECKED;
@@ -52,6 +59,12 @@ enum base_result console_session_begin(struct console_exchange *exchange, struct
                                        struct base_fault *fault) BASE_CHECKED;
 enum base_result console_session_end(struct console_exchange *exchange, struct http_reply *reply,
                                      struct base_fault *fault) BASE_CHECKED;
+// /ledger/
+enum base_result console_ledger_show(struct console_exchange *exchange, struct http_reply *reply,
+                                     struct base_fault *fault) BASE_CHECKED;
+// /api/v1/scrub
+enum base_result console_scrub_run(struct console_exchange *exchange, struct http_reply *reply,
+                                   struct base_fault *fault) BASE_CHECKED;
 // /api/v1/status, /api/v1/device, /metrics, /healthz
 enum base_result console_status_show(struct console_exchange *exchange, struct http_reply *reply,
                                      struct base_fault *fault) BASE_CHECKED;
@@ -68,6 +81,8 @@ enum base_result console_page_show(struct console_exchange *exchange, struct htt
 enum base_result console_variant_show(struct console_exchange *exchange, struct http_reply *reply,
                                       struct base_fault *fault) BASE_CHECKED;
 
+// Writes what there is to say of ledger and scrubber, as the members "ledger" and "scrub".
+void console_integrity_write(struct base_json_writer *json, const struct console *console);
 // Writes one original as a JSON object; leaves it open when `end` is false, so that members can be added.
 void console_original_write(struct base_json_writer *json, const struct console_exchange *exchange,
                             const struct store_original *original, bool end);

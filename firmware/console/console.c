@@ -6,6 +6,7 @@
 #include "assets.h"
 #include "auth.h"
 #include "gate.h"
+#include "patches.h"
 #include "server.h"
 #include "session.h"
 
@@ -48,7 +49,8 @@ static enum base_result create_parts(struct console *console, char **new_token, 
                                                  "Time to answer a request at the console");
   console->sessions = console_sessions_create(config->clock);
   console->assets = console_assets_create(config->assets, config->asset_count, base_clock_wall_s(config->clock));
-  if (!console->sessions || !console->assets) {
+  console->patches = console_patches_create(config->store);
+  if (!console->sessions || !console->assets || !console->patches) {
     return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the console");
   }
   enum base_result result = console_auth_open(config->token_hash_path, config->clock, &console->auth, new_token, fault);
@@ -97,5 +99,6 @@ void console_stop(struct console **console) {
   console_auth_close(&stopping->auth);
   console_sessions_destroy(&stopping->sessions);
   console_assets_destroy(&stopping->assets);
+  console_patches_destroy(&stopping->patches);
   free(stopping);
 }

@@ -10,6 +10,7 @@ struct console_assets;
 struct console_auth;
 struct console_gate;
 struct console_intake;
+struct console_patches;
 struct console_route;
 struct console_server;
 struct console_sessions;
@@ -47,6 +48,7 @@ struct console_exchange {
 
   struct console_wire wire;
   enum console_stream stream;
+  bool stream_has_length;   // it said its Content-Length and is not chunked
   bool lives_on;            // the whole reply was written, and it says that the connection lives on
   atomic_bool is_answered;  // set when CivetWeb's thread has let go of all this
 };
@@ -57,6 +59,7 @@ struct console {
   struct console_auth *auth;
   struct console_sessions *sessions;
   struct console_assets *assets;
+  struct console_patches *patches;
   struct console_gate *gate;
   struct console_server *server;
   uint64_t started_us;

@@ -37,6 +37,9 @@ static const struct console_route routes[] = {
     {"/api/v1/session", HTTP_DELETE, GUARDED, QUICK, console_session_end, NULL},
     {"/api/v1/originals", HTTP_GET, GUARDED, QUICK, console_originals_list, NULL},
     {"/api/v1/originals", HTTP_POST, GUARDED, SLOW, console_originals_upload, &console_upload_intake},
+    {"/api/v1/originals/*/content", HTTP_GET, GUARDED, SLOW, console_content_show, NULL},
+    {"/api/v1/originals/*/leaves", HTTP_GET, GUARDED, SLOW, console_leaves_show, NULL},
+    {"/api/v1/originals/*/delta", HTTP_POST, GUARDED, SLOW, console_delta_make, NULL},
     {"/api/v1/originals/*/variants", HTTP_POST, GUARDED, SLOW, console_variants_make, NULL},
     {"/api/v1/originals/*/url", HTTP_GET, GUARDED, QUICK, console_url_show, NULL},
     {"/api/v1/originals/", HTTP_GET, GUARDED, QUICK, console_original_show, NULL},
@@ -54,6 +57,8 @@ static const struct console_route routes[] = {
     {"/api/v1/uploads/*", HTTP_DELETE, GUARDED, QUICK, console_tus_end, NULL},
     {"/api/v1/uploads/", HTTP_OPTIONS, OPEN, QUICK, console_tus_options, NULL},
     {"/api/v1/uploads/", HTTP_POST, GUARDED, SLOW, console_tus_create, &console_tus_create_intake},
+    {"/api/v1/scrub", HTTP_POST, GUARDED, QUICK, console_scrub_run, NULL},
+    {"/ledger/", ANY_METHOD, GUARDED, SLOW, console_ledger_show, NULL},
     {"/i/", ANY_METHOD, GUARDED, SLOW, console_variant_show, NULL},
     {"/", HTTP_GET, OPEN, QUICK, console_page_show, NULL},
 };

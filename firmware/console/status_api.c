@@ -58,6 +58,7 @@ enum base_result console_status_show(struct console_exchange *exchange, struct h
   write_gate(&json, console->gate);
   write_store(&json, &store);
   write_ram(&json, &ram);
+  console_integrity_write(&json, console);
   base_json_object_end(&json);
   result = console_reply_json(reply, 200, &text, json.result, fault);
   base_buffer_finish(&text);

@@ -5,7 +5,9 @@
 
 enum { MAX_CHUNK_BYTES = 1024 * 1024, MAX_CHUNK_FRAME_BYTES = 32 };
 
-static bool is_chunked(const struct console_exchange *exchange) { return exchange->request.version_minor > 0; }
+static bool is_chunked(const struct console_exchange *exchange) {
+  return !exchange->stream_has_length && exchange->request.version_minor > 0;
+}
 
 bool console_stream_keeps_alive(const struct console_exchange *exchange, const struct http_reply *reply) {
   return exchange->may_live_on && !reply->close;
@@ -19,19 +21,30 @@ static bool write_out(struct console_exchange *exchange, struct base_span bytes)
   return exchange->stream != CONSOLE_STREAM_BROKEN;
 }
 
-bool console_stream_begin(struct console_exchange *exchange, struct http_reply *reply) {
+static bool begin(struct console_exchange *exchange, struct http_reply *reply, enum console_framing framing) {
   struct base_buffer head;
-  const bool keep_alive = is_chunked(exchange) && console_stream_keeps_alive(exchange, reply);
+  const bool keep_alive = framing != CONSOLE_UNTIL_CLOSE && console_stream_keeps_alive(exchange, reply);
   reply->close = !keep_alive;
   console_add_security_headers(reply);
   base_buffer_init(&head, CONSOLE_MAX_HEAD_BYTES);
   exchange->stream = CONSOLE_STREAM_OPEN;
   const enum base_result result =
-      console_reply_write_head(reply, is_chunked(exchange) ? CONSOLE_CHUNKED : CONSOLE_UNTIL_CLOSE, keep_alive,
-                               base_clock_wall_s(exchange->console->config.clock), &head);
+      console_reply_write_head(reply, framing, keep_alive, base_clock_wall_s(exchange->console->config.clock), &head);
   if (result != BASE_OK) exchange->stream = CONSOLE_STREAM_BROKEN;
   const bool is_fine = write_out(exchange, base_buffer_span(&head));
   base_buffer_finish(&head);
+  return is_fine;
+}
+
+bool console_stream_begin(struct console_exchange *exchange, struct http_reply *reply) {
+  return begin(exchange, reply, is_chunked(exchange) ? CONSOLE_CHUNKED : CONSOLE_UNTIL_CLOSE);
+}
+
+bool console_stream_begin_sized(struct console_exchange *exchange, struct http_reply *reply, uint64_t bytes) {
+  exchange->stream_has_length = true;
+  reply->body_bytes = bytes;  // for the head
+  const bool is_fine = begin(exchange, reply, CONSOLE_LENGTH);
+  reply->body_bytes = 0;
   return is_fine;
 }
 

@@ -116,6 +116,8 @@ enum answer delivery_answer_start(struct connection *connection) {
   const struct http_reply *reply = &exchange->reply;
   BASE_ASSERT(exchange->is_answered && reply->status >= 200 && reply->status <= 599);
   if (reply->close || !exchange->keep_alive || connection->loop->is_draining) connection->must_close = true;
+  // It could not know when it sent what may be behind this request.
+  if (connection->loop->is_draining) connection->has_unread = true;
   struct base_span head;
   if (build_head(connection, &head) != BASE_OK) {
     delivery_connection_close(connection);

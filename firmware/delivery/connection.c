@@ -27,10 +27,6 @@ struct connection *delivery_connection_open(struct loop *loop, const struct arri
   struct transport transport = {.fd = arrival->fd};
   struct connection *connection = calloc(1, sizeof *connection);
   if (!connection) goto fail;
-  if (arrival->is_tls) {
-    transport.tls = tls_stream_create(loop->shared->tls, arrival->fd, loop->lane);
-    if (!transport.tls) goto fail;
-  }
   struct epoll_event event = {.events = interest, .data.ptr = connection};
   if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, arrival->fd, &event) != 0) goto fail;
   connection->loop = loop;
@@ -55,7 +51,8 @@ fail:
 
 // A reply that was cut short must not look complete, and there is nobody to say goodbye to before the handshake.
 static bool may_say_goodbye(const struct connection *connection) {
-  return connection->state != DELIVERY_HANDSHAKE && connection->state != DELIVERY_WRITE;
+  return connection->state != DELIVERY_HANDSHAKE && connection->state != DELIVERY_QUEUE &&
+         connection->state != DELIVERY_WRITE;
 }
 
 static void close_connection(struct connection *connection, bool says_goodbye) {
@@ -63,6 +60,7 @@ static void close_connection(struct connection *connection, bool says_goodbye) {
   if (connection->h2) delivery_h2_finish(connection);
   if (connection->exchange) delivery_exchange_detach(connection->exchange);
   uncount(loop, &connection->client, connection->is_refused);
+  delivery_handshakes_leave(&loop->handshakes, &connection->handshake);
   delivery_timer_stop(&connection->timer);
   // Closing alone would do, were there not children that have a copy of the descriptor until they exec: meanwhile epoll
   // would go on reporting events for this memory.

@@ -18,14 +18,16 @@ struct connection {
   struct h2_session *h2;      // NULL on HTTP/1
   uint8_t *held;              // received but not parsed; NULL when empty
   uint32_t held_bytes;
-  uint32_t examined_bytes;  // so many of them are known to be an incomplete head
-  struct transport transport;
+  uint32_t examined_bytes;     // so many of them are known to be an incomplete head
+  struct transport transport;  // over TLS without a stream until the handshake's turn comes
+  struct handshake handshake;
   uint8_t address[HTTP_CLIENT_BYTES];  // the client's, as in http_request
   uint8_t state;                       // enum delivery_state
   bool is_readable;                    // the socket may have more; cleared when a read comes back short
   bool is_peer_closed;                 // the client sent its FIN, or the connection broke
   bool must_close;                     // after the current reply
   bool has_unread;                     // the client may be sending what we will not read: linger before closing
+  bool is_resuming;                    // the handshake, with a session ticket of ours
   bool is_refused;                     // over a limit: not counted
   bool is_fresh;                       // nothing was asked for yet
   bool owes_end;                       // in LINGER: the socket did not take our goodbye yet

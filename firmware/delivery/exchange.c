@@ -19,6 +19,7 @@ static void move_reply(struct http_reply *to, struct http_reply *from) {
   memcpy(to->parts, from->parts, from->part_count * sizeof from->parts[0]);
   to->body_bytes = from->body_bytes;
   to->close = from->close;
+  to->lease = from->lease;
   http_reply_init(from, from->status);
 }
 

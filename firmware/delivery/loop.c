@@ -10,12 +10,14 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "connection.h"
+#include "greeting.h"
 #include "serve.h"
 
 enum {
   DELIVERY_EVENTS_A_TURN = 256,
   DELIVERY_LINGER_MS = 2000,
   DELIVERY_LAST_CALL_MS = 1000,
+  DELIVERY_DRAIN_MS = 400,
   DELIVERY_MAX_OUTPUT_HEAD = 1 << 17,  // far over what a reply can hold
 };
 
@@ -38,10 +40,15 @@ enum base_result delivery_loop_init(struct loop *loop, struct shared *shared, st
                                     unsigned acceptor_count, struct base_fault *fault) {
   const struct delivery_config *config = &shared->config;
   const uint32_t timeout_ms[DELIVERY_STATES] = {
-      [DELIVERY_HANDSHAKE] = config->handshake_timeout_ms, [DELIVERY_IDLE] = config->idle_timeout_ms,
-      [DELIVERY_HEAD] = config->head_timeout_ms,           [DELIVERY_REPLY] = config->reply_timeout_ms,
-      [DELIVERY_WRITE] = config->write_timeout_ms,         [DELIVERY_LINGER] = DELIVERY_LINGER_MS,
+      [DELIVERY_HANDSHAKE] = config->handshake_timeout_ms,
+      [DELIVERY_QUEUE] = config->handshake_timeout_ms,
+      [DELIVERY_IDLE] = config->idle_timeout_ms,
+      [DELIVERY_HEAD] = config->head_timeout_ms,
+      [DELIVERY_REPLY] = config->reply_timeout_ms,
+      [DELIVERY_WRITE] = config->write_timeout_ms,
+      [DELIVERY_LINGER] = DELIVERY_LINGER_MS,
       [DELIVERY_LAST_CALL] = DELIVERY_LAST_CALL_MS,
+      [DELIVERY_DRAIN] = DELIVERY_DRAIN_MS,
   };
   memset(loop, 0, offsetof(struct loop, input));
   loop->shared = shared;
@@ -52,6 +59,8 @@ enum base_result delivery_loop_init(struct loop *loop, struct shared *shared, st
   loop->date_s = -1;
   base_random_bytes(&loop->id_state, sizeof loop->id_state);
   delivery_timers_init(&loop->timers, timeout_ms);
+  // The measure is no promise: a fifth of the time is left for turns that take longer than the last ones did.
+  delivery_handshakes_init(&loop->handshakes, (uint64_t)config->handshake_timeout_ms * 1000 / 5 * 4);
   base_buffer_init(&loop->output, DELIVERY_MAX_OUTPUT_HEAD);
   update_time(loop);
 
@@ -139,11 +148,13 @@ static int wait_ms(const struct loop *loop) {
   if (loop->is_draining && loop->drain_end_ms < next_ms) next_ms = loop->drain_end_ms;
   if (next_ms == UINT64_MAX) return -1;
   uint64_t left_ms = next_ms > loop->now_ms ? next_ms - loop->now_ms : 0;
+  uint64_t handshake_ms = delivery_greeting_wait_ms(loop);
+  if (handshake_ms < left_ms) left_ms = handshake_ms;
   return left_ms < INT32_MAX ? (int)left_ms : INT32_MAX;
 }
 
 // Events of connections come first and each touches its own connection only. What may close other connections (replies,
-// time-outs, the drain) waits until no event of this turn can name one of them any more.
+// time-outs, the drain, handshakes) waits until no event of this turn can name one of them any more.
 static void turn(struct loop *loop) {
   struct epoll_event events[DELIVERY_EVENTS_A_TURN];
   int count = epoll_wait(loop->epoll_fd, events, DELIVERY_EVENTS_A_TURN, wait_ms(loop));
@@ -170,6 +181,7 @@ static void turn(struct loop *loop) {
     if (acceptor) delivery_acceptor_take(loop, acceptor);
   }
   delivery_acceptors_resume(loop);
+  delivery_greeting_turn(loop);
   delivery_meters_flush(&loop->shared->meters, &loop->counts);
 }
 

@@ -10,6 +10,7 @@
 #include "clients.h"
 #include "delivery/delivery.h"
 #include "exchange.h"
+#include "handshakes.h"
 #include "http/date.h"
 #include "http/parser.h"
 #include "inbox.h"
@@ -38,6 +39,7 @@ struct loop {
   struct inbox inbox;     // any thread
   struct exchange_pool exchanges;
   struct timers timers;
+  struct handshakes handshakes;
   struct counts counts;
   unsigned open;     // connections, refused ones included
   unsigned refused;  // connections over a limit that are being told so

@@ -1,10 +1,11 @@
 #include "meters.h"
 
 static const char *const state_labels[DELIVERY_STATES] = {
-    [DELIVERY_HANDSHAKE] = "state=\"handshake\"", [DELIVERY_IDLE] = "state=\"idle\"",
-    [DELIVERY_HEAD] = "state=\"head\"",           [DELIVERY_REPLY] = "state=\"reply\"",
-    [DELIVERY_WRITE] = "state=\"write\"",         [DELIVERY_LINGER] = "state=\"linger\"",
-    [DELIVERY_LAST_CALL] = "state=\"last-call\"",
+    [DELIVERY_HANDSHAKE] = "state=\"handshake\"", [DELIVERY_QUEUE] = "state=\"queue\"",
+    [DELIVERY_IDLE] = "state=\"idle\"",           [DELIVERY_HEAD] = "state=\"head\"",
+    [DELIVERY_REPLY] = "state=\"reply\"",         [DELIVERY_WRITE] = "state=\"write\"",
+    [DELIVERY_LINGER] = "state=\"linger\"",       [DELIVERY_LAST_CALL] = "state=\"last-call\"",
+    [DELIVERY_DRAIN] = "state=\"drain\"",
 };
 
 static const char *const class_labels[DELIVERY_STATUS_CLASSES] = {
@@ -14,6 +15,7 @@ static const char *const class_labels[DELIVERY_STATUS_CLASSES] = {
 static const char *const refusal_labels[DELIVERY_REFUSALS] = {
     [DELIVERY_REFUSED_TOTAL] = "limit=\"total\"",
     [DELIVERY_REFUSED_CLIENT] = "limit=\"client\"",
+    [DELIVERY_REFUSED_HANDSHAKE] = "limit=\"handshake\"",
 };
 
 static const char *const flood_labels[DELIVERY_FLOODS] = {

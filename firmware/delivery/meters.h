@@ -8,7 +8,12 @@
 
 enum { DELIVERY_STATUS_CLASSES = 6 };  // index: status / 100
 
-enum delivery_refusal { DELIVERY_REFUSED_TOTAL, DELIVERY_REFUSED_CLIENT, DELIVERY_REFUSALS };
+enum delivery_refusal {
+  DELIVERY_REFUSED_TOTAL,
+  DELIVERY_REFUSED_CLIENT,
+  DELIVERY_REFUSED_HANDSHAKE,  // our part of the handshake could not begin in time
+  DELIVERY_REFUSALS
+};
 
 // Why an HTTP/2 client was cut off.
 enum delivery_flood { DELIVERY_FLOOD_RESETS, DELIVERY_FLOOD_FRAMES, DELIVERY_FLOODS };

@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 
 #include "answer.h"
+#include "greeting.h"
 #include "h2.h"
 
 enum {
@@ -77,13 +78,12 @@ static void end_turn(struct connection *connection, const struct input *input, b
   }
   if (!is_waiting) return;
   // Its time is short anyway, and not prolonged by bytes.
-  if (connection->state == DELIVERY_LAST_CALL && (rest.bytes == 0 || connection->is_refused)) return;
-  if (rest.bytes == 0 && connection->loop->is_draining) {
-    delivery_connection_end(connection);
-    return;
-  }
+  const bool is_last = connection->state == DELIVERY_LAST_CALL || connection->state == DELIVERY_DRAIN;
+  if (is_last && (rest.bytes == 0 || connection->is_refused)) return;
+  // Its reply began before the drain and promised that it may ask again.
+  enum delivery_state state = connection->loop->is_draining ? DELIVERY_DRAIN : DELIVERY_IDLE;
   // A head's time starts with its first byte and is not prolonged by later ones.
-  enum delivery_state state = rest.bytes > 0 ? DELIVERY_HEAD : DELIVERY_IDLE;
+  if (rest.bytes > 0) state = DELIVERY_HEAD;
   if (is_fresh || connection->state != state) delivery_connection_enter(connection, state);
 }
 
@@ -193,19 +193,7 @@ static void take_turn(struct connection *connection) {
   end_turn(connection, &input, true, true);
 }
 
-static void shake_hands(struct connection *connection) {
-  struct base_fault fault = {0};
-  switch (delivery_transport_handshake(&connection->transport, &fault)) {
-    case TRANSPORT_OK:
-      break;
-    case TRANSPORT_BLOCKED:
-      return;
-    case TRANSPORT_END:
-    case TRANSPORT_FAILED:
-      base_log_write(connection->loop->shared->config.log, BASE_LOG_DEBUG, "delivery", NULL, "%s", fault.text);
-      delivery_connection_close(connection);
-      return;
-  }
+void delivery_serve_greeted(struct connection *connection) {
   // What the client sent behind its part of the handshake has been read with it.
   connection->is_readable = true;
   const char *protocol = tls_stream_protocol(connection->transport.tls);
@@ -231,11 +219,13 @@ void delivery_serve_events(struct connection *connection, uint32_t events) {
   }
   switch ((enum delivery_state)connection->state) {
     case DELIVERY_HANDSHAKE:
-      shake_hands(connection);
+    case DELIVERY_QUEUE:
+      delivery_greeting_events(connection, events);
       break;
     case DELIVERY_IDLE:
     case DELIVERY_HEAD:
     case DELIVERY_LAST_CALL:
+    case DELIVERY_DRAIN:
       if (connection->is_readable || connection->examined_bytes < connection->held_bytes) take_turn(connection);
       break;
     case DELIVERY_REPLY:
@@ -286,14 +276,34 @@ static void refuse_slow_head(struct connection *connection) {
   (void)delivery_answer_problem(connection, &fault);
 }
 
+// The server ends, and the client was given time to ask for something. A request that lies in the socket, or arrives
+// from now on, must not get a reset.
+static void end_drained(struct connection *connection) {
+  if (delivery_transport_has_input(&connection->transport)) {
+    connection->is_readable = true;
+    delivery_connection_enter(connection, DELIVERY_DRAIN);
+    take_turn(connection);
+    return;
+  }
+  connection->has_unread = true;
+  delivery_connection_end(connection);
+}
+
 void delivery_serve_timeout(struct connection *connection) {
   if (connection->h2) {
     delivery_h2_timeout(connection);
     return;
   }
-  if (connection->state == DELIVERY_WRITE) {
-    delivery_answer_timeout(connection);
-    return;
+  switch ((enum delivery_state)connection->state) {
+    case DELIVERY_WRITE:
+      delivery_answer_timeout(connection);
+      return;
+    case DELIVERY_HANDSHAKE:
+    case DELIVERY_QUEUE:
+      delivery_greeting_timeout(connection);
+      return;
+    default:
+      break;
   }
   connection->loop->counts.timeouts[connection->state]++;
   switch ((enum delivery_state)connection->state) {
@@ -307,10 +317,14 @@ void delivery_serve_timeout(struct connection *connection) {
       if (connection->is_refused) {
         delivery_serve_refusal(connection);
       } else {
-        delivery_connection_end(connection);
+        end_drained(connection);
       }
       break;
+    case DELIVERY_DRAIN:
+      end_drained(connection);
+      break;
     case DELIVERY_HANDSHAKE:
+    case DELIVERY_QUEUE:
     case DELIVERY_IDLE:
     case DELIVERY_WRITE:
     case DELIVERY_LINGER:
@@ -326,9 +340,8 @@ void delivery_serve_drain(struct connection *connection) {
   } else if (connection->state == DELIVERY_IDLE && connection->is_fresh) {
     delivery_connection_enter(connection, DELIVERY_LAST_CALL);
   } else if (connection->state == DELIVERY_IDLE) {
-    // Its next request may be on the way: an end is a better answer to it than a reset.
-    connection->has_unread = true;
-    delivery_connection_end(connection);
+    // Its next request may be on the way, and its last reply did not say that there would be no other.
+    delivery_connection_enter(connection, DELIVERY_DRAIN);
   }
 }
 

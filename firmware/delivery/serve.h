@@ -8,13 +8,16 @@
 
 // epoll reported `events`.
 void delivery_serve_events(struct connection *connection, uint32_t events);
+// Its TLS handshake is over.
+void delivery_serve_greeted(struct connection *connection);
 // Another thread completed the exchange of a connection, or of one that is gone.
 void delivery_serve_reply(struct exchange *exchange);
 // The time-out of the connection's state has passed.
 void delivery_serve_timeout(struct connection *connection);
 // A connection over a limit is told so with a 503.
 void delivery_serve_refusal(struct connection *connection);
-// The server ends: idle connections close, new ones may still ask for something, the others end with their reply.
+// The server ends: idle and new connections may for a short time still ask for something, and all end with a reply
+// that says so.
 void delivery_serve_drain(struct connection *connection);
 
 #endif

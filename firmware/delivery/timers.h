@@ -8,13 +8,15 @@
 
 // What a connection waits for; each wait has its own time-out.
 enum delivery_state {
-  DELIVERY_HANDSHAKE,  // the client's part of the TLS handshake
+  DELIVERY_HANDSHAKE,  // the client's part of the TLS handshake: its first message; after ours, the rest
+  DELIVERY_QUEUE,      // our part of it, among other clients'
   DELIVERY_IDLE,       // the first byte of a request
   DELIVERY_HEAD,       // the rest of a request head
   DELIVERY_REPLY,      // the handler
   DELIVERY_WRITE,      // the client to take bytes, at a pace
   DELIVERY_LINGER,     // the client to close, after our last reply
-  DELIVERY_LAST_CALL,  // a request at once or never: over a limit, or while draining
+  DELIVERY_LAST_CALL,  // a request at once or never: over a limit, or new while draining
+  DELIVERY_DRAIN,      // the same of a client that was served before: it learns with the reply that we end
   DELIVERY_STATES
 };
 

@@ -61,6 +61,12 @@ enum transport_status delivery_transport_write(struct transport *transport, cons
   return TRANSPORT_OK;
 }
 
+bool delivery_transport_has_input(const struct transport *transport) {
+  uint8_t byte;
+  if (transport->tls && tls_stream_has_pending(transport->tls)) return true;
+  return recv(transport->fd, &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 int delivery_transport_raw_fd(const struct transport *transport) { return transport->tls ? -1 : transport->fd; }
 
 uint64_t delivery_transport_queued_bytes(const struct transport *transport) {

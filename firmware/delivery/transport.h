@@ -30,6 +30,8 @@ enum transport_status delivery_transport_read(struct transport *transport, void 
 // `more`: further bytes follow at once (MSG_MORE).
 enum transport_status delivery_transport_write(struct transport *transport, const struct iovec *pieces, size_t count,
                                                bool more, size_t *sent) BASE_CHECKED;
+// True when a read would not find the connection empty.
+bool delivery_transport_has_input(const struct transport *transport);
 // The socket, for sendfile; -1 where bytes must be encrypted.
 int delivery_transport_raw_fd(const struct transport *transport);
 // Sent but not yet taken by the client: what the kernel still holds; 0 when that is unknown.

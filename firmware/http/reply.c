@@ -15,6 +15,7 @@ void http_reply_init(struct http_reply *reply, int status) {
   reply->part_count = 0;
   reply->body_bytes = 0;
   reply->close = false;
+  reply->lease.end = NULL;
 }
 
 void http_reply_finish(struct http_reply *reply) {
@@ -123,4 +124,6 @@ void http_reply_drop_body(struct http_reply *reply) {
   }
   reply->part_count = 0;
   reply->body_bytes = 0;
+  if (reply->lease.end) reply->lease.end(&reply->lease);
+  reply->lease.end = NULL;
 }

@@ -25,8 +25,7 @@ void pop_crowd_finish(struct pop_crowd *crowd) {
 
 // --- coming and going ---
 
-// False for a client that the server does not know.
-static bool read_client(const uint8_t client[POP_CLIENT_BYTES], uint8_t out[POP_CLIENT_BYTES]) {
+bool pop_crowd_read_client(const uint8_t client[16], uint8_t out[POP_CLIENT_BYTES]) {
   static const uint8_t nobody[POP_CLIENT_BYTES], ipv4[12] = {[10] = 0xff, [11] = 0xff};
   const bool is_ipv4 = memcmp(client, ipv4, sizeof ipv4) == 0;
   memset(out, 0, POP_CLIENT_BYTES);
@@ -69,7 +68,7 @@ enum base_result pop_crowd_enter(struct pop_crowd *crowd, const uint8_t client[1
                                  struct base_fault *fault) {
   uint8_t known[POP_CLIENT_BYTES];
   *out = NULL;
-  if (!read_client(client, known)) return BASE_OK;
+  if (!pop_crowd_read_client(client, known)) return BASE_OK;
   pthread_mutex_lock(&crowd->lock);
   const enum base_result result = enter(crowd, known, out);
   pthread_mutex_unlock(&crowd->lock);

@@ -48,6 +48,8 @@ struct pop_crowd {
   struct base_metric *waiting_metric;
 };
 
+// What is looked at of a client (http_request.client). False for one that the server does not know.
+bool pop_crowd_read_client(const uint8_t client[16], uint8_t out[POP_CLIENT_BYTES]);
 void pop_crowd_init(struct pop_crowd *crowd, unsigned max_requests, unsigned max_renders, struct base_metrics *metrics);
 // Everybody must have left.
 void pop_crowd_finish(struct pop_crowd *crowd);

@@ -18,12 +18,12 @@ bool pop_document_is_redirect(const struct pop_address *address) {
   return pop_document_is(address) && address->wish.iiif.kind == POP_IIIF_BASE;
 }
 
-// "https://host/iiif/3/{identifier}", with the identifier as it came.
-static enum base_result write_base_url(const struct http_request *request, const char *public_url,
-                                       struct base_buffer *out, struct base_fault *fault) {
-  struct base_span rest = base_span_slice(request->path, sizeof PREFIX - 1, request->path.bytes);
-  const struct base_span identifier = base_span_cut(&rest, '/');
+// "https://host/iiif/3/{identifier}"
+static enum base_result write_base_url(const struct http_request *request, const struct pop_address *address,
+                                       const char *public_url, struct base_buffer *out, struct base_fault *fault) {
+  char identifier[POP_IIIF_IDENTIFIER_CHARS + 1];
   enum base_result result;
+  pop_iiif_identifier(address, identifier);
   if (public_url) {
     result = base_buffer_append_text(out, public_url);
   } else if (request->authority.bytes) {
@@ -33,15 +33,15 @@ static enum base_result write_base_url(const struct http_request *request, const
     return BASE_FAIL(fault, BASE_BAD_INPUT, "host", "without a Host the document can not give its address");
   }
   if (result == BASE_OK) result = base_buffer_append_text(out, PREFIX);
-  if (result == BASE_OK) result = base_buffer_append(out, identifier.data, identifier.bytes);
+  if (result == BASE_OK) result = base_buffer_append_text(out, identifier);
   return result == BASE_OK ? BASE_OK : BASE_FAIL(fault, result, "host", "the document's address is too long");
 }
 
-enum base_result pop_document_redirect(const struct http_request *request, const char *public_url,
-                                       struct http_reply *reply, struct base_fault *fault) {
+enum base_result pop_document_redirect(const struct http_request *request, const struct pop_address *address,
+                                       const char *public_url, struct http_reply *reply, struct base_fault *fault) {
   struct base_buffer url;
   base_buffer_init(&url, MAX_URL_BYTES);
-  enum base_result result = write_base_url(request, public_url, &url, fault);
+  enum base_result result = write_base_url(request, address, public_url, &url, fault);
   if (result == BASE_OK && base_buffer_append_text(&url, "/info.json") != BASE_OK) {
     result = BASE_FAIL(fault, BASE_TOO_LARGE, "host", "the document's address is too long");
   }
@@ -76,6 +76,10 @@ static void reply_with(const struct http_request *request, const struct pop_ask 
   const int64_t left_s = expires_s ? expires_s - now_s : INFO_LIFE_S;
   pop_reply_add_open_fields(reply);
   http_reply_header_span(reply, "Link", base_span_text(POP_IIIF_PROFILE_LINK));
+  if (ask->address.wish.iiif.is_escaped) {
+    http_reply_header(reply, "Cache-Control", "no-store");
+    return;
+  }
   http_reply_header(reply, "Cache-Control", "%smax-age=%d", ask->is_trusted ? "private, " : "",
                     left_s < INFO_LIFE_S ? (int)left_s : INFO_LIFE_S);
 }
@@ -89,7 +93,7 @@ enum base_result pop_document_info(const struct http_request *request, const str
   struct base_blob *blob = NULL;
   base_buffer_init(&url, MAX_URL_BYTES);
   base_buffer_init(&json, MAX_INFO_BYTES);
-  enum base_result result = write_base_url(request, public_url, &url, fault);
+  enum base_result result = write_base_url(request, &ask->address, public_url, &url, fault);
   if (result == BASE_OK) {
     result = pop_iiif_info(base_buffer_span(&url), &original->header, ladder, count, &json);
     if (result == BASE_OK) blob = base_blob_copy(base_buffer_span(&json));

@@ -92,5 +92,3 @@ void pop_held_set_budget(struct pop_held *held, struct cache_lru *variants, uint
   atomic_store(&held->budget_bytes, budget_bytes);
   pop_held_settle(held, variants);
 }
-
-bool pop_held_has_room(struct pop_held *held) { return atomic_load(&held->bytes) <= atomic_load(&held->budget_bytes); }

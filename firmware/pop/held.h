@@ -1,6 +1,6 @@
 // Variants that are not in the cache, which they have left or were too large for, while somebody is still being sent
 // them. A reader may be slow, so they count against the budget of RAM: the cache has what they leave of it, but never
-// less than a quarter; and when they alone are more than the whole, nothing new is made until some have been sent.
+// less than a quarter. How much may be held, and for whom, is the matter of sending.h.
 #ifndef POP_HELD_H
 #define POP_HELD_H
 
@@ -28,7 +28,5 @@ void pop_held_take(struct pop_held *held, struct pop_variant *variant);
 // Lets go of what has been sent, and gives the cache its share. Not from within the cache's release.
 void pop_held_settle(struct pop_held *held, struct cache_lru *variants);
 void pop_held_set_budget(struct pop_held *held, struct cache_lru *variants, uint64_t budget_bytes);
-// False when so much is held that nothing new may be brought into RAM.
-bool pop_held_has_room(struct pop_held *held);
 
 #endif

@@ -1,6 +1,8 @@
 // Reading IIIF URLs: syntax only. What a wish means for an original is in iiif_resolve.c.
 #include "pop/iiif.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "pop/address.h"
@@ -173,9 +175,40 @@ static enum base_result parse_file(struct base_span text, struct pop_iiif *out, 
   return result == BASE_OK ? parse_format(text, out, fault) : result;
 }
 
+// RFC 3986 2.3
+static bool is_unreserved(uint8_t c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+         c == '_' || c == '~';
+}
+
+// False for escapes of anything else, and for what is longer than any identifier.
+static bool decode_unreserved(struct base_span raw, struct segment *out, bool *has_escapes) {
+  size_t used = 0;
+  *has_escapes = false;
+  for (size_t i = 0; i < raw.bytes; i++) {
+    uint8_t c = raw.data[i];
+    if (used == MAX_SEGMENT) return false;
+    if (c == '%') {
+      const int high = i + 2 < raw.bytes ? base_hex_digit(raw.data[i + 1]) : -1;
+      const int low = i + 2 < raw.bytes ? base_hex_digit(raw.data[i + 2]) : -1;
+      if (high < 0 || low < 0) return false;
+      c = (uint8_t)(high << 4 | low);
+      if (!is_unreserved(c)) return false;
+      *has_escapes = true;
+      i += 2;
+    }
+    out->bytes[used++] = c;
+  }
+  out->text = base_span_of(out->bytes, used);
+  return true;
+}
+
 // "{id}" or "{id}.{exp}.{sig}"
-static bool parse_identifier(struct base_span text, struct pop_address *out) {
+static bool parse_identifier(struct base_span raw, struct pop_address *out) {
+  struct segment decoded;
   struct pop_iiif *wish = &out->wish.iiif;
+  if (!decode_unreserved(raw, &decoded, &wish->is_escaped)) return false;
+  struct base_span text = decoded.text;
   if (!integrity_digest_parse(base_span_cut(&text, '.'), &out->original)) return false;
   if (!text.data) return true;
   const struct base_span expiry = base_span_cut(&text, '.');
@@ -229,4 +262,12 @@ enum base_result pop_iiif_parse(struct base_span path, struct pop_address *out, 
   }
   if (result == BASE_OK) *out = address;
   return result;
+}
+
+void pop_iiif_identifier(const struct pop_address *address, char out[POP_IIIF_IDENTIFIER_CHARS + 1]) {
+  const struct pop_iiif *wish = &address->wish.iiif;
+  integrity_digest_text(&address->original, out);
+  if (!wish->is_signed) return;
+  (void)snprintf(out + BASE_DIGEST_BASE64URL_CHARS, POP_IIIF_IDENTIFIER_CHARS + 1 - BASE_DIGEST_BASE64URL_CHARS,
+                 ".%" PRId64 ".%s", address->expires_s, wish->signature);
 }

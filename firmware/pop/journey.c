@@ -59,14 +59,27 @@ static bool is_pending(const struct pop_visit *visit, const struct pop_variant *
          pop_upgrades_want(visit->pop, &visit->plan.better, variant->blob->bytes, visit->request.id);
 }
 
-// `status` and `timing` are values of Cache-Status and Server-Timing.
-static void send_variant(struct pop_visit *visit, const struct pop_variant *variant, struct pop_terms terms,
-                         const char *status, const char *timing, int64_t now_s) {
-  struct http_reply reply;
-  pop_variant_reply(variant, &visit->request, terms, status, timing, now_s, &reply);
-  leave_crowd(visit);
-  http_sink_complete(visit->sink, &reply);
-  pop_visit_destroy(&visit);
+// BASE_BUSY when the client reads too slowly for what it has already; then the reply is finished. A HEAD has the bytes
+// for its length only.
+static enum base_result lend(struct pop *pop, const struct http_request *request, enum pop_loan loan,
+                             struct pop_variant *variant, struct http_reply *reply, struct base_fault *fault) {
+  if (request->method == HTTP_HEAD) return BASE_OK;
+  const enum base_result result = pop_sending_lend(&pop->sending, request->client, loan, variant, reply, fault);
+  if (result != BASE_OK) http_reply_finish(reply);
+  return result;
+}
+
+// Fails as lend does.
+static enum base_result make_reply(const struct pop_visit *visit, const struct pop_landing *landing, bool is_collapsed,
+                                   struct http_reply *out, struct base_fault *fault) {
+  struct pop *pop = visit->pop;
+  char status[MAX_STATUS_BYTES];
+  struct pop_terms terms = visit->plan.terms;
+  const enum pop_loan loan = landing->kind == POP_OUTCOME_RAM ? POP_LOAN_HIT : POP_LOAN_NEW;
+  write_cache_status(landing, is_collapsed, status);
+  terms.is_pending = is_pending(visit, landing->variant);
+  pop_variant_reply(landing->variant, &visit->request, terms, status, landing->timing, landing->now_s, out);
+  return lend(pop, &visit->request, visit->ask.is_trusted ? POP_LOAN_TRUSTED : loan, landing->variant, out, fault);
 }
 
 static void answer_visit(struct pop_waiter *waiter, const struct pop_landing *landing) {
@@ -81,13 +94,17 @@ static void answer_visit(struct pop_waiter *waiter, const struct pop_landing *la
     refuse_visit(visit, &landing->fault);
     return;
   }
-  char status[MAX_STATUS_BYTES];
-  struct pop_terms terms = visit->plan.terms;
+  struct http_reply reply;
+  struct base_fault fault = {0};
   const bool is_collapsed = waiter->has_joined && landing->kind == POP_OUTCOME_RENDER;
-  write_cache_status(landing, is_collapsed, status);
+  if (make_reply(visit, landing, is_collapsed, &reply, &fault) != BASE_OK) {
+    refuse_visit(visit, &fault);
+    return;
+  }
   base_metric_add(visit->pop->outcomes[is_collapsed ? POP_OUTCOME_COALESCED : landing->kind], 1);
-  terms.is_pending = is_pending(visit, landing->variant);
-  send_variant(visit, landing->variant, terms, status, landing->timing, landing->now_s);
+  leave_crowd(visit);
+  http_sink_complete(visit->sink, &reply);
+  pop_visit_destroy(&visit);
 }
 
 // --- looking up ---
@@ -105,7 +122,7 @@ static void look_up(void *argument) {
     pop_land_with_fault(&flight, &fault);
     return;
   }
-  if (pop_queue_check_memory(pop, &fault) != BASE_OK ||
+  if (pop_sending_check(&pop->sending, NULL, &fault) != BASE_OK ||
       recipe_plan(&flight->course.recipe, &flight->course.original->header, &layout, &fault) != BASE_OK) {
     pop_land_with_fault(&flight, &fault);
     return;
@@ -188,7 +205,7 @@ static void look_up_better(struct pop_flight *flight) {
   if (pop_flights_abandon(&pop->flights, flight)) {
     (void)BASE_FAIL(&fault, BASE_CANCELLED, "", "the client went away");
     pop_land_with_fault(&flight, &fault);
-  } else if (pop_queue_check_memory(pop, &fault) != BASE_OK) {
+  } else if (pop_sending_check(&pop->sending, NULL, &fault) != BASE_OK) {
     pop_land_with_fault(&flight, &fault);
   } else if (!pop_land_from_caches(&flight)) {
     pop_upgrades_miss(pop, &flight->course.key);
@@ -208,9 +225,10 @@ static void answer_with_document(struct pop *pop, const struct http_request *req
                                  const struct pop_ask *ask, const struct pop_original *original) {
   struct http_reply reply;
   struct base_fault fault = {0};
-  const enum base_result result = original ? pop_document_info(request, ask, pop->public_url, original,
-                                                               base_clock_wall_s(pop->clock), &reply, &fault)
-                                           : pop_document_redirect(request, pop->public_url, &reply, &fault);
+  const enum base_result result =
+      original
+          ? pop_document_info(request, ask, pop->public_url, original, base_clock_wall_s(pop->clock), &reply, &fault)
+          : pop_document_redirect(request, &ask->address, pop->public_url, &reply, &fault);
   if (result != BASE_OK) {
     pop_journey_refuse(pop, sink, &fault, request->id);
   } else {
@@ -270,6 +288,17 @@ static void begin_search(struct pop *pop, struct pop_visit *visit) {
   refuse_visit(visit, &fault);
 }
 
+// Whether the client may have a visit of its own now. What it asks for may have to be brought into RAM, unless it is a
+// document.
+static enum base_result enter(struct pop_visit *visit, struct base_fault *fault) {
+  struct pop *pop = visit->pop;
+  if (!pop_document_is(&visit->ask.address)) {
+    const enum base_result result = pop_sending_check(&pop->sending, visit->request.client, fault);
+    if (result != BASE_OK) return result;
+  }
+  return pop_crowd_enter(&pop->crowd, visit->request.client, &visit->guest, fault);
+}
+
 // The request becomes a visit; `plan` is NULL when the original is not known yet.
 static void begin_visit(struct pop *pop, const struct http_request *request, struct http_sink *sink,
                         const struct pop_ask *ask, const struct pop_plan *plan, bool is_trusted) {
@@ -280,7 +309,7 @@ static void begin_visit(struct pop *pop, const struct http_request *request, str
     pop_journey_refuse(pop, sink, &fault, request->id);
     return;
   }
-  if (!is_trusted && pop_crowd_enter(&pop->crowd, request->client, &visit->guest, &fault) != BASE_OK) {
+  if (!is_trusted && enter(visit, &fault) != BASE_OK) {
     refuse_visit(visit, &fault);
     return;
   }
@@ -300,20 +329,28 @@ static void begin_visit(struct pop *pop, const struct http_request *request, str
 
 // --- from RAM ---
 
-// True when the variant was in RAM and the reply costs so little that this thread may make it.
+// True when the variant was in RAM and the reply costs so little that this thread may make it; which is a refusal when
+// the client reads too slowly for what it has already.
 static bool answer_from_ram(struct pop *pop, const struct http_request *request, struct http_sink *sink,
                             const struct cache_key *key, struct pop_terms terms, int64_t now_s) {
   struct http_reply reply;
+  struct base_fault fault = {0};
   struct pop_variant *variant = cache_lru_get(pop->variants, key);
   if (!variant) return false;
   if (!pop_variant_is_quick(variant, request)) {
     pop_variant_unref(&variant);
     return false;
   }
-  base_metric_add(pop->outcomes[POP_OUTCOME_RAM], 1);
   pop_variant_reply_from_ram(variant, request, terms, now_s, &reply);
+  const enum pop_loan loan = terms.is_private ? POP_LOAN_TRUSTED : POP_LOAN_HIT;
+  const enum base_result result = lend(pop, request, loan, variant, &reply, &fault);
   pop_variant_unref(&variant);
-  http_sink_complete(sink, &reply);
+  if (result == BASE_OK) {
+    base_metric_add(pop->outcomes[POP_OUTCOME_RAM], 1);
+    http_sink_complete(sink, &reply);
+  } else {
+    pop_journey_refuse(pop, sink, &fault, request->id);
+  }
   return true;
 }
 
@@ -362,7 +399,7 @@ static void answer_parsed(struct pop *pop, const struct http_request *request, s
     pop_journey_refuse(pop, sink, &fault, request->id);
   } else if (!answer_plan_from_ram(pop, request, sink, &plan, now_s)) {
     begin_visit(pop, request, sink, ask, &plan, is_trusted);
-  } else if (!is_trusted && !plan.terms.is_pending) {
+  } else if (!is_trusted && !plan.terms.is_pending && !plan.terms.is_escaped) {
     pop_aliases_keep(&pop->aliases, request, ask->tenant, &plan.course.key, plan.terms);
   }
   pop_original_unref(&original);

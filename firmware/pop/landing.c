@@ -34,6 +34,7 @@ enum base_result pop_land_on_disk(struct pop *pop, const struct pop_course *cour
   struct store_variant record = {
       .key = course->key,
       .original = original->id,
+      .render_version = RECIPE_RENDER_VERSION,
       .width = product->width,
       .height = product->height,
       .created_s = base_clock_wall_s(pop->clock),

@@ -7,6 +7,7 @@
 #include "http/query.h"
 #include "pop/imgproxy.h"
 #include "recipe/signature.h"
+#include "syntax.h"
 #include "tenant.h"
 
 enum { MILLI = 1000, MAX_MESSAGE_BYTES = 8192, MAX_LADDER_TEXT = 100, MAX_WIDTH_TEXT = 12 };
@@ -201,4 +202,33 @@ enum base_result pop_policy_check(const struct pop_tenant *tenant, const struct 
                              (tenant->unsigned_policy == POP_UNSIGNED_LADDER && is_address_on_ladder(tenant, address));
   if (!is_signed && !goes_unsigned) return refuse_unsigned(tenant, address->grammar, fault);
   return check_expiry(address->expires_s, now_s, is_clock_trusted, fault);
+}
+
+static enum base_result read_expiry(const struct http_request *request, int64_t *expires_s, struct base_fault *fault) {
+  struct http_query query;
+  const enum base_result result = http_query_parse(request->query, &query, fault);
+  bool has_signature = false;
+  *expires_s = 0;
+  for (size_t i = 0; i < query.count && result == BASE_OK; i++) {
+    if (base_span_is(query.pairs[i].name, "sig") && !has_signature) {
+      has_signature = true;
+    } else if (!base_span_is(query.pairs[i].name, "exp") || *expires_s != 0 ||
+               !pop_syntax_expiry(query.pairs[i].value, expires_s)) {
+      return BASE_FAIL(fault, BASE_BAD_INPUT, "query", "this URL takes the options exp (Unix seconds) and sig only");
+    }
+  }
+  if (result == BASE_OK && *expires_s != 0 && !has_signature) {
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "exp", "only a signed URL can expire");
+  }
+  return result;
+}
+
+enum base_result pop_policy_read_pass(const struct pop_tenant *tenant, const struct http_request *request,
+                                      int64_t now_s, bool is_clock_trusted, struct pop_pass *out,
+                                      struct base_fault *fault) {
+  *out = (struct pop_pass){0};
+  enum base_result result = read_expiry(request, &out->expires_s, fault);
+  if (result == BASE_OK) result = check_native(tenant, request, &out->is_signed, fault);
+  if (result == BASE_OK) result = check_expiry(out->expires_s, now_s, is_clock_trusted, fault);
+  return result;
 }

@@ -51,6 +51,7 @@ static unsigned requests_per_client(size_t io_queue) {
 }
 
 enum base_result pop_create(const struct pop_config *config, struct pop **out, struct base_fault *fault) {
+  uint64_t seeds[POP_SENDING_ROWS];
   struct pop *pop = calloc(1, sizeof *pop);
   if (!pop) return BASE_FAIL(fault, BASE_NO_MEMORY, "pop", "no memory for the pop");
   pop->store = config->store;
@@ -62,9 +63,15 @@ enum base_result pop_create(const struct pop_config *config, struct pop **out, s
   const size_t io_queue = config->io_queue_limit ? config->io_queue_limit : DEFAULT_IO_QUEUE;
   pop_flights_init(&pop->flights);
   pop_held_init(&pop->held, ram_budget(config->ram_budget_bytes), config->metrics);
+  base_random_bytes(seeds, sizeof seeds);
+  pop_sending_init(&pop->sending, ram_budget(config->ram_budget_bytes), config->sending_least_bytes, seeds,
+                   config->metrics);
   pop_crowd_init(&pop->crowd, requests_per_client(io_queue),
                  config->renders_per_client ? config->renders_per_client : DEFAULT_RENDERS_PER_CLIENT, config->metrics);
   register_metrics(pop, config->metrics);
+  pop_ledger_register(pop, config->metrics);
+  pop->mended = base_metrics_counter(config->metrics, "pixpop_pop_mended_total", "",
+                                     "Variants that were damaged on the disk and put there anew");
 
   enum base_result result = pop_tenants_init(&pop->tenants, config->tenants, config->tenant_count, fault);
   if (result == BASE_OK) result = pop_originals_init(&pop->originals, config->store, fault);
@@ -116,6 +123,7 @@ void pop_destroy(struct pop **pointer) {
   pop_queue_close(pop);
   cache_lru_destroy(&pop->variants);
   pop_held_finish(&pop->held);
+  pop_sending_finish(&pop->sending);
   base_arena_destroy(&pop->arena);
   pop_upgrades_finish(&pop->upgrades);
   pop_aliases_finish(&pop->aliases);
@@ -179,6 +187,7 @@ enum base_result pop_reconfigure(struct pop *pop, const struct pop_tenant *tenan
                                  uint64_t ram_budget_bytes, struct base_fault *fault) {
   const enum base_result result = pop_tenants_replace(&pop->tenants, tenants, tenant_count, fault);
   if (result != BASE_OK) return result;
+  pop_sending_set_budget(&pop->sending, ram_budget(ram_budget_bytes));
   pop_held_set_budget(&pop->held, pop->variants, ram_budget(ram_budget_bytes));
   pop_upgrades_set_budget(&pop->upgrades, ram_budget(ram_budget_bytes));
   return BASE_OK;

@@ -11,12 +11,6 @@ struct errand {
   struct recipe_product product;
 };
 
-enum base_result pop_queue_check_memory(struct pop *pop, struct base_fault *fault) {
-  if (!pop_held_has_room(&pop->held)) pop_held_settle(&pop->held, pop->variants);
-  if (pop_held_has_room(&pop->held)) return BASE_OK;
-  return BASE_FAIL(fault, BASE_BUSY, "", "too many pictures are being sent to slow readers; try again in a moment");
-}
-
 static void land_abandoned(struct pop_flight *flight) {
   struct base_fault fault = {0};
   (void)BASE_FAIL(&fault, BASE_CANCELLED, "", "the client went away");
@@ -87,7 +81,7 @@ static bool send_one(struct pop *pop, struct pop_flight *flight) {
     land_abandoned(flight);
     return true;
   }
-  if (pop_queue_check_memory(pop, &fault) != BASE_OK) {
+  if (pop_sending_check(&pop->sending, NULL, &fault) != BASE_OK) {
     refuse_turn(flight, &fault);
     return true;
   }

@@ -15,7 +15,5 @@ void pop_queue_begin_order(struct pop *pop);
 void pop_queue_end_order(struct pop *pop);
 // For the end: lands all that wait with BASE_BUSY, and what may still come.
 void pop_queue_close(struct pop *pop);
-// BASE_BUSY while nothing new may be brought into RAM.
-enum base_result pop_queue_check_memory(struct pop *pop, struct base_fault *fault) BASE_CHECKED;
 
 #endif

@@ -9,7 +9,9 @@
 #include "flight.h"
 #include "held.h"
 #include "original.h"
+#include "pop/ledger.h"
 #include "pop/pop.h"
+#include "sending.h"
 #include "tenant.h"
 #include "upgrade.h"
 
@@ -22,6 +24,8 @@ enum pop_outcome {
   POP_OUTCOME_COUNT
 };
 
+enum { POP_LEDGER_PIECES = 4 };  // kinds of what the ledger serves
+
 struct pop {
   struct pop_tenants tenants;
   struct pop_originals originals;
@@ -32,6 +36,7 @@ struct pop {
   struct pop_upgrades upgrades;
   struct pop_crowd crowd;
   struct pop_held held;
+  struct pop_sending sending;
   struct base_pool *io;
   struct store *store;
   struct recipe_renderer renderer;
@@ -41,7 +46,16 @@ struct pop {
   struct base_log *log;
   struct base_metric *outcomes[POP_OUTCOME_COUNT];        // of GETs
   struct base_metric *batch_outcomes[POP_OUTCOME_COUNT];  // of the variants of batches
+  atomic_bool is_ledger_public;
+  _Atomic(const struct pop_ledger_guard *) ledger_guard;
+  struct base_metric *ledger_answers[POP_LEDGER_PIECES];
+  struct base_metric *ledger_refusals;
+  atomic_uint mending;  // variants that are being made anew
+  struct base_metric *mended;
 };
+
+// ledger.c
+void pop_ledger_register(struct pop *pop, struct base_metrics *metrics);
 
 // For keys of a tenant's variants.
 struct pop_chart pop_chart(struct pop *pop, const char *tenant);

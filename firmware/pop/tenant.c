@@ -1,5 +1,7 @@
 #include "tenant.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -12,6 +14,36 @@ struct pop_tenant_table {
   size_t count;
   struct pop_tenant items[];
 };
+
+static bool is_ipv6(struct base_span text, char out[INET6_ADDRSTRLEN]) {
+  struct in6_addr binary;
+  char copy[INET6_ADDRSTRLEN];
+  return base_span_copy(text, copy, sizeof copy) && inet_pton(AF_INET6, copy, &binary) == 1 &&
+         inet_ntop(AF_INET6, &binary, out, INET6_ADDRSTRLEN) != NULL;
+}
+
+// A host as it is compared: a name without the dot that makes it absolute (RFC 3986 3.2.2), an IPv6 address in brackets
+// and in the one spelling of inet_ntop. It may lie in `storage`.
+static struct base_span plain_host(struct base_span host, char storage[INET6_ADDRSTRLEN + 2]) {
+  char address[INET6_ADDRSTRLEN];
+  const bool has_brackets = host.bytes > 2 && host.data[0] == '[' && host.data[host.bytes - 1] == ']';
+  if (has_brackets || (host.bytes > 0 && memchr(host.data, ':', host.bytes))) {
+    const struct base_span inside = has_brackets ? base_span_slice(host, 1, host.bytes - 2) : host;
+    if (!is_ipv6(inside, address)) return host;
+    (void)snprintf(storage, INET6_ADDRSTRLEN + 2, "[%s]", address);
+    return base_span_text(storage);
+  }
+  if (host.bytes > 1 && host.data[host.bytes - 1] == '.') return base_span_slice(host, 0, host.bytes - 1);
+  return host;
+}
+
+static void make_hosts_plain(struct pop_tenant *tenant) {
+  for (size_t i = 0; i < tenant->host_count; i++) {
+    char storage[INET6_ADDRSTRLEN + 2], plain[sizeof tenant->hosts[i]];
+    if (!base_span_copy(plain_host(base_span_text(tenant->hosts[i]), storage), plain, sizeof plain)) continue;
+    memcpy(tenant->hosts[i], plain, sizeof plain);
+  }
+}
 
 static enum base_result check_name(const struct pop_tenant *tenant, struct base_fault *fault) {
   const size_t length = strnlen(tenant->name, sizeof tenant->name);
@@ -55,22 +87,32 @@ static const struct pop_tenant *find_name(const struct pop_tenant *items, size_t
   return NULL;
 }
 
+// It has keys.
+static void destroy_table(struct pop_tenant_table *table) {
+  explicit_bzero(table, sizeof *table + table->count * sizeof table->items[0]);
+  free(table);
+}
+
 static enum base_result make_table(const struct pop_tenant *items, size_t count, struct pop_tenant_table **out,
                                    struct base_fault *fault) {
   if (count > POP_MAX_TENANTS) {
     return BASE_FAIL(fault, BASE_BAD_INPUT, "tenant", "there are %zu tenants; at most %d are possible", count,
                      POP_MAX_TENANTS);
   }
-  for (size_t i = 0; i < count; i++) {
-    enum base_result result = check_name(&items[i], fault);
-    if (result == BASE_OK) result = check_unique(items, i, fault);
-    if (result != BASE_OK) return result;
-  }
   // One more than given, for the default.
   struct pop_tenant_table *table = calloc(1, sizeof *table + (count + 1) * sizeof table->items[0]);
   if (!table) return BASE_FAIL(fault, BASE_NO_MEMORY, "tenant", "no memory for %zu tenants", count);
   if (count) memcpy(table->items, items, count * sizeof *items);
   table->count = count;
+  for (size_t i = 0; i < count; i++) {
+    enum base_result result = check_name(&table->items[i], fault);
+    if (result == BASE_OK) make_hosts_plain(&table->items[i]);
+    if (result == BASE_OK) result = check_unique(table->items, i, fault);
+    if (result != BASE_OK) {
+      destroy_table(table);
+      return result;
+    }
+  }
   table->fallback = find_name(table->items, count, DEFAULT_NAME);
   if (!table->fallback) {
     table->items[count] = (struct pop_tenant){.name = DEFAULT_NAME};
@@ -97,8 +139,7 @@ void pop_tenants_finish(struct pop_tenants *tenants) {
   struct pop_tenant_table *table = atomic_exchange(&tenants->current, NULL);
   while (table) {
     struct pop_tenant_table *older = table->older;
-    explicit_bzero(table, sizeof *table + table->count * sizeof table->items[0]);  // it has keys
-    free(table);
+    destroy_table(table);
     table = older;
   }
   pthread_rwlock_destroy(&tenants->keys);
@@ -131,9 +172,11 @@ enum base_result pop_tenants_replace(struct pop_tenants *tenants, const struct p
 
 const struct pop_tenant *pop_tenants_find(struct pop_tenants *tenants, struct base_span host) {
   const struct pop_tenant_table *table = atomic_load_explicit(&tenants->current, memory_order_acquire);
+  char storage[INET6_ADDRSTRLEN + 2];
+  const struct base_span plain = plain_host(host, storage);
   for (size_t i = 0; i < table->count; i++) {
     for (size_t j = 0; j < table->items[i].host_count; j++) {
-      if (base_span_is_nocase(host, table->items[i].hosts[j])) return &table->items[i];
+      if (base_span_is_nocase(plain, table->items[i].hosts[j])) return &table->items[i];
     }
   }
   return table->fallback;

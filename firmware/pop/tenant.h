@@ -26,7 +26,8 @@ enum base_result pop_tenants_replace(struct pop_tenants *tenants, const struct p
 // and on one thread.
 void pop_tenants_hold_keys(struct pop_tenants *tenants);
 void pop_tenants_release_keys(struct pop_tenants *tenants);
-// The tenant that has this host (ASCII case-insensitive), else "default". Never NULL.
+// The tenant that has this host, else "default". Never NULL. Names are compared without regard to ASCII case and to the
+// dot that may end an absolute one; IPv6 literals by their address.
 const struct pop_tenant *pop_tenants_find(struct pop_tenants *tenants, struct base_span host);
 // The tenant of that name, or NULL.
 const struct pop_tenant *pop_tenants_find_name(struct pop_tenants *tenants, const char *name);

@@ -97,6 +97,7 @@ struct pop_variant *pop_variant_create(struct pop_original *original, const stru
   struct pop_variant *variant = calloc(1, sizeof *variant);
   if (!variant) return NULL;
   atomic_init(&variant->refs, 1);
+  atomic_init(&variant->readers, 0);
   variant->original = pop_original_ref(original);
   variant->blob = base_blob_ref(product->blob);
   variant->digest = product->digest;
@@ -136,7 +137,7 @@ static void add(struct http_reply *reply, const char *name, const char *value) {
 
 // True when the life is one of the two that are written out already.
 static bool has_usual_life(struct pop_terms terms) {
-  return !terms.expires_s && !terms.is_pending && !terms.is_private;
+  return !terms.expires_s && !terms.is_pending && !terms.is_private && !terms.is_escaped;
 }
 
 static const char *sharing_of(struct pop_terms terms) {
@@ -145,8 +146,13 @@ static const char *sharing_of(struct pop_terms terms) {
   return is_lasting && !terms.expires_s ? "private, immutable, " : "private, ";
 }
 
-// A life of its own: one that ends with the URL's, or when something better may be there, or that is for one reader.
+// A life of its own: one that ends with the URL's, or when something better may be there, or that is for one reader, or
+// none.
 static void add_special_life(struct http_reply *reply, struct pop_terms terms, int64_t now_s) {
+  if (terms.is_escaped) {
+    add(reply, "Cache-Control", "no-store");
+    return;
+  }
   int64_t life_s = terms.is_pending ? PENDING_LIFE_S : terms.is_pinned ? PINNED_LIFE_S : OPEN_LIFE_S;
   if (terms.expires_s && terms.expires_s - now_s < life_s) life_s = terms.expires_s - now_s;
   if (life_s < 0) life_s = 0;

@@ -13,6 +13,7 @@ struct pop_terms {
   bool is_pinned;              // what the URL gives can never change
   bool is_pending;             // something better is being made
   bool is_private;             // no shared cache may keep it
+  bool is_escaped;             // there is a plainer URL: this one is for no cache
   bool takes_hints;            // the tenant does: say so
   bool is_iiif;                // say which profile
   bool is_unnamed;             // no Content-Location: the policy would refuse that URL
@@ -28,9 +29,10 @@ struct pop_variant_field {
 
 enum { POP_VARIANT_COMMON_FIELDS = 12 };
 
-// Ref-counted and immutable, but for its place among those that are held.
+// Ref-counted and immutable, but for its readers and its place among those that are held.
 struct pop_variant {
   atomic_uint refs;
+  atomic_uint readers;  // replies that are being sent; see sending.h
   struct pop_original *original;
   struct base_blob *blob;
   char media_type[STORE_MAX_MEDIA_TYPE + 1];

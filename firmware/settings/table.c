@@ -130,6 +130,20 @@ const struct settings_row settings_rows[] = {
   NUMBER("cache", "io_queue", cache_io_queue, "1024", 1, 1000000, false,
          "requests waiting for them; further ones get 503"),
 
+  SWITCH("ledger", "on", ledger_on, "on", false,
+         "keep a signed log of what is stored, derived, evicted and purged, so that every object can be proven"),
+  SWITCH("ledger", "public", ledger_public, "off", true,
+         "serve its entries and proofs on the delivery side without a token, as checkpoint and hashes are"),
+  NUMBER("ledger", "commit_ms", ledger_commit_ms, "1000", 10, 60000, false,
+         "between writes of what is derived and evicted; uploads and purges are written before they are answered"),
+  NUMBER("ledger", "compact_mb", ledger_compact_mb, "64", 1, 1048576, false,
+         "MiB up to which the log is left to grow before what is no longer true is pruned from it"),
+
+  SWITCH("scrub", "on", scrub_on, "on", false, "read everything on the disk again and again, to find what is damaged"),
+  NUMBER("scrub", "mb_per_s", scrub_mb_per_s, "8", 0, 100000, false,
+         "MiB read a second for that; 0: as fast as it goes"),
+  NUMBER("scrub", "rest_h", scrub_rest_h, "24", 0, 8760, false, "hours from the end of one round to the next"),
+
   NUMBER("render", "threads", render_threads, "0", 0, 256, false, "pictures made at once; 0: one a core"),
   NUMBER("render", "queue", render_queue, "64", 1, 100000, false,
          "pictures waiting to be made; further ones wait for their turn (see per_client), further batches get 503"),

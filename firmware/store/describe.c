@@ -74,6 +74,7 @@ enum base_result store_describe_variant(const struct store_variant *variant, str
   add_digest(&writer, "original", &variant->original);
   add_text(&writer, "recipe", variant->recipe);
   add_text(&writer, "type", variant->media_type);
+  add_number(&writer, "render", variant->render_version);
   add_number(&writer, "width", variant->width);
   add_number(&writer, "height", variant->height);
   add_number(&writer, "created", not_negative(variant->created_s));
@@ -97,6 +98,23 @@ enum base_result store_describe_kept(const struct store_kept *kept, struct base_
   add_number(&writer, "synced", kept->synced);
   add_text(&writer, "boot", kept->boot_id);
   add_number(&writer, "committed", kept->is_committed);
+  return written(&writer, fault);
+}
+
+enum base_result store_describe_tree(const struct integrity_digest *id, const struct store_tree *tree,
+                                     struct base_buffer *meta, struct base_fault *fault) {
+  struct writer writer = {.meta = meta};
+  add_digest(&writer, "id", id);
+  add_number(&writer, "bytes", tree->bytes);
+  add_digest(&writer, "root", &tree->root);
+  return written(&writer, fault);
+}
+
+enum base_result store_describe_progress(const struct store_progress *progress, struct base_buffer *meta,
+                                         struct base_fault *fault) {
+  struct writer writer = {.meta = meta};
+  add_number(&writer, "last-round", not_negative(progress->last_round_s));
+  add_number(&writer, "shard", progress->shard);
   return written(&writer, fault);
 }
 
@@ -194,6 +212,7 @@ enum base_result store_read_variant(const struct store_record *record, struct st
   take_digest(&reader, "original", &out->original);
   take_text(&reader, "recipe", out->recipe, sizeof out->recipe);
   take_text(&reader, "type", out->media_type, sizeof out->media_type);
+  out->render_version = (uint32_t)take_number_if_there(&reader, "render", UINT32_MAX);
   out->width = (uint32_t)take_number(&reader, "width", UINT32_MAX);
   out->height = (uint32_t)take_number(&reader, "height", UINT32_MAX);
   out->created_s = (int64_t)take_number(&reader, "created", INT64_MAX);
@@ -222,5 +241,26 @@ enum base_result store_read_kept(const struct store_record *record, struct store
   out->synced = take_number(&reader, "synced", INT64_MAX);
   take_text(&reader, "boot", out->boot_id, sizeof out->boot_id);
   out->is_committed = take_number(&reader, "committed", 1) != 0;
+  return taken(&reader, fault);
+}
+
+enum base_result store_read_tree(const struct store_record *record, struct integrity_digest *id, struct store_tree *out,
+                                 struct base_fault *fault) {
+  if (record->kind != STORE_RECORD_TREE) return BASE_FAIL(fault, BASE_CORRUPT, "kind", "not a tree's record");
+  struct reader reader = {.meta = record->meta};
+  *out = (struct store_tree){0};
+  take_digest(&reader, "id", id);
+  out->bytes = take_number(&reader, "bytes", INT64_MAX);
+  take_digest(&reader, "root", &out->root);
+  return taken(&reader, fault);
+}
+
+enum base_result store_read_progress(const struct store_record *record, struct store_progress *out,
+                                     struct base_fault *fault) {
+  if (record->kind != STORE_RECORD_FINDINGS) return BASE_FAIL(fault, BASE_CORRUPT, "kind", "not a record of findings");
+  struct reader reader = {.meta = record->meta};
+  *out = (struct store_progress){0};
+  out->last_round_s = (int64_t)take_number(&reader, "last-round", INT64_MAX);
+  out->shard = (unsigned)take_number(&reader, "shard", STORE_SHARDS - 1);
   return taken(&reader, fault);
 }

@@ -58,8 +58,11 @@ static const char *const sql[STORE_SQL_COUNT] = {
                               ", file_bytes, use, shrink) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)",
     [STORE_SQL_VARIANT_USE] = "UPDATE variants SET use = ?2 WHERE key = ?1",
     [STORE_SQL_VARIANT_REMOVE] = "DELETE FROM variants WHERE key = ?1",
+    [STORE_SQL_VARIANT_FIND] = "SELECT " VARIANT_COLUMNS " FROM variants WHERE key = ?1 AND shrink = 0",
     [STORE_SQL_VARIANT_PAGE] = "SELECT " VARIANT_COLUMNS
                                " FROM variants WHERE original = ?1 AND tenant = ?2 AND key > ?3 ORDER BY key LIMIT ?4",
+    [STORE_SQL_VARIANT_ALL] =
+        "SELECT " VARIANT_COLUMNS " FROM variants WHERE key > ?1 AND shrink = 0 ORDER BY key LIMIT ?2",
     [STORE_SQL_VARIANT_BY_USE] = "SELECT key, file_bytes, use, shrink FROM variants ORDER BY use, created",
     [STORE_SQL_VARIANT_RANGE] = "SELECT key, file_bytes, use, shrink FROM variants WHERE key BETWEEN ?1 AND ?2",
     [STORE_SQL_VARIANT_HOMELESS] = ("SELECT key, file_bytes, use, shrink FROM variants AS v WHERE NOT EXISTS"

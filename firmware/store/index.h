@@ -69,11 +69,18 @@ enum base_result store_index_variant_use(struct store_index *index, const struct
                                          struct base_fault *fault) BASE_CHECKED;
 enum base_result store_index_variant_remove(struct store_index *index, const struct cache_key *key,
                                             struct base_fault *fault) BASE_CHECKED;
+// Not for levels. BASE_NOT_FOUND.
+enum base_result store_index_variant_find(struct store_index *index, const struct cache_key *key,
+                                          struct store_variant *out, struct base_fault *fault) BASE_CHECKED;
 // Fills `out` with those after `after` (NULL: all), in the order of their keys.
 enum base_result store_index_variant_page(struct store_index *index, const char *tenant,
                                           const struct integrity_digest *original, const struct cache_key *after,
                                           struct store_variant *out, size_t capacity, size_t *count,
                                           struct base_fault *fault) BASE_CHECKED;
+// The same of all tenants and originals.
+enum base_result store_index_variant_all(struct store_index *index, const struct cache_key *after,
+                                         struct store_variant *out, size_t capacity, size_t *count,
+                                         struct base_fault *fault) BASE_CHECKED;
 // The visitors below are called for levels too, and under the reader's lock: they must not use the index.
 struct store_index_variant_row {
   struct cache_key key;

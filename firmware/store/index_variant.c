@@ -74,16 +74,19 @@ enum base_result store_index_variant_remove(struct store_index *index, const str
   return store_sql_run(&index->writer, row, fault);
 }
 
-enum base_result store_index_variant_page(struct store_index *index, const char *tenant,
-                                          const struct integrity_digest *original, const struct cache_key *after,
-                                          struct store_variant *out, size_t capacity, size_t *count,
-                                          struct base_fault *fault) {
-  sqlite3_stmt *row = store_sql_start(&index->reader, STORE_SQL_VARIANT_PAGE);
-  store_sql_bind_bytes(row, 1, original->bytes, sizeof original->bytes);
-  store_sql_bind_text(row, 2, tenant);
-  // The empty blob is before every key.
-  store_sql_bind_bytes(row, 3, after ? after->bytes : (const uint8_t *)"", after ? sizeof after->bytes : 0);
-  store_sql_bind_number(row, 4, capacity);
+enum base_result store_index_variant_find(struct store_index *index, const struct cache_key *key,
+                                          struct store_variant *out, struct base_fault *fault) {
+  sqlite3_stmt *row = store_sql_start(&index->reader, STORE_SQL_VARIANT_FIND);
+  bind_key(row, 1, key);
+  enum base_result result = store_sql_step(&index->reader, row, fault);
+  if (result == BASE_OK) result = read_row(row, out, fault);
+  store_sql_finish(&index->reader, row);
+  return result;
+}
+
+// Reads a bound statement's rows and finishes it.
+static enum base_result read_rows(struct store_index *index, sqlite3_stmt *row, struct store_variant *out,
+                                  size_t capacity, size_t *count, struct base_fault *fault) {
   enum base_result result = BASE_OK;
   *count = 0;
   while (result == BASE_OK && *count < capacity) {
@@ -93,6 +96,32 @@ enum base_result store_index_variant_page(struct store_index *index, const char 
   }
   store_sql_finish(&index->reader, row);
   return result == BASE_NOT_FOUND ? BASE_OK : result;
+}
+
+// The empty blob is before every key.
+static void bind_after(sqlite3_stmt *row, int at, const struct cache_key *after) {
+  store_sql_bind_bytes(row, at, after ? after->bytes : (const uint8_t *)"", after ? sizeof after->bytes : 0);
+}
+
+enum base_result store_index_variant_page(struct store_index *index, const char *tenant,
+                                          const struct integrity_digest *original, const struct cache_key *after,
+                                          struct store_variant *out, size_t capacity, size_t *count,
+                                          struct base_fault *fault) {
+  sqlite3_stmt *row = store_sql_start(&index->reader, STORE_SQL_VARIANT_PAGE);
+  store_sql_bind_bytes(row, 1, original->bytes, sizeof original->bytes);
+  store_sql_bind_text(row, 2, tenant);
+  bind_after(row, 3, after);
+  store_sql_bind_number(row, 4, capacity);
+  return read_rows(index, row, out, capacity, count, fault);
+}
+
+enum base_result store_index_variant_all(struct store_index *index, const struct cache_key *after,
+                                         struct store_variant *out, size_t capacity, size_t *count,
+                                         struct base_fault *fault) {
+  sqlite3_stmt *row = store_sql_start(&index->reader, STORE_SQL_VARIANT_ALL);
+  bind_after(row, 1, after);
+  store_sql_bind_number(row, 2, capacity);
+  return read_rows(index, row, out, capacity, count, fault);
 }
 
 // Runs a bound statement that answers key, file_bytes, use and shrink, and finishes it.

@@ -10,7 +10,9 @@
 #include <sys/types.h>
 
 #include "files.h"
+#include "findings.h"
 #include "index.h"
+#include "leaves.h"
 #include "paths.h"
 #include "pending.h"
 #include "store/reindex.h"
@@ -33,7 +35,7 @@ struct store_meters {
   struct base_metric *variant_hits, *variant_misses, *variant_puts, *variant_evictions, *variant_drops;
   struct base_metric *level_hits, *level_misses, *level_puts, *level_evictions;
   struct base_metric *kept;  // uploads that may be resumed
-  struct base_metric *damaged_originals, *damaged, *unknown, *orphans, *no_space;
+  struct base_metric *damaged_originals, *known_damaged, *damaged, *unknown, *orphans, *no_space;
   struct base_histogram *commit_seconds;
 };
 
@@ -47,7 +49,9 @@ struct store {
   struct store_pending *pending;
   struct store_names *names;              // of kept uploads that are open
   struct store_descriptors *descriptors;  // of uploads
-  char boot_id[STORE_MAX_BOOT_ID + 1];    // empty: unknown
+  struct store_findings *findings;
+  struct store_ledger *ledger;          // NULL: off
+  char boot_id[STORE_MAX_BOOT_ID + 1];  // empty: unknown
   // Serialise what happens to one original (its bytes, sidecars, variants and levels) and to one file of the tier.
   pthread_mutex_t original_locks[STORE_LOCKS];
   pthread_mutex_t variant_locks[STORE_LOCKS];
@@ -75,9 +79,15 @@ static inline pthread_mutex_t *store_variant_lock(struct store *store, const str
 enum base_result store_sidecar_read(struct store *store, const char *tenant, const struct integrity_digest *id,
                                     struct store_original *out, struct base_fault *fault) BASE_CHECKED;
 // Makes the synced file `temporary` the bytes of `original` (complete but for what is known already) and its record,
-// with the report.
+// with the report, and writes its tree of `leaves`, which are finished.
 enum base_result store_original_adopt(struct store *store, const char *temporary, struct store_original *original,
-                                      struct base_span report, bool *is_new, struct base_fault *fault) BASE_CHECKED;
+                                      const struct store_leaves *leaves, struct base_span report, bool *is_new,
+                                      struct base_fault *fault) BASE_CHECKED;
+
+// Writes a damaged sidecar anew from the index, if it still is: without the report, which is lost until the
+// next upload. BASE_NOT_FOUND: the index does not know it.
+enum base_result store_sidecar_mend(struct store *store, const char *tenant, const struct integrity_digest *id,
+                                    bool *is_mended, struct base_fault *fault) BASE_CHECKED;
 
 // tier.c; what variants and levels need of it is in tier.h.
 enum base_result store_tier_create(struct store *store, struct base_fault *fault) BASE_CHECKED;

@@ -7,6 +7,8 @@
 #include "base/file.h"
 #include "describe.h"
 #include "inside.h"
+#include "ledger_hooks.h"
+#include "tree_file.h"
 
 enum { LIST_BATCH = 32 };
 
@@ -50,12 +52,15 @@ enum base_result store_sidecar_read(struct store *store, const char *tenant, con
 
 // Moves the upload to its name, also when bytes are there: theirs may have been damaged since, these were just hashed.
 static enum base_result place_bytes(struct store *store, const char *temporary, const struct store_original *original,
-                                    struct base_fault *fault) {
+                                    const struct store_leaves *leaves, struct base_fault *fault) {
   const struct store_path folder = store_path_shard(STORE_ORIGINALS, &original->id);
   const struct store_path path = store_path_original(&original->id);
   enum base_result result = store_folder_make(store, folder.text, true, fault);
   if (result == BASE_OK) result = store_file_rename(store, temporary, path.text, fault);
-  if (result == BASE_OK) result = store_folder_sync(store, folder.text, fault);
+  if (result != BASE_OK) return result;
+  store_tree_place(store, &original->id, leaves);
+  result = store_folder_sync(store, folder.text, fault);
+  if (result == BASE_OK) store_findings_clear(store, &original->id, STORE_FINDING_BYTES);
   return result;
 }
 
@@ -89,7 +94,9 @@ static enum base_result place_sidecar(struct store *store, const struct store_or
     store_file_discard(store, temporary.text);
     return result;
   }
-  return store_folder_sync(store, folder.text, fault);
+  result = store_folder_sync(store, folder.text, fault);
+  if (result == BASE_OK) store_findings_clear(store, &original->id, STORE_FINDING_RECORD);
+  return result;
 }
 
 struct sidecar_search {
@@ -97,12 +104,13 @@ struct sidecar_search {
   bool is_found;
 };
 
-// Any record of the original counts, also one that cannot be read: it keeps the bytes.
+// Any record of the original counts, also one that cannot be read: it keeps the bytes. Its tree does not.
 static enum base_result is_its_record(void *argument, const char *name, struct base_fault *fault) {
   (void)fault;
   struct sidecar_search *search = argument;
   struct integrity_digest id;
   struct base_span rest = base_span_text(name);
+  if (store_name_is_tree(name, &id)) return BASE_OK;
   if (!integrity_digest_parse(base_span_cut(&rest, '.'), &id)) return BASE_OK;
   if (rest.data && integrity_digest_equal(&id, search->id)) search->is_found = true;
   return BASE_OK;
@@ -111,12 +119,14 @@ static enum base_result is_its_record(void *argument, const char *name, struct b
 static enum base_result remove_unused_bytes(struct store *store, const struct integrity_digest *id,
                                             struct base_fault *fault) {
   const struct store_path folder = store_path_shard(STORE_ORIGINALS, id);
-  const struct store_path path = store_path_original(id);
+  const struct store_path path = store_path_original(id), tree = store_path_tree(id);
   struct sidecar_search search = {.id = id};
   enum base_result result = store_folder_visit(store, folder.text, is_its_record, &search, fault);
   if (result != BASE_OK || search.is_found) return result;
   result = store_file_remove(store, path.text, fault);
+  if (result == BASE_OK) result = store_file_remove(store, tree.text, fault);
   if (result == BASE_OK) result = store_folder_sync(store, folder.text, fault);
+  if (result == BASE_OK) store_findings_clear(store, id, STORE_FINDING_BYTES | STORE_FINDING_RECORD);
   return result;
 }
 
@@ -148,17 +158,23 @@ static void undo_commit(struct store *store, const struct store_original *origin
 }
 
 static enum base_result adopt_new(struct store *store, const char *temporary, const struct store_original *original,
-                                  struct base_span report, struct base_fault *fault) {
+                                  const struct store_leaves *leaves, struct base_span report,
+                                  struct base_fault *fault) {
   const struct store_path sidecar = store_path_sidecar(&original->id, original->tenant);
   uint64_t old_bytes;
   const bool has_old_record = store_file_size(store, sidecar.text, &old_bytes);
   enum base_result result = check_old_sidecar(store, &sidecar, fault);
   if (result != BASE_OK) return result;
 
-  result = place_bytes(store, temporary, original, fault);
+  result = place_bytes(store, temporary, original, leaves, fault);
   if (result == BASE_OK) result = place_sidecar(store, original, report, fault);
   if (result == BASE_OK) result = store_index_original_put(store->index, original, fault);
-  if (result == BASE_OK) return BASE_OK;
+  if (result == BASE_OK) {
+    result = store_ledger_put(store, original, &leaves->root, fault);
+    if (result == BASE_OK) return BASE_OK;
+    const enum base_result removed = store_index_original_remove(store->index, original->tenant, &original->id, NULL);
+    if (removed != BASE_OK) atomic_store(&store->is_index_behind, true);
+  }
   if (has_old_record) {
     // Damaged or not, it stands for an upload of the past, whose bytes are not ours to remove.
     atomic_store(&store->is_index_behind, true);
@@ -168,16 +184,29 @@ static enum base_result adopt_new(struct store *store, const char *temporary, co
   return result;
 }
 
+// Head, metadata and report.
+static bool is_whole(struct store *store, const struct store_original *known, bool is_report_wanted) {
+  const struct store_path path = store_path_sidecar(&known->id, known->tenant);
+  struct store_original written;
+  struct store_record_file file;
+  struct base_blob *report = NULL;
+  if (store_record_open(store, path.text, &file, NULL) != BASE_OK) return false;
+  enum base_result result = store_read_original(&file.record, &written, NULL);
+  if (result == BASE_OK) result = store_record_read_body(&file, path.text, STORE_MAX_REPORT, &report, NULL);
+  base_blob_unref(&report);
+  base_fd_close(&file.fd);
+  return result == BASE_OK && strcmp(written.tenant, known->tenant) == 0 &&
+         integrity_digest_equal(&written.id, &known->id) && (!is_report_wanted || file.record.body_bytes > 0);
+}
+
 // The index may know what the records do not: a deletion that failed half-way has taken the record, damage may have.
 // Without one the next scan would throw away the upload that is about to be acknowledged. A record from before there
 // were reports gets this one.
 static enum base_result heal_sidecar(struct store *store, struct store_original *known, uint32_t alerts,
                                      struct base_span report, struct base_fault *fault) {
   const struct store_path path = store_path_sidecar(&known->id, known->tenant);
-  struct store_original written;
-  uint64_t report_bytes;
-  if (sidecar_read(store, known->tenant, &known->id, &written, &report_bytes, NULL) == BASE_OK &&
-      (report_bytes > 0 || report.bytes == 0)) {
+  if (is_whole(store, known, report.bytes > 0)) {
+    store_findings_clear(store, &known->id, STORE_FINDING_RECORD);
     return BASE_OK;
   }
   enum base_result result = check_old_sidecar(store, &path, fault);
@@ -187,16 +216,18 @@ static enum base_result heal_sidecar(struct store *store, struct store_original 
 }
 
 static enum base_result adopt(struct store *store, const char *temporary, struct store_original *original,
-                              struct base_span report, bool *is_new, struct base_fault *fault) {
+                              const struct store_leaves *leaves, struct base_span report, bool *is_new,
+                              struct base_fault *fault) {
   struct store_original known;
   enum base_result result = store_index_original_find(store->index, original->tenant, &original->id, &known, fault);
   if (result == BASE_OK) {
-    result = place_bytes(store, temporary, original, fault);
+    result = place_bytes(store, temporary, original, leaves, fault);
     if (result == BASE_OK) result = heal_sidecar(store, &known, original->alerts, report, fault);
+    if (result == BASE_OK) result = store_ledger_put(store, &known, &leaves->root, fault);
     *original = known;
     return result;
   }
-  if (result == BASE_NOT_FOUND) result = adopt_new(store, temporary, original, report, fault);
+  if (result == BASE_NOT_FOUND) result = adopt_new(store, temporary, original, leaves, report, fault);
   if (result != BASE_OK) return result;
   *is_new = true;
   count_original(store, original, true);
@@ -204,10 +235,29 @@ static enum base_result adopt(struct store *store, const char *temporary, struct
 }
 
 enum base_result store_original_adopt(struct store *store, const char *temporary, struct store_original *original,
-                                      struct base_span report, bool *is_new, struct base_fault *fault) {
+                                      const struct store_leaves *leaves, struct base_span report, bool *is_new,
+                                      struct base_fault *fault) {
   pthread_mutex_t *lock = store_original_lock(store, &original->id);
   pthread_mutex_lock(lock);
-  const enum base_result result = adopt(store, temporary, original, report, is_new, fault);
+  const enum base_result result = adopt(store, temporary, original, leaves, report, is_new, fault);
+  pthread_mutex_unlock(lock);
+  return result;
+}
+
+enum base_result store_sidecar_mend(struct store *store, const char *tenant, const struct integrity_digest *id,
+                                    bool *is_mended, struct base_fault *fault) {
+  struct store_original known;
+  pthread_mutex_t *lock = store_original_lock(store, id);
+  *is_mended = false;
+  pthread_mutex_lock(lock);
+  enum base_result result = store_index_original_find(store->index, tenant, id, &known, fault);
+  const struct store_path path = store_path_sidecar(id, tenant);
+  uint64_t bytes;
+  if (result == BASE_OK && store_file_size(store, path.text, &bytes) && !is_whole(store, &known, false)) {
+    result = check_old_sidecar(store, &path, fault);
+    if (result == BASE_OK) result = place_sidecar(store, &known, base_span_of(NULL, 0), fault);
+    *is_mended = result == BASE_OK;
+  }
   pthread_mutex_unlock(lock);
   return result;
 }
@@ -220,54 +270,6 @@ enum base_result store_original_find(struct store *store, const char *tenant, co
   if (result == BASE_OK) result = store_index_original_find(store->index, tenant, id, out, fault);
   if (result == BASE_NOT_FOUND) return BASE_FAIL(fault, result, "id", "there is no such original");
   return result;
-}
-
-// The name is the digest. A disk that can not read them says the same as other bytes do.
-static enum base_result check_bytes(int fd, const struct integrity_digest *id, struct base_fault *fault) {
-  uint8_t *block = malloc(INTEGRITY_BLOCK_BYTES);
-  if (!block) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory to check an original");
-  struct integrity_hash hash;
-  struct integrity_digest digest;
-  integrity_hash_init(&hash);
-  ssize_t got;
-  off_t at = 0;
-  while ((got = pread(fd, block, INTEGRITY_BLOCK_BYTES, at)) != 0) {
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) break;
-    integrity_hash_update(&hash, base_span_of(block, (size_t)got));
-    at += got;
-  }
-  integrity_hash_finish(&hash, &digest);
-  free(block);
-  if (got == 0 && integrity_digest_equal(&digest, id)) return BASE_OK;
-  return BASE_FAIL(fault, BASE_CORRUPT, "original", "the original's bytes are not what they were: %s",
-                   got < 0 ? "the disk can not read them" : "they fail its digest; uploading it again heals it");
-}
-
-static enum base_result note_damage(struct store *store, const char *path, const struct base_fault *cause,
-                                    struct base_fault *fault) {
-  struct base_fault damage = {0};
-  base_metric_add(store->meters.damaged_originals, 1);
-  const enum base_result result = BASE_FAIL(&damage, cause->result, path, "%s", cause->text);
-  base_log_fault(store->config.log, BASE_LOG_ERROR, STORE_ROOM, NULL, &damage);
-  return BASE_FAIL(fault, result, "original", "%s", cause->text);
-}
-
-enum base_result store_original_open(struct store *store, const struct integrity_digest *id, int *out_fd,
-                                     struct base_fault *fault) {
-  const struct store_path path = store_path_original(id);
-  struct base_fault cause = {0};
-  int fd = openat(store->root_fd, path.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0 && errno == ENOENT) return BASE_FAIL(fault, BASE_NOT_FOUND, "id", "there is no such original");
-  if (fd < 0) return BASE_FAIL_ERRNO(fault, path.text, "cannot open the original");
-  const enum base_result result = check_bytes(fd, id, &cause);
-  if (result == BASE_OK) {
-    *out_fd = fd;
-    return BASE_OK;
-  }
-  base_fd_close(&fd);
-  if (result == BASE_CORRUPT) return note_damage(store, path.text, &cause, fault);
-  return BASE_FAIL(fault, result, cause.subject, "%s", cause.text);
 }
 
 enum base_result store_original_report(struct store *store, const char *tenant, const struct integrity_digest *id,
@@ -350,7 +352,10 @@ static enum base_result delete_one(struct store *store, const char *tenant, cons
   result = store_file_remove(store, sidecar.text, fault);
   if (result == BASE_OK) result = store_folder_sync(store, folder.text, fault);
   if (result == BASE_OK) result = remove_unused_bytes(store, id, fault);
-  if (result == BASE_OK) result = store_variants_remove(store, tenant, id, fault);
+  if (result == BASE_OK) {
+    result = store_variants_remove(store, tenant, id, fault);
+    store_ledger_purge_original(store, tenant, id);
+  }
   if (result == BASE_OK && !bytes_are_there(store, &original)) store_levels_remove(store, id);
   if (result == BASE_OK) result = store_index_original_remove(store->index, tenant, id, fault);
   if (result == BASE_OK) count_original(store, &original, false);
@@ -367,6 +372,7 @@ enum base_result store_original_delete(struct store *store, const char *tenant, 
   result = delete_one(store, tenant, id, fault);
   pthread_mutex_unlock(lock);
   store_tier_bury(store);
-  if (result == BASE_OK) base_metric_add(store->meters.deletes, 1);
-  return result;
+  if (result != BASE_OK) return result;
+  base_metric_add(store->meters.deletes, 1);
+  return store_ledger_settle(store, fault);
 }

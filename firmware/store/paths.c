@@ -6,7 +6,7 @@
 
 enum { SHARD_CHARS = 2, LOW_BITS = 4 };
 
-static const char record_suffix[] = ".rec";
+static const char record_suffix[] = ".rec", tree_suffix[] = ".tree";
 
 bool store_tenant_is_valid(const char *tenant) {
   const size_t length = strnlen(tenant, STORE_MAX_TENANT + 1);
@@ -47,6 +47,10 @@ struct store_path store_path_sidecar(const struct integrity_digest *id, const ch
   char middle[STORE_MAX_TENANT + 2];
   snprintf(middle, sizeof middle, ".%s", tenant);
   return path_of(STORE_ORIGINALS, id, middle, record_suffix);
+}
+
+struct store_path store_path_tree(const struct integrity_digest *id) {
+  return path_of(STORE_ORIGINALS, id, "", tree_suffix);
 }
 
 struct store_path store_path_variant(const struct cache_key *key) {
@@ -98,32 +102,36 @@ bool store_name_is_original(const char *name, struct integrity_digest *id) {
   return integrity_digest_parse(base_span_text(name), id);
 }
 
-// Cuts the record suffix off the end.
-static bool cut_suffix(struct base_span *name) {
-  const size_t suffix_bytes = sizeof record_suffix - 1;
+static bool cut_suffix(struct base_span *name, const char *suffix) {
+  const size_t suffix_bytes = strlen(suffix);
   if (name->bytes < suffix_bytes) return false;
-  if (memcmp(name->data + name->bytes - suffix_bytes, record_suffix, suffix_bytes) != 0) return false;
+  if (memcmp(name->data + name->bytes - suffix_bytes, suffix, suffix_bytes) != 0) return false;
   name->bytes -= suffix_bytes;
   return true;
 }
 
 bool store_name_is_sidecar(const char *name, struct integrity_digest *id, char tenant[STORE_MAX_TENANT + 1]) {
   struct base_span rest = base_span_text(name);
-  if (!cut_suffix(&rest)) return false;
+  if (!cut_suffix(&rest, record_suffix)) return false;
   if (!integrity_digest_parse(base_span_cut(&rest, '.'), id)) return false;
   return base_span_copy(rest, tenant, STORE_MAX_TENANT + 1) && store_tenant_is_valid(tenant);
+}
+
+bool store_name_is_tree(const char *name, struct integrity_digest *id) {
+  struct base_span rest = base_span_text(name);
+  return cut_suffix(&rest, tree_suffix) && integrity_digest_parse(rest, id);
 }
 
 bool store_name_is_variant(const char *name, struct cache_key *key) {
   struct base_span rest = base_span_text(name);
   struct integrity_digest digest;
-  if (!cut_suffix(&rest) || !integrity_digest_parse(rest, &digest)) return false;
+  if (!cut_suffix(&rest, record_suffix) || !integrity_digest_parse(rest, &digest)) return false;
   memcpy(key->bytes, digest.bytes, sizeof key->bytes);
   return true;
 }
 
 bool store_name_is_partial_record(const char *name, char upload[STORE_UPLOAD_NAME_CHARS + 1]) {
   struct base_span rest = base_span_text(name);
-  return cut_suffix(&rest) && base_span_copy(rest, upload, STORE_UPLOAD_NAME_CHARS + 1) &&
+  return cut_suffix(&rest, record_suffix) && base_span_copy(rest, upload, STORE_UPLOAD_NAME_CHARS + 1) &&
          store_upload_name_is_valid(upload);
 }

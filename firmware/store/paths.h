@@ -27,6 +27,7 @@ struct integrity_digest store_digest_of_key(const struct cache_key *key);
 
 struct store_path store_path_original(const struct integrity_digest *id);
 struct store_path store_path_sidecar(const struct integrity_digest *id, const char *tenant);
+struct store_path store_path_tree(const struct integrity_digest *id);
 struct store_path store_path_variant(const struct cache_key *key);
 struct store_path store_path_temporary(uint64_t number);
 // Of a kept upload, whose name must be valid.
@@ -42,6 +43,7 @@ struct store_path store_path_shard_number(const char *folder, unsigned shard, st
 bool store_name_is_original(const char *name, struct integrity_digest *id) BASE_CHECKED;
 bool store_name_is_sidecar(const char *name, struct integrity_digest *id,
                            char tenant[STORE_MAX_TENANT + 1]) BASE_CHECKED;
+bool store_name_is_tree(const char *name, struct integrity_digest *id) BASE_CHECKED;
 bool store_name_is_variant(const char *name, struct cache_key *key) BASE_CHECKED;
 // In partial/: an upload's record.
 bool store_name_is_partial_record(const char *name, char upload[STORE_UPLOAD_NAME_CHARS + 1]) BASE_CHECKED;

@@ -91,7 +91,7 @@ enum base_result store_record_write_head(const struct store_record *record, stru
   return BASE_OK;
 }
 
-static bool is_known_kind(uint64_t kind) { return kind >= STORE_RECORD_ORIGINAL && kind <= STORE_RECORD_UPLOAD; }
+static bool is_known_kind(uint64_t kind) { return kind >= STORE_RECORD_ORIGINAL && kind <= STORE_RECORD_FINDINGS; }
 
 static bool is_good_meta(struct base_span meta) {
   struct base_span name, value;

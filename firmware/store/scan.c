@@ -21,6 +21,7 @@ struct item {
   struct integrity_digest digest;  // an original's id or a variant's key
   char tenant[STORE_MAX_TENANT + 1];
   bool is_bytes;  // the original itself, not a sidecar
+  bool is_tree;   // of its leaf hashes
   bool is_level;  // of a row
   bool is_known;
 };
@@ -29,7 +30,7 @@ static struct item *items(const struct base_buffer *list) { return (struct item 
 static size_t item_count(const struct base_buffer *list) { return list->bytes / sizeof(struct item); }
 
 static bool is_same(const struct item *a, const struct item *b) {
-  return a->is_bytes == b->is_bytes && strcmp(a->tenant, b->tenant) == 0 &&
+  return a->is_bytes == b->is_bytes && a->is_tree == b->is_tree && strcmp(a->tenant, b->tenant) == 0 &&
          memcmp(&a->digest, &b->digest, sizeof a->digest) == 0;
 }
 
@@ -63,6 +64,8 @@ static enum base_result note_original_file(void *argument, const char *name, str
   struct item item = {.is_bytes = false};
   if (store_name_is_original(name, &item.digest)) {
     item.is_bytes = true;
+  } else if (store_name_is_tree(name, &item.digest)) {
+    item.is_tree = true;
   } else if (!store_name_is_sidecar(name, &item.digest, item.tenant)) {
     base_log_write(scan->store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, "a foreign file is left alone: %s", name);
     return BASE_OK;
@@ -95,15 +98,26 @@ static enum base_result take_sidecar(struct scan *scan, const struct item *file,
   return BASE_OK;
 }
 
-static bool has_sidecar(const struct scan *scan, const struct item *bytes) {
+static bool has_sidecar(const struct scan *scan, const struct item *of) {
   for (size_t i = 0; i < item_count(&scan->files); i++) {
     const struct item *file = &items(&scan->files)[i];
-    if (!file->is_bytes && integrity_digest_equal(&file->digest, &bytes->digest)) return true;
+    if (!file->is_bytes && !file->is_tree && integrity_digest_equal(&file->digest, &of->digest)) return true;
   }
   return false;
 }
 
+// Of an original that is not there. A missing tree is no matter: the next whole read makes it.
+static enum base_result remove_orphan_tree(struct scan *scan, const struct item *file, struct base_fault *fault) {
+  const struct store_path bytes = store_path_original(&file->digest), path = store_path_tree(&file->digest);
+  const struct item original = {.digest = file->digest, .is_bytes = true};
+  uint64_t size;
+  if (has_sidecar(scan, file) && store_file_size(scan->store, bytes.text, &size)) return BASE_OK;
+  if (!find(&scan->files, &original)) scan->report.orphans++;  // else it is half of one that is counted
+  return store_file_remove(scan->store, path.text, fault);
+}
+
 static enum base_result take_original_file(struct scan *scan, const struct item *file, struct base_fault *fault) {
+  if (file->is_tree) return remove_orphan_tree(scan, file, fault);
   if (!file->is_bytes) return take_sidecar(scan, file, fault);
   if (has_sidecar(scan, file)) return BASE_OK;
   // The upload or the deletion did not get further; nobody was told that it is here.

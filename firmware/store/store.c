@@ -12,8 +12,11 @@
 
 #include "base/file.h"
 #include "descriptors.h"
+#include "findings.h"
 #include "kept.h"
+#include "ledger_hooks.h"
 #include "names.h"
+#include "store/ledger.h"
 #include "tier.h"
 
 enum { LOCK_MODE = 0640 };
@@ -61,6 +64,8 @@ static void register_meters(struct store *store) {
   m->damaged = base_metrics_counter(metrics, "pixpop_store_damaged_total", "", "Records that failed their checks.");
   m->damaged_originals = base_metrics_counter(metrics, "pixpop_store_damaged_originals_total", "",
                                               "Uses of originals whose bytes fail their digest.");
+  m->known_damaged = base_metrics_gauge(metrics, "pixpop_store_damaged_originals", "",
+                                        "Originals known to be damaged now: upload them again.");
   m->unknown = base_metrics_counter(metrics, "pixpop_store_unknown_total", "", "Records of an unknown format.");
   m->orphans = base_metrics_counter(metrics, "pixpop_store_orphans_total", "", "Half-made objects removed.");
   m->no_space = base_metrics_counter(metrics, "pixpop_store_no_space_total", "", "Writes refused by a full disk.");
@@ -138,6 +143,7 @@ static void destroy(struct store **store_pointer) {
   store_pending_destroy(&store->pending);
   store_names_destroy(&store->names);
   store_descriptors_destroy(&store->descriptors);
+  store_findings_destroy(&store->findings);
   base_fd_close(&store->lock_fd);  // unlocks
   base_fd_close(&store->root_fd);
   for (size_t i = 0; i < STORE_LOCKS; i++) {
@@ -155,12 +161,14 @@ static struct store *allocate(const struct store_config *config) {
   struct store_pending *pending = store_pending_create();
   struct store_names *names = store_names_create();
   struct store_descriptors *descriptors = store_descriptors_create();
-  if (!store || !root || !pending || !names || !descriptors) {
+  struct store_findings *findings = store_findings_create();
+  if (!store || !root || !pending || !names || !descriptors || !findings) {
     free(store);
     free(root);
     store_pending_destroy(&pending);
     store_names_destroy(&names);
     store_descriptors_destroy(&descriptors);
+    store_findings_destroy(&findings);
     return NULL;
   }
   store->config = *config;
@@ -174,6 +182,7 @@ static struct store *allocate(const struct store_config *config) {
   store->pending = pending;
   store->names = names;
   store->descriptors = descriptors;
+  store->findings = findings;
   store->root_fd = store->lock_fd = -1;
   atomic_init(&store->next_use, 1);
   init_locks(store);
@@ -199,6 +208,7 @@ static enum base_result enter(const struct store_config *config, struct store **
     destroy(&store);
     return result;
   }
+  store_findings_load(store);
   *out = store;
   return BASE_OK;
 }
@@ -262,6 +272,7 @@ enum base_result store_open(const struct store_config *config, struct store **ou
   enum base_result result = enter(config, &store, &how.is_scan_wanted, fault);
   if (result != BASE_OK) return result;
   result = load_or_rebuild(store, &how, fault);
+  if (result == BASE_OK) result = store_ledger_open(store, fault);
   if (result != BASE_OK) {
     destroy(&store);
     return result;
@@ -275,6 +286,8 @@ void store_close(struct store **store_pointer) {
   if (!store) return;
   BASE_ASSERT(atomic_load(&store->uploads) == 0);
   store_tier_bury(store);
+  store_ledger_close(store);
+  store_findings_save(store);
   struct base_fault fault = {0};
   if (store_pend_flush(store, &fault) != BASE_OK) {
     base_log_fault(store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, &fault);
@@ -319,4 +332,27 @@ enum base_result store_reindex(const struct store_config *config, void (*progres
   *out = how.report;
   store_close(&store);
   return BASE_OK;
+}
+
+// The old one keeps its files, its key too: what it said can still be checked.
+static enum base_result put_ledger_aside(struct store *store, struct base_fault *fault) {
+  struct store_path path;
+  const int64_t now_s = base_clock_wall_s(store->config.clock);
+  snprintf(path.text, sizeof path.text, "ledger.%" PRId64, now_s);
+  if (faccessat(store->root_fd, "ledger", F_OK, AT_SYMLINK_NOFOLLOW) != 0) {
+    return errno == ENOENT ? BASE_OK : BASE_FAIL_ERRNO(fault, "ledger", "cannot examine the ledger");
+  }
+  const enum base_result result = store_file_rename(store, "ledger", path.text, fault);
+  return result == BASE_OK ? store_folder_sync(store, ".", fault) : result;
+}
+
+enum base_result store_ledger_renew(const struct store_config *config, struct base_fault *fault) {
+  struct store *store;
+  bool is_unclean = false;
+  enum base_result result = enter(config, &store, &is_unclean, fault);
+  if (result != BASE_OK) return result;
+  result = put_ledger_aside(store, fault);
+  if (!is_unclean) mark_clean(store);
+  destroy(&store);
+  return result;
 }

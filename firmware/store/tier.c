@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "describe.h"
+#include "ledger_hooks.h"
 
 // The file speaks for itself, so a hold on the entry is not needed: the key being there is all that get asks.
 static void *acquire_presence(void *self, void *value) {
@@ -77,6 +78,7 @@ void store_tier_bury(struct store *store) {
     if (!cache_lru_contains(store->tier, &entry->key)) {
       if (store_file_remove(store, path.text, NULL) != BASE_OK) atomic_store(&store->is_index_behind, true);
       store_pend(store, STORE_CHANGE_REMOVE, &entry->key);
+      if (!entry->is_level) store_ledger_evict(store, &entry->key);
     }
     pthread_mutex_unlock(lock);
     free(entry);
@@ -176,6 +178,7 @@ enum base_result store_tier_write(struct store *store, struct store_placement *p
   record->meta = base_buffer_span(&meta);
   if (result == BASE_OK) {
     result = store_record_write(store, record, body, false, &placement->temporary, &placement->file_bytes, fault);
+    placement->root = record->root;
   }
   base_buffer_finish(&meta);
   return result;
@@ -207,6 +210,7 @@ static enum base_result place(struct store *store, const struct store_placement 
     store_pend_level(store, placement->level, placement->file_bytes);
   } else {
     store_pend_variant(store, placement->variant, placement->file_bytes);
+    store_ledger_derive(store, placement->variant, &placement->root);
   }
   return BASE_OK;
 }
@@ -222,7 +226,7 @@ enum base_result store_tier_place(struct store *store, const struct store_placem
 
 // Get.
 
-static void drop_damaged(struct store *store, const struct cache_key *key, const struct base_fault *fault) {
+void store_tier_drop_damaged(struct store *store, const struct cache_key *key, const struct base_fault *fault) {
   base_log_fault(store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, fault);
   base_metric_add(store->meters.damaged, 1);
   (void)cache_lru_remove(store->tier, key);
@@ -253,6 +257,8 @@ enum base_result store_tier_read(struct store *store, const struct cache_key *ke
     return BASE_FAIL(fault, result, read_fault.subject, "%s", read_fault.text);
   }
   // Not found: evicted between look-up and open, which is an ordinary miss unless somebody removed the file.
-  if (result != BASE_NOT_FOUND || cache_lru_contains(store->tier, key)) drop_damaged(store, key, &read_fault);
+  if (result != BASE_NOT_FOUND || cache_lru_contains(store->tier, key)) {
+    store_tier_drop_damaged(store, key, &read_fault);
+  }
   return BASE_FAIL(fault, BASE_NOT_FOUND, "", "it is not kept");
 }

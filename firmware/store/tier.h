@@ -16,6 +16,7 @@ struct store_placement {
   const struct store_variant *variant;
   const struct store_level *level;
   struct store_path temporary;
+  struct integrity_digest root;  // of the body's tree
   uint64_t file_bytes;
 };
 
@@ -33,5 +34,7 @@ enum base_result store_tier_read(struct store *store, const struct cache_key *ke
                                  enum base_result (*take)(void *argument, const struct store_record *record,
                                                           struct base_fault *fault),
                                  void *argument, struct base_blob **out, struct base_fault *fault) BASE_CHECKED;
+// Takes a damaged or missing record out, counts and logs it.
+void store_tier_drop_damaged(struct store *store, const struct cache_key *key, const struct base_fault *fault);
 
 #endif

@@ -68,6 +68,7 @@ enum base_result store_upload_create(struct store *store, uint64_t more, struct 
     return result;
   }
   integrity_hash_init(&upload->hash);
+  store_leaves_init(&upload->leaves);
   atomic_fetch_add(&store->uploads, 1);
   *out = upload;
   return BASE_OK;
@@ -79,6 +80,7 @@ void store_upload_free(struct store_upload **upload_pointer) {
   store_descriptors_drop(upload->store->descriptors, &upload->file);
   unreserve(upload, upload->reserved_bytes);
   atomic_fetch_sub(&upload->store->uploads, 1);
+  store_leaves_release(&upload->leaves);
   free(upload);
 }
 
@@ -143,6 +145,7 @@ void store_upload_shorten(struct store_upload *upload, uint64_t bytes) {
   upload->bytes = bytes;
   upload->write_back_from = base_min_u64(upload->write_back_from, bytes);
   upload->handed_on = base_min_u64(upload->handed_on, bytes);
+  if (upload->leaves.bytes > bytes) store_leaves_restart(&upload->leaves);
   if (upload->hashed <= bytes) return;
   integrity_hash_init(&upload->hash);
   upload->hashed = 0;
@@ -185,16 +188,27 @@ static enum base_result hand_on(struct store_upload *upload, int fd, struct base
   return BASE_OK;
 }
 
+// Digest and leaves go over what they have not seen of the bytes at `offset`; who is not as far as that yet will read
+// the file.
+static void catch_up(struct store_upload *upload, struct base_span bytes, uint64_t offset) {
+  const uint64_t end = offset + bytes.bytes;
+  if (upload->hashed >= offset && upload->hashed < end) {
+    integrity_hash_update(&upload->hash, base_span_slice(bytes, (size_t)(upload->hashed - offset), SIZE_MAX));
+    upload->hashed = end;
+  }
+  const uint64_t leaved = upload->leaves.bytes;
+  if (leaved >= offset && leaved < end) {
+    store_leaves_add(&upload->leaves, base_span_slice(bytes, (size_t)(leaved - offset), SIZE_MAX));
+  }
+}
+
 static enum base_result append(struct store_upload *upload, struct base_span bytes, struct base_fault *fault) {
   int fd;
   size_t written;
   enum base_result result = store_upload_borrow(upload, &fd, fault);
   if (result != BASE_OK) return result;
   result = write_at(fd, bytes, upload->bytes, &written, fault);
-  if (upload->hashed == upload->bytes) {
-    integrity_hash_update(&upload->hash, base_span_slice(bytes, 0, written));
-    upload->hashed += written;
-  }
+  catch_up(upload, base_span_of(bytes.data, written), upload->bytes);
   upload->bytes += written;
   unreserve(upload, written);
   if (result == BASE_OK) result = hand_on(upload, fd, fault);
@@ -232,22 +246,25 @@ uint64_t store_upload_bytes(const struct store_upload *upload) { return upload->
 
 // Reads back what was written before a resumption or a rewinding.
 static enum base_result hash_rest(struct store_upload *upload, struct base_fault *fault) {
-  if (upload->hashed == upload->bytes) return BASE_OK;
+  uint64_t at = base_min_u64(upload->hashed, upload->leaves.bytes);
+  if (at == upload->bytes) return store_leaves_finish(&upload->leaves, fault);
   int fd;
   enum base_result result = store_upload_borrow(upload, &fd, fault);
   if (result != BASE_OK) return result;
   uint8_t *buffer = malloc(HASH_BUFFER_BYTES);
   if (!buffer) result = BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory to read the upload");
-  while (result == BASE_OK && upload->hashed < upload->bytes) {
-    const size_t bytes = (size_t)base_min_u64(upload->bytes - upload->hashed, HASH_BUFFER_BYTES);
-    result = base_fd_pread_all(fd, buffer, bytes, (off_t)upload->hashed, fault);
-    if (result != BASE_OK) break;
-    integrity_hash_update(&upload->hash, base_span_of(buffer, bytes));
-    upload->hashed += bytes;
+  while (result == BASE_OK && at < upload->bytes) {
+    const size_t bytes = (size_t)base_min_u64(upload->bytes - at, HASH_BUFFER_BYTES);
+    result = base_fd_pread_all(fd, buffer, bytes, (off_t)at, fault);
+    if (result == BASE_OK) catch_up(upload, base_span_of(buffer, bytes), at);
+    at += bytes;
   }
   free(buffer);
   store_upload_give_back(upload);
-  return result;
+  if (result == BASE_OK && upload->leaves.bytes < upload->bytes) {
+    result = BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for leaf hashes");
+  }
+  return result == BASE_OK ? store_leaves_finish(&upload->leaves, fault) : result;
 }
 
 static enum base_result sync_bytes(struct store_upload *upload, struct base_fault *fault) {
@@ -300,7 +317,7 @@ static enum base_result finish(struct store_upload *upload, struct store_origina
   original->bytes = upload->bytes;
   const int64_t now_s = base_clock_wall_s(upload->store->config.clock);
   original->created_s = now_s < 0 ? 0 : now_s;
-  result = store_original_adopt(upload->store, source.text, original, report, is_new, fault);
+  result = store_original_adopt(upload->store, source.text, original, &upload->leaves, report, is_new, fault);
   // The second name is still there after a failure, and after a renaming that found the same file in place.
   if (upload->is_kept && strcmp(source.text, upload->path.text) != 0) store_file_discard(upload->store, source.text);
   return result;

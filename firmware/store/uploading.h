@@ -5,6 +5,7 @@
 #include "descriptors.h"
 #include "inside.h"
 #include "kept.h"
+#include "leaves.h"
 #include "names.h"
 
 struct store_upload {
@@ -21,6 +22,7 @@ struct store_upload {
   uint64_t reserved_bytes;              // still to come, counted in the store's sum
   uint64_t hashed;                      // how far `hash` has got
   struct integrity_hash hash;
+  struct store_leaves leaves;  // its own `bytes` say how far
 };
 
 // upload.c.

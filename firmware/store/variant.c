@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "describe.h"
+#include "ledger_hooks.h"
 #include "tier.h"
 
 enum { LIST_BATCH = 32 };
@@ -109,6 +110,16 @@ enum base_result store_variant_list(struct store *store, const char *tenant, con
   return result == BASE_OK ? visit_variants(store, tenant, original, visit, argument, fault) : result;
 }
 
+// By somebody's order, and not for lack of room: whoever buries it finds that the ledger says so.
+static bool purge(struct store *store, const struct cache_key *key) {
+  pthread_mutex_t *lock = store_variant_lock(store, key);
+  pthread_mutex_lock(lock);
+  const bool was_there = cache_lru_remove(store->tier, key);
+  if (was_there) store_ledger_purge(store, key);
+  pthread_mutex_unlock(lock);
+  return was_there;
+}
+
 struct removal {
   struct store *store;
   uint64_t count;
@@ -116,7 +127,7 @@ struct removal {
 
 static bool remove_listed(void *argument, const struct store_variant *variant) {
   struct removal *removal = argument;
-  if (cache_lru_remove(removal->store->tier, &variant->key)) removal->count++;
+  if (purge(removal->store, &variant->key)) removal->count++;
   return true;
 }
 
@@ -142,11 +153,11 @@ enum base_result store_variants_remove(struct store *store, const char *tenant, 
 // Drops.
 
 enum base_result store_variant_drop(struct store *store, const struct cache_key *key, struct base_fault *fault) {
-  const bool was_there = cache_lru_remove(store->tier, key);
+  const bool was_there = purge(store, key);
   store_tier_bury(store);
   if (!was_there) return BASE_FAIL(fault, BASE_NOT_FOUND, "variant", "the variant is not kept");
   base_metric_add(store->meters.variant_drops, 1);
-  return BASE_OK;
+  return store_ledger_settle(store, fault);
 }
 
 enum base_result store_variants_drop(struct store *store, const char *tenant, const struct integrity_digest *original,
@@ -159,5 +170,5 @@ enum base_result store_variants_drop(struct store *store, const char *tenant, co
   pthread_mutex_unlock(lock);
   store_tier_bury(store);
   base_metric_add(store->meters.variant_drops, (int64_t)*dropped);
-  return result;
+  return result == BASE_OK ? store_ledger_settle(store, fault) : result;
 }

@@ -1,14 +1,19 @@
 #include "tls/server.h"
 
+#include <mbedtls/platform_util.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/ssl_ticket.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "hello.h"
 #include "identity.h"
 
-enum { TICKET_LIFE_S = 12 * 60 * 60 };
+enum {
+  TICKET_LIFE_S = 12 * 60 * 60,
+  MAX_TICKET_BYTES = 1024,  // ours are far shorter
+};
 
 struct tls_server {
   char *pem_path;
@@ -114,6 +119,25 @@ enum base_result tls_server_reload(struct tls_server *server, struct base_fault 
   pthread_mutex_unlock(&server->lock);
   tls_identity_unref(&stale);
   return BASE_OK;
+}
+
+// Decrypting it is the only proof that a ticket is ours, and not from before a restart.
+static bool is_valid_ticket(struct tls_server *server, struct base_span ticket) {
+  unsigned char copy[MAX_TICKET_BYTES];
+  if (ticket.bytes == 0 || ticket.bytes > sizeof copy) return false;
+  memcpy(copy, ticket.data, ticket.bytes);
+  mbedtls_ssl_session session;
+  mbedtls_ssl_session_init(&session);
+  bool is_valid = mbedtls_ssl_ticket_parse(&server->tickets, &session, copy, ticket.bytes) == 0;
+  mbedtls_ssl_session_free(&session);
+  mbedtls_platform_zeroize(copy, sizeof copy);
+  return is_valid;
+}
+
+enum tls_hello tls_server_look(struct tls_server *server, struct base_span bytes) {
+  struct base_span ticket;
+  enum tls_hello hello = tls_hello_parse(bytes, &ticket);
+  return hello == TLS_HELLO_WHOLE && is_valid_ticket(server, ticket) ? TLS_HELLO_RESUMES : hello;
 }
 
 void tls_server_destroy(struct tls_server **server) {

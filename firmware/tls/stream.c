@@ -228,6 +228,8 @@ enum tls_status tls_stream_handshake(struct tls_stream *stream, struct base_faul
   return stream->unsent ? TLS_WANT_WRITE : TLS_OK;
 }
 
+bool tls_stream_has_greeted(const struct tls_stream *stream) { return stream->ssl.state > MBEDTLS_SSL_CLIENT_HELLO; }
+
 enum tls_status tls_stream_read(struct tls_stream *stream, void *out, size_t capacity, size_t *got,
                                 struct base_fault *fault) {
   static const char what[] = "reading from a TLS connection";

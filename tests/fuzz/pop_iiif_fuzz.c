@@ -53,6 +53,17 @@ static void check_info(struct base_span identifier, const struct image_header *o
   base_buffer_finish(&text);
 }
 
+// Without its escapes the identifier says the same.
+static void check_identifier(const struct pop_address *address) {
+  char path[sizeof "/iiif/3/" + POP_IIIF_IDENTIFIER_CHARS] = "/iiif/3/";
+  struct pop_address plain;
+  pop_iiif_identifier(address, path + strlen(path));
+  BASE_ASSERT(pop_iiif_parse(base_span_text(path), &plain, NULL) == BASE_OK);
+  BASE_ASSERT(!plain.wish.iiif.is_escaped && plain.wish.iiif.is_signed == address->wish.iiif.is_signed);
+  BASE_ASSERT(integrity_digest_equal(&plain.original, &address->original) && plain.expires_s == address->expires_s);
+  BASE_ASSERT(strcmp(plain.wish.iiif.signature, address->wish.iiif.signature) == 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 // The input is what comes behind "/iiif/".
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
@@ -62,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   if (bytes > sizeof path - front) return 0;
   if (bytes) memcpy(path + front, data, bytes);
   if (pop_iiif_parse(base_span_of(path, bytes + front), &address, NULL) != BASE_OK) return 0;
+  check_identifier(&address);
   for (size_t i = 0; i < sizeof originals / sizeof originals[0]; i++) {
     struct recipe recipe;
     if (address.wish.iiif.kind == POP_IIIF_INFO) check_info(base_span_of(path, bytes + front), &originals[i]);

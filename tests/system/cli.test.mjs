@@ -31,7 +31,7 @@ describe('pixpop', () => {
   it('prints_help_for_every_command', async () => {
     const help = await pixpop(['--help']);
     assert.equal(help.status, 0);
-    for (const command of ['put', 'uploads', 'show', 'make', 'get', 'url', 'ls', 'rm', 'purge', 'prewarm', 'status', 'device', 'reindex']) {
+    for (const command of ['put', 'uploads', 'show', 'make', 'get', 'url', 'ls', 'rm', 'purge', 'prewarm', 'status', 'device', 'reindex', 'sync', 'verify']) {
       assert.match(help.stdout, new RegExp(`\\b${command}\\b`));
       const page = await pixpop([command, '--help']);
       assert.equal(page.status, 0, command);
@@ -110,7 +110,11 @@ describe('pixpop', () => {
     assert.ok((await pixpop(['ls'])).stdout.includes(id));
     const lines = (await pixpop(['ls', '--json'])).stdout.trim().split('\n').map((line) => JSON.parse(line));
     assert.ok(lines.some((line) => line.id === id));
-    assert.match((await pixpop(['status'])).stdout, /originals/);
+    const { stdout: status } = await pixpop(['status']);
+    assert.match(status, /^originals +\d+, /m);
+    assert.match(status, /^ledger +running, \d+ entr(y|ies), \d.* B, signed on \d{4}-/m);
+    assert.match(status, /^key +pixpop-[0-9a-f]{8}\.local\/ledger\+/m);
+    assert.match(status, /^checked +\S/m);
   });
 
   it('shows_the_fingerprint_of_a_certificate_it_does_not_trust', async () => {

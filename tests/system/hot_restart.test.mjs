@@ -1,6 +1,8 @@
 // SIGUSR2: the program starts again in place, and the delivery side's clients notice nothing but a wait.
 import assert from 'node:assert/strict';
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -16,6 +18,19 @@ async function restartInPlace(box) {
   for (let i = 0; i < 1200 && starts(box) === before; i++) await sleep(25);
   assert.equal(starts(box), before + 1, box.log);
   assert.equal(box.child.exitCode, null);
+}
+
+// One GET over the agent's connection, and what there is to know about that.
+function askOver(agent, url) {
+  return new Promise((done, fail) => {
+    const client = url.startsWith('https:') ? https : http;
+    const outgoing = client.get(url, { agent, rejectUnauthorized: false }, (reply) => {
+      const isLast = reply.headers.connection === 'close';
+      reply.on('end', () => done({ status: reply.statusCode, isReused: outgoing.reusedSocket, isLast }));
+      reply.on('error', fail).resume();
+    });
+    outgoing.on('error', fail);
+  });
 }
 
 describe('a hot restart', () => {
@@ -59,6 +74,42 @@ describe('a hot restart', () => {
     await restartInPlace(box);
     assert.ok(Math.abs(descriptors() - early) <= 4, `${early} descriptors before, ${descriptors()} after`);
     assert.ok(!environment(box).some((one) => one.includes('PIXPOP_LISTENERS=') && !one.includes(`=${pid} `)));
+  });
+
+  // Each client sends its next request over the connection of the last one, as soon as it has the reply or after a
+  // pause, so that there are always some on their way when the box begins to end. None of them tries again.
+  it('fails_no_request_on_connections_that_are_used_again', async () => {
+    const failures = [];
+    let isOver = false, served = 0, reused = 0, told = 0;
+    const stay = async (url, pauseMs) => {
+      const agent = new (url.startsWith('https:') ? https : http).Agent({ keepAlive: true, maxSockets: 1 });
+      while (!isOver) {
+        try {
+          const reply = await askOver(agent, url);
+          if (reply.status !== 200) failures.push(`${url}: ${reply.status}`);
+          served++;
+          if (reply.isReused) reused++;
+          if (reply.isLast) told++;
+        } catch (error) {
+          failures.push(`${url}: ${error.code ?? error.message}`);
+        }
+        if (pauseMs > 0) await sleep(Math.random() * pauseMs);
+      }
+      agent.destroy();
+    };
+    const clients = [];
+    for (let i = 0; i < 8; i++) clients.push(stay(box.delivery + path, 0), stay(box.delivery + path, 20));
+    for (let i = 0; i < 4; i++) clients.push(stay(box.secure + path, 20), stay(box.delivery + path, 300));
+    for (let i = 0; i < restarts; i++) {
+      await sleep(100 + Math.random() * 100);
+      await restartInPlace(box);
+    }
+    isOver = true;
+    await Promise.all(clients);
+    assert.deepEqual(failures, []);
+    assert.ok(reused > served / 2, `${reused} of ${served} requests on connections that were there`);
+    // They learn it from a reply, and not from the connection's end.
+    assert.ok(told >= restarts, `${told} replies that said so`);
   });
 
   it('lets_a_request_in_flight_finish', async () => {

@@ -261,6 +261,44 @@ describe('IIIF Image API 3.0, level 2', () => {
     });
   });
 
+  // RFC 3986 6.2.2.2. The official validator asks like this ("id_escaped").
+  it('takes_escapes_of_unreserved_characters_in_the_identifier', async () => {
+    const escape = (text) => [...text].map((c) => `%${c.charCodeAt(0).toString(16).padStart(2, '0')}`).join('');
+    const tail = 'full/321,/0/default.png';
+    const plain = await get(box, `/iiif/3/${id}/${tail}`), info = await get(box, `/iiif/3/${id}/info.json`);
+    for (const escaped of [escape(id), escape(id).toUpperCase(), escape(id[0]) + id.slice(1), id.replaceAll(/[-_]/g, escape)]) {
+      for (let round = 0; round < 2; round++) {
+        const reply = await get(box, `/iiif/3/${escaped}/${tail}`);
+        assert.equal(reply.status, 200);
+        assert.deepEqual(reply.body, plain.body);
+        assert.equal(reply.headers['cache-status'], 'pixpop; hit', 'no variant of its own');
+        // Nor an entry of its own in a cache in front.
+        assert.equal(reply.headers['cache-control'], escaped === id ? plain.headers['cache-control'] : 'no-store');
+      }
+      const reply = await get(box, `/iiif/3/${escaped}/info.json`);
+      assert.equal(reply.status, 200);
+      assert.deepEqual(reply.body, info.body, 'with the plain identifier');
+      if (escaped !== id) assert.equal(reply.headers['cache-control'], 'no-store');
+      const redirect = await get(box, `/iiif/3/${escaped}`);
+      assert.equal(redirect.status, 303);
+      assert.equal(redirect.headers.location, `${box.delivery}/iiif/3/${id}/info.json`);
+    }
+    assert.match((await get(box, `/iiif/3/${id}/${tail}`)).headers['cache-control'], /immutable/);
+  });
+
+  it('names_the_query_that_it_does_not_take', async () => {
+    for (const path of [`/iiif/3/${id}`, `/iiif/3/${id}/info.json`, `/iiif/3/${id}/full/320,/0/default.jpg`]) {
+      const wanted = (await get(box, path)).status;
+      for (const [query, subject] of [['v=1', 'v'], ['t', 't'], ['w=300&dpr=2', 'w'], ['%3Cb%3E=1', '%3Cb%3E'], ['=', 'query']]) {
+        const reply = await get(box, `${path}?${query}`);
+        assert.equal(reply.status, 400, query);
+        assert.equal(reply.headers['cache-control'], 'no-store');
+        assert.equal(JSON.parse(reply.body).subject, subject);
+      }
+      assert.equal((await get(box, `${path}?`)).status, wanted);
+    }
+  });
+
   it('refuses_what_the_specification_calls_an_error', async () => {
     const bad = {
       region: ['none/max/0/default.jpg', '0,0,0,10/max/0/default.jpg', '1000,0,10,10/max/0/default.jpg', 'pct:0,100,5,5/max/0/default.jpg', '1.5,0,3,3/max/0/default.jpg'],
@@ -281,7 +319,8 @@ describe('IIIF Image API 3.0, level 2', () => {
       }
     }
     const nothing = ['/iiif/3/', '/iiif/2/x/info.json', `/iiif/2/${id}/info.json`, '/iiif/3/a/b/full/max/0/default.jpg', '/iiif/3/%5Bfrob%5D/info.json',
-      `/iiif/3/${'B'.repeat(42)}A/info.json`, `/iiif/3/${'B'.repeat(42)}A/full/max/0/default.jpg`, `/iiif/3/%${id.charCodeAt(0).toString(16)}${id.slice(1)}/info.json`];
+      `/iiif/3/${'B'.repeat(42)}A/info.json`, `/iiif/3/${'B'.repeat(42)}A/full/max/0/default.jpg`, `/iiif/3/%25${id.charCodeAt(0).toString(16)}${id.slice(1)}/info.json`,
+      `/iiif/3/${id}%2Finfo.json`, `/iiif%2F3/${id}/info.json`, `/iiif/3/${id}%00/info.json`];
     for (const path of nothing) assert.equal((await get(box, path)).status, 404, path);
   });
 });
@@ -336,8 +375,16 @@ describe('IIIF where not everything goes unsigned', () => {
     assert.equal((await get(box, `/iiif/3/${id}.0.${other}/full/640,/0/default.webp`)).status, 403); // a wrong one is never ignored
     assert.equal((await get(box, `/iiif/3/${id}.1893456000.${signature}${tail}`)).status, 403); // of another expiry
     assert.equal((await get(box, `/iiif/3/${signed(1500000000)}${tail}`)).status, 410);
+    // What is signed is the identifier without escapes.
     for (const escaped of [good.replaceAll('.', '%2E'), good.replace('.', '%2e'), good.replace(signature[0], `%${signature.charCodeAt(0).toString(16)}`)]) {
-      assert.equal((await get(box, `/iiif/3/${escaped}${tail}`)).status, 404, escaped);
+      assert.equal((await get(box, `/iiif/3/${escaped}${tail}`)).status, 200, escaped);
+      assert.equal(JSON.parse((await get(box, `/iiif/3/${escaped}/info.json`)).body).id, `${box.delivery}/iiif/3/${good}`);
     }
+    assert.equal((await get(box, `/iiif/3/${id}%2E0.${other}${tail}`)).status, 403);
+    const escapedId = `%${id.charCodeAt(0).toString(16)}${id.slice(1)}`;
+    const ofEscaped = createHmac('sha256', key).update(`${salt}/iiif/3/${escapedId}`).digest('base64url');
+    assert.equal((await get(box, `/iiif/3/${escapedId}.0.${signature}${tail}`)).status, 200);
+    assert.equal((await get(box, `/iiif/3/${escapedId}.0.${ofEscaped}${tail}`)).status, 403);
+    assert.equal((await get(box, `/iiif/3/${escapedId}${tail}`)).status, 403);
   });
 });

@@ -139,6 +139,23 @@ describe('imgproxy URLs', () => {
     assert.equal((await box.get(signed(plain('w:100')), { method: 'POST' })).status, 405);
   });
 
+  it('take_no_query_and_say_what_there_is_instead', async () => {
+    const good = signed(plain('w:100', '@png'));
+    assert.equal(await status(good), 200);
+    assert.equal(await status(`${good}?`), 200);
+    for (const [query, subject] of [['v=2', 'v'], ['cb', 'cb'], ['w=5000&h=1', 'w'], ['exp=1', 'exp']]) {
+      const reply = await box.get(`${good}?${query}`);
+      assert.equal(reply.status, 400, query);
+      assert.equal(reply.headers['cache-control'], 'no-store');
+      assert.equal(reply.json.subject, subject);
+      assert.match(reply.json.detail, /cachebuster/);
+    }
+    assert.equal(await status(signed(plain('w:100/cb:v2', '@png'))), 200);
+    // A signature over the query is none of the path.
+    assert.equal(await status(`/imgproxy/${signature(`${plain('w:100', '@png')}?v=2`)}${plain('w:100', '@png')}?v=2`), 400);
+    assert.equal(await status(`/imgproxy/${signature(`${plain('w:100', '@png')}?v=2`)}${plain('w:100', '@png')}`), 403);
+  });
+
   it('are_printed_by_the_command_line', async () => {
     const run = (args, env = {}) => new Promise((done) => {
       execFile(join(bin, 'pixpop'), ['--delivery', box.delivery, 'url', '--imgproxy', ...args], { env: { ...process.env, ...env } },

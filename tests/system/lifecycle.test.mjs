@@ -242,7 +242,8 @@ describe('kill -9', () => {
         assert.equal(reply.status, 200, `round ${round}: ${id} is lost`);
       }
       const files = readdirSync(join(folder, 'originals'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile()).map((entry) => entry.name);
-      const originals = files.filter((name) => !name.endsWith('.rec'));
+      const originals = files.filter((name) => !/\.(rec|tree)$/.test(name));
+      for (const name of files.filter((one) => one.endsWith('.tree'))) assert.ok(originals.includes(name.slice(0, -5)), `${name} has no original`);
       for (const name of originals) assert.ok(files.some((one) => one.startsWith(name) && one.endsWith('.rec')), `${name} has no record`);
     }
     assert.ok(acknowledged.length > 0);

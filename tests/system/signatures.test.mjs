@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHmac, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import http2 from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -120,6 +121,29 @@ describe('the policy of a box', () => {
     assert.equal(await status(`/iiif/3/${signed.replace(`.${exp}.`, `.${exp + 1}.`)}${tile}`), 403);
     assert.equal(await status(`/iiif/3/${id}.0.${hmac(secret, `s-2/iiif/3/${id}`)}${tile}`), 200);
     assert.equal(await status(`/iiif/3/${id}.1.${hmac(secret, `s-2/iiif/3/${id}?exp=1`)}${tile}`), 410);
+  });
+
+  it('finds_the_tenant_by_every_spelling_of_its_host', async () => {
+    writeFileSync(config, `[tenant default]\nsign_keys = ${secret}:s-2\n[tenant shop]\nhosts = shop.test, [2001:db8::1]\nunsigned = none\n`);
+    await reload();
+    const as = async (host) => (await box.get(`/i/${id}?w=160`, { headers: { host } })).status;
+    for (const host of ['shop.test', 'SHOP.test', 'shop.test.', 'Shop.Test.', 'shop.test:8080', 'shop.test.:8080', 'shop.test.:',
+      '[2001:db8::1]', '[2001:DB8:0:0::1]:443', '[2001:0db8::0001]']) {
+      assert.equal(await as(host), 403, host);
+    }
+    for (const host of ['shop.test..', 'test.', 'x.shop.test', '[2001:db8::2]', 'localhost']) assert.equal(await as(host), 200, host);
+    const session = http2.connect(box.delivery);
+    const over2 = (authority) => new Promise((done, fail) => {
+      const stream = session.request({ ':path': `/i/${id}?w=160`, ':authority': authority });
+      stream.on('response', (head) => { done(head[':status']); stream.close(); });
+      stream.on('error', fail);
+    });
+    assert.equal(await over2('shop.test.:8080'), 403);
+    assert.equal(await over2('shop.test..'), 200);
+    session.destroy();
+    write(`sign_keys = ${secret}:s-2 ${oldSecret}:s-1`);
+    await reload();
+    assert.equal(await as('shop.test.'), 200);
   });
 
   it('signs_by_the_console', async () => {

@@ -128,6 +128,49 @@ describe('delivery over TLS', () => {
   });
 });
 
+// More clients at once than can be served in time: each is served or refused, none is kept for nothing, and clients
+// without TLS go on being served meanwhile.
+describe('a crowd of handshakes', () => {
+  const [count, timeoutMs] = process.env.PIXPOP_LONG ? [2000, 5000] : [200, 2000];
+  let box, path;
+  before(async () => {
+    box = await startBox({ settings: [...listening, 'delivery.connections_per_client=0', `delivery.handshake_timeout_ms=${timeoutMs}`] });
+    path = `/i/${await box.put(readPhoto())}?w=320&dpr=1&fm=webp&q=80`;
+    assert.equal((await box.get(path)).status, 200);
+  });
+  after(() => box.finish());
+
+  const shakeHands = () => new Promise((done) => {
+    const socket = tls.connect({ port: portOf(box.secure), host: '127.0.0.1', rejectUnauthorized: false }, () => {
+      socket.destroy();
+      done('served');
+    });
+    socket.on('error', (error) => done(error.code));
+  });
+
+  it('is_served_or_refused_while_others_are_answered', async (t) => {
+    const crowd = [];
+    while (crowd.length < count) {
+      crowd.push(shakeHands());
+      if (crowd.length % 20 === 0) await sleep(0);  // so that what was connected speaks
+    }
+    const silent = Array.from({ length: 50 }, () => raw(portOf(box.secure), '\x16\x03\x01\x02\x00', { ms: 100 }));
+    for (let i = 0; i < 20; i++) assert.equal((await box.get(path)).status, 200);
+    const outcomes = await Promise.all(crowd);
+    await Promise.all(silent);
+    const served = outcomes.filter((one) => one === 'served').length;
+    const refused = outcomes.filter((one) => one === 'ECONNRESET').length;
+    t.diagnostic(`${served} served, ${refused} refused`);
+    assert.equal(served + refused, count, [...new Set(outcomes)].join(' '));
+    assert.ok(served > 0);
+    const metrics = (await box.api('/metrics')).body.toString();
+    const counted = metric(metrics, 'pixpop_delivery_connections_refused_total', 'limit="handshake"')
+      + metric(metrics, 'pixpop_delivery_timeouts_total', 'state="handshake"');
+    assert.equal(counted, refused);
+    assert.equal(await shakeHands(), 'served');
+  });
+});
+
 describe('certificates', () => {
   let folder;
   before(() => { folder = mkdtempSync(join(tmpdir(), 'pixpop-tls-')); });

@@ -32,9 +32,9 @@ export function report(rows, path, { mean = true } = {}) {
   writeFileSync(path, `${JSON.stringify(list, null, 2)}\n`);
 }
 
-// A box on loopback with a temporary data folder.
-export function startBox(bin, settings = []) {
-  const data = mkdtempSync(join(tmpdir(), 'pixpop-bench-'));
+// A box on loopback with a temporary data folder, or with one of the caller's, which stays.
+export function startBox(bin, settings = [], { folder } = {}) {
+  const data = folder ?? mkdtempSync(join(tmpdir(), 'pixpop-bench-'));
   const args = ['--data', data, '--set', 'log.level=warn', '--set', 'console.listen=127.0.0.1:0', '--set', 'console.tls=off', '--set', 'delivery.listen=127.0.0.1:0',
     '--set', 'delivery.unsigned=open'];
   for (const setting of settings) args.push('--set', setting);
@@ -54,7 +54,7 @@ export function startBox(bin, settings = []) {
         token,
         stop: () => new Promise((stopped) => {
           child.removeAllListeners('exit');
-          child.once('exit', () => { rmSync(data, { recursive: true, force: true }); stopped(); });
+          child.once('exit', () => { if (!folder) rmSync(data, { recursive: true, force: true }); stopped(); });
           child.kill('SIGTERM');
         }),
       });

@@ -1,6 +1,7 @@
 // The console's API as the page uses it: session cookie, CSRF header, problem+json.
 
 let csrf = '';
+let boxTimeS = 0;
 
 export class Problem extends Error {
   constructor(status, body) {
@@ -21,6 +22,7 @@ async function call(method, path, body, more = {}) {
   } catch {
     throw new Problem(0, { detail: 'The box can not be reached' });
   }
+  boxTimeS = (Date.parse(response.headers.get('Date') ?? '') || Date.now()) / 1000;
   const content = response.status === 204 ? null : await response.json().catch(() => null);
   if (!response.ok) throw new Problem(response.status, content);
   return content;
@@ -45,7 +47,12 @@ export async function logOut() {
   csrf = '';
 }
 
-export const getStatus = () => call('GET', '/api/v1/status');
+// With now_s, the box's time: its ages are no business of this machine's clock.
+export async function getStatus() {
+  const status = await call('GET', '/api/v1/status');
+  return { ...status, now_s: boxTimeS };
+}
+export const startScrub = () => call('POST', '/api/v1/scrub');
 export const listOriginals = (after) =>
   call('GET', `/api/v1/originals?limit=24${after ? `&after=${encodeURIComponent(after)}` : ''}`);
 export const getOriginal = (id) => call('GET', `/api/v1/originals/${id}`);

@@ -1,25 +1,31 @@
 // The page: log in, drop photos, see each original with its variants.
 import { getStatus, listOriginals, logIn, logOut, resumeSession } from './api.js';
-import { bytesText } from './format.js';
+import { bytesText, countText } from './format.js';
+import { integrityCard } from './integrity.js';
 import { originalCard } from './original.js';
+import { trustedKey } from './trust.js';
 import { startUploads } from './uploads.js';
 
 const at = (id) => document.getElementById(id);
 let deliveryUrl = '';
+let vkey = null;
 let nextPage = null;
+let integrity = null;
 
 async function showStatus() {
   const status = await getStatus();
   deliveryUrl = status.delivery_url || location.origin;
+  vkey = status.ledger.state !== 'off' && status.ledger.vkey ? trustedKey(status.ledger.vkey) : null;
+  await integrity?.show(status);
   at('box-line').textContent =
-    `${status.store.originals} originals (${bytesText(status.store.original_bytes)}), ` +
-    `${status.store.variants} variants (${bytesText(status.store.variant_bytes)}) · ${status.device}`;
+    `${countText(status.store.originals, 'original')} (${bytesText(status.store.original_bytes)}), ` +
+    `${countText(status.store.variants, 'variant')} (${bytesText(status.store.variant_bytes)}) · ${status.device}`;
 }
 
 function addOriginal(original, first) {
   const old = document.querySelector(`[data-id="${CSS.escape(original.id)}"]`);
   old?.remove();
-  const card = originalCard(original, deliveryUrl, refreshNotes);
+  const card = originalCard(original, { deliveryUrl, vkey, onChanged: refreshNotes });
   if (first) at('originals').prepend(card);
   else at('originals').append(card);
   refreshNotes();
@@ -53,12 +59,25 @@ async function enter() {
   at('workspace').hidden = false;
   at('log-out').hidden = false;
   uploads.logIn();
+  integrity = integrityCard({ onTrusted: () => reload().catch(explain), onProblem: explain });
+  at('integrity').replaceChildren(integrity.node);
+  await showStatus();
+  await showMore();
+}
+
+// Shows all originals anew, checked with what is trusted now.
+async function reload() {
+  nextPage = null;
+  at('originals').replaceChildren();
   await showStatus();
   await showMore();
 }
 
 function leave() {
   nextPage = null;
+  integrity?.close();
+  integrity = null;
+  at('integrity').replaceChildren();
   at('originals').replaceChildren();
   at('workspace').hidden = true;
   at('log-out').hidden = true;

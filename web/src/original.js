@@ -1,9 +1,12 @@
 // One original as a card: preview, facts, its variants at a few widths with their sizes, and a srcset to copy.
 import { deleteOriginal, getPublicUrl } from './api.js';
+import { copyText } from './clipboard.js';
 import { bytesText, element } from './format.js';
 import { inspection } from './inspection.js';
 import { makeForm } from './make.js';
+import { makeMark } from './mark.js';
 import { fetchVariant } from './variants.js';
+import { verifyVariant } from './verify.js';
 
 const ladder = [320, 640, 960, 1280, 1920];
 
@@ -18,7 +21,8 @@ function widthsFor(width) {
   return fitting.length > 0 ? fitting : [width];
 }
 
-const query = (width) => `w=${width}&dpr=1&fm=webp&q=80`;
+// In the order of a canonical recipe, so that a proof can be held against it.
+const query = (width) => `dpr=1&fm=webp&q=80&w=${width}`;
 
 const srcsetOf = (links) => links.map(({ url, width }) => `${url} ${width}w`).join(',\n');
 
@@ -33,30 +37,20 @@ async function signLinks(original, links) {
   if (isRefused) throw new Error('The policy refuses some of these URLs unsigned, and the box has no sign_keys to sign them with.');
 }
 
-// Asks for one width and shows its size; the first request makes the variant.
-async function showVariant(cell, original, width) {
+// Asks for one width, shows its size and proves its bytes; the first request makes the variant.
+async function showVariant(cell, mark, original, width, vkey) {
   const started = performance.now();
   try {
-    const response = await fetchVariant(`/i/${original.id}?${query(width)}`);
-    if (!response.ok) throw new Error(`status ${response.status}`);
-    const blob = await response.blob();
-    const isHit = /; hit/.test(response.headers.get('Cache-Status') ?? '');
-    cell.textContent = bytesText(blob.size);
-    cell.title = `${blob.size} bytes, ${isHit ? 'from the cache' : 'made now'} in ${Math.round(performance.now() - started)} ms`;
+    const result = await verifyVariant(`/i/${original.id}?${query(width)}`, { vkey, recipe: query(width), fetch: fetchVariant });
+    const isHit = /; hit/.test(result.response.headers.get('Cache-Status') ?? '');
+    cell.textContent = bytesText(result.blob.size);
+    cell.title = `${result.blob.size} bytes, ${isHit ? 'from the cache' : 'made now'} in ${Math.round(performance.now() - started)} ms`;
+    mark.show(result);
   } catch (error) {
     cell.textContent = error.message;
     cell.classList.add('error');
+    mark.button.remove();
   }
-}
-
-async function copyText(button, text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    button.textContent = 'Copied';
-  } catch {
-    button.textContent = 'Select the text and copy it';
-  }
-  setTimeout(() => { button.textContent = 'Copy srcset'; }, 2000);
 }
 
 function alertBadge(original) {
@@ -66,8 +60,8 @@ function alertBadge(original) {
     `${count} alert${count === 1 ? '' : 's'}`)];
 }
 
-// onChanged: the store holds something else now.
-export function originalCard(original, deliveryUrl, onChanged) {
+// vkey: of the ledger; null when there is none. onChanged: the store holds something else now.
+export function originalCard(original, { deliveryUrl, vkey, onChanged }) {
   const { width, height } = uprightSize(original);
   const widths = widthsFor(width);
   const name = original.metadata?.name || original.id.slice(0, 10);
@@ -75,11 +69,13 @@ export function originalCard(original, deliveryUrl, onChanged) {
   const error = element('p', { class: 'error', role: 'alert' });
 
   const list = element('ul', { class: 'variants' });
+  const checked = element('div', { class: 'checked', role: 'region', 'aria-label': `What was checked of ${name}`, hidden: '' });
   for (const link of links) {
     const size = element('span', { class: 'size' }, '…');
     link.anchor = element('a', { href: link.url, target: '_blank', rel: 'noreferrer' }, `${link.width} px`);
-    list.append(element('li', {}, link.anchor, size));
-    showVariant(size, original, link.width);
+    const mark = makeMark(`${link.width} px`, name, checked);
+    list.append(element('li', {}, link.anchor, size, mark.button));
+    showVariant(size, mark, original, link.width, vkey);
   }
   const preview = element('a', { class: 'preview', href: links.at(-1).url, target: '_blank', rel: 'noreferrer' },
     element('img', { src: `/i/${original.id}?w=480&h=360&fit=cover&dpr=1&fm=webp&q=80`, alt: name, width: '240', height: '180', loading: 'lazy' }));
@@ -112,12 +108,13 @@ export function originalCard(original, deliveryUrl, onChanged) {
       element('p', { class: 'hint' }, `${width} × ${height} · ${original.format} · ${bytesText(original.bytes)}`),
       element('code', { class: 'id', title: 'SHA-256 of the file' }, original.id),
       list,
+      checked,
       text,
       element('p', { class: 'actions' },
         element('button', { onclick: (event) => copyText(event.target, text.value) }, 'Copy srcset'),
         element('button', { class: 'quiet danger', onclick: remove }, 'Delete')),
       error,
-      makeForm(original, name, widths, onChanged),
+      makeForm(original, name, widths, { vkey, onMade: onChanged }),
       inspection(original, name)));
   return card;
 }

@@ -13,19 +13,19 @@ function next() {
 }
 
 // A busy box says 503 and when to come back.
-async function fetchPatiently(url) {
+async function fetchPatiently(url, init) {
   for (let attempt = 1; ; attempt += 1) {
-    const response = await fetch(url);
+    const response = await fetch(url, init);
     if (response.status !== 503 || attempt === attempts) return response;
     const seconds = Number(response.headers.get('Retry-After')) || 1;
     await new Promise((done) => { setTimeout(done, seconds * 1000 * attempt); });
   }
 }
 
-// Like fetch(url), in its turn.
-export function fetchVariant(url) {
+// Like fetch, in its turn.
+export function fetchVariant(url, init) {
   return new Promise((resolve, reject) => {
-    waiting.push(() => fetchPatiently(url).then(resolve, reject));
+    waiting.push(() => fetchPatiently(url, init).then(resolve, reject));
     next();
   });
 }

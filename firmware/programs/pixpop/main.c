@@ -8,9 +8,10 @@
 #include "command.h"
 #include "complain.h"
 
-static const struct command *const commands[] = {
-    &command_put,     &command_uploads, &command_show, &command_ls,     &command_rm,     &command_purge,  &command_make,
-    &command_prewarm, &command_get,     &command_url,  &command_status, &command_device, &command_reindex};
+static const struct command *const commands[] = {&command_put,     &command_uploads, &command_show,   &command_ls,
+                                                 &command_rm,      &command_purge,   &command_make,   &command_prewarm,
+                                                 &command_get,     &command_url,     &command_status, &command_device,
+                                                 &command_reindex, &command_sync,    &command_verify};
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };
 
 static const char usage[] =
@@ -34,7 +35,7 @@ static const char general[] =
     "  -h, --help               print this, or a command's page, and exit\n"
     "\n"
     "Exit status:\n"
-    "  0  done    1  failed    2  wrong usage\n"
+    "  0  done    1  failed    2  wrong usage    (verify has its own: see its page)\n"
     "\n"
     "A first walk:\n"
     "  pixpop --token-file token --fingerprint AB:CD:... put photo.jpg\n"
@@ -53,6 +54,9 @@ static const struct command *find(const char *name) {
   return NULL;
 }
 
+// The 2 of verify says that something is wrong with what is stored.
+static int usage_exit(const struct command *command) { return command == &command_verify ? EXIT_FAILED : EXIT_USAGE; }
+
 static int run(const struct options *options) {
   if (options->wants_version) return puts("pixpop " PIXPOP_VERSION), EXIT_FINE;
   if (options->command == NULL) {
@@ -62,17 +66,26 @@ static int run(const struct options *options) {
   const struct command *command = find(options->command);
   if (command == NULL) return complain_usage(NULL, "there is no command '%s'", options->command);
   if (options->wants_help) return fputs(command->page, stdout), EXIT_FINE;
-  if (options->word_count < command->min_words) return complain_usage(command->name, "%s is missing", command->operand);
+  if (options->word_count < command->min_words)
+    return complain_usage(command->name, "%s is missing", command->operand), usage_exit(command);
   if (options->word_count > command->max_words)
-    return complain_usage(command->name, "'%s' is too much", options->words[command->max_words]);
+    return complain_usage(command->name, "'%s' is too much", options->words[command->max_words]), usage_exit(command);
   return command->run(options);
+}
+
+// Of a line that could not be read to its end: the first word that names a command.
+static const struct command *guess(int argc, char **argv) {
+  const struct command *command = NULL;
+  for (int i = 1; i < argc && command == NULL; i++) command = find(argv[i]);
+  return command;
 }
 
 int main(int argc, char **argv) {
   struct options options;
   struct base_fault fault = {0};
   signal(SIGPIPE, SIG_IGN);
-  if (options_parse(argc, argv, &options, &fault) != BASE_OK) return complain_usage(NULL, "%s", fault.text);
+  if (options_parse(argc, argv, &options, &fault) != BASE_OK)
+    return complain_usage(NULL, "%s", fault.text), usage_exit(guess(argc, argv));
   int status = run(&options);
   // A full disk or a closed pipe behind stdout must not look like success.
   if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_FINE) {

@@ -26,11 +26,13 @@ struct options {
   const char *widths, *format, *quality;  // make --widths, --fm, --q
   const char *chunk, *parallel;           // put --chunk, --parallel
   const char *recipe, *tag;               // purge --recipe; purge and prewarm --tag
-  bool no_resume, multipart, quiet;       // put
+  bool no_resume, multipart, quiet;       // put; --quiet of sync too
   const char *expires, *key, *salt;       // url --expires, --key, --salt
   bool sign, iiif, imgproxy;              // url
-  bool remove;                            // uploads --rm
-  bool json;                              // put, uploads, show, ls, status, device, make, prewarm
+  bool remove;                            // uploads --rm, sync --delete
+  const char *offline, *vkey, *state;     // verify; --vkey of sync too
+  bool dry_run;                           // sync
+  bool json;                              // put, uploads, show, ls, status, device, make, prewarm, sync
 };
 
 // Defaults, then the environment (PIXPOP_*), then argv, whose words are reordered in place.

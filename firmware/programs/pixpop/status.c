@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "command.h"
 #include "remote.h"
@@ -10,7 +11,8 @@ static const char page[] =
     "\n"
     "Usage: pixpop [OPTIONS] status [--json]\n"
     "\n"
-    "Prints version, uptime, the device that resamples, and what the store and the cache in memory hold.\n"
+    "Prints version, uptime, the device that resamples, what the store and the cache in memory hold, the ledger with\n"
+    "its key, and when the bytes on the disk were last checked, with the originals that are damaged.\n"
     "With --json: the box's own answer.\n"
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage\n";
@@ -48,6 +50,62 @@ static void print_status(const struct base_json_value *status) {
          asked > 0 ? (double)hits * 100 / asked : 0, number_of(ram, "evictions"));
 }
 
-static int run(const struct options *options) { return remote_show(options, "/api/v1/status", print_status); }
+static void print_ledger(const struct base_json_value *ledger) {
+  const char *state = base_json_as_string(base_json_get(ledger, "state"));
+  char time[TERMINAL_TIME_CHARS], size[TERMINAL_SIZE_CHARS], clean[256];
+  if (state == NULL || strcmp(state, "off") == 0) {
+    printf("%-12s off\n", "ledger");
+    return;
+  }
+  const uint64_t entries = number_of(ledger, "size"), signed_s = number_of(ledger, "signed_s");
+  printf("%-12s %s, %" PRIu64 " %s, %s", "ledger", terminal_clean(state, clean, sizeof(clean)), entries,
+         entries == 1 ? "entry" : "entries", terminal_size(number_of(ledger, "disk_bytes"), size));
+  if (signed_s > 0) printf(", signed on %s", terminal_time((int64_t)signed_s, time));
+  putchar('\n');
+  if (strcmp(state, "halted") == 0) print_text("", ledger, "reason");
+  print_text("key", ledger, "vkey");
+}
+
+static void print_damaged(const struct base_json_value *scrub) {
+  const struct base_json_value *damaged = base_json_get(scrub, "damaged");
+  const uint64_t count = number_of(scrub, "damaged_count");
+  const size_t named = base_json_length(damaged);
+  if (count == 0) return;
+  printf("%-12s %" PRIu64 " %s: upload the same %s again\n", "DAMAGED", count, count == 1 ? "original" : "originals",
+         count == 1 ? "file" : "files");
+  for (size_t i = 0; i < named; i++) {
+    char time[TERMINAL_TIME_CHARS], clean[64];
+    const struct base_json_value *one = base_json_at(damaged, i);
+    const char *id = base_json_as_string(base_json_get(one, "id"));
+    printf("%-12s %s, found on %s\n", "", id != NULL ? terminal_clean(id, clean, sizeof(clean)) : "-",
+           terminal_time((int64_t)number_of(one, "found_s"), time));
+  }
+  if (count > named) printf("%-12s and %" PRIu64 " more\n", "", count - named);
+}
+
+static void print_scrub(const struct base_json_value *scrub) {
+  char time[TERMINAL_TIME_CHARS], size[TERMINAL_SIZE_CHARS];
+  const bool is_on = base_json_is_true(base_json_get(scrub, "on"));
+  const bool is_walking = base_json_is_true(base_json_get(scrub, "is_walking"));
+  const uint64_t last_s = number_of(scrub, "last_round_s");
+  printf("%-12s ", "checked");
+  if (!is_on) printf("only what is read (scrub.on is off)");
+  if (is_walking) {
+    printf("%" PRIu64 " of about %" PRIu64 " objects, %s; ", number_of(scrub, "round_objects"),
+           number_of(scrub, "total_objects"), terminal_size(number_of(scrub, "round_bytes"), size));
+  }
+  if (is_on && last_s > 0) printf("everything on %s", terminal_time((int64_t)last_s, time));
+  if (is_on && last_s == 0) printf("not everything yet");
+  putchar('\n');
+  print_damaged(scrub);
+}
+
+static void print_all(const struct base_json_value *status) {
+  print_status(status);
+  print_ledger(base_json_get(status, "ledger"));
+  print_scrub(base_json_get(status, "scrub"));
+}
+
+static int run(const struct options *options) { return remote_show(options, "/api/v1/status", print_all); }
 
 const struct command command_status = {"status", "show how the box is doing", page, NULL, 0, 0, run};

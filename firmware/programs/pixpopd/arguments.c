@@ -17,6 +17,7 @@ static const char help[] =
     "      --list-devices       print the Vulkan devices and exit\n"
     "      --print-config       print a complete, commented configuration file and exit\n"
     "      --check-config       read the configuration, say whether it is right, and exit\n"
+    "      --new-ledger         put the ledger of a stopped box aside, so that the next start begins another, and exit\n"
     "  -V, --version            print the version and exit\n"
     "  -h, --help               print this and exit\n"
     "\n"
@@ -78,6 +79,7 @@ enum base_result arguments_parse(int argc, char **argv, struct arguments *out, s
       {"--list-devices", "", false, ARGUMENTS_LIST_DEVICES},
       {"--print-config", "", false, ARGUMENTS_PRINT_CONFIG},
       {"--check-config", "", false, ARGUMENTS_CHECK_CONFIG},
+      {"--new-ledger", "", false, ARGUMENTS_NEW_LEDGER},
       {"--version", "-V", false, ARGUMENTS_VERSION},
       {"--help", "-h", false, ARGUMENTS_HELP},
   };

@@ -13,6 +13,7 @@ enum arguments_action {
   ARGUMENTS_PRINT_CONFIG,
   ARGUMENTS_CHECK_CONFIG,
   ARGUMENTS_LIST_DEVICES,
+  ARGUMENTS_NEW_LEDGER,
 };
 
 struct arguments {

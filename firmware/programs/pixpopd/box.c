@@ -95,10 +95,13 @@ static enum base_result build_store(struct box *box, struct base_fault *fault) {
                                 .variant_budget_bytes = box->settings.cache_disk_bytes,
                                 .min_free_bytes = box->settings.cache_min_free_bytes,
                                 .boot_id = boot_id,
+                                .ledger = box_ledger_config(&box->settings),
                                 .clock = base_clock_system(),
                                 .log = box->log,
                                 .metrics = box->metrics};
-  return store_open(&config, &box->store, fault);
+  const enum base_result result = store_open(&config, &box->store, fault);
+  if (result == BASE_OK) box_note_settings(box);
+  return result;
 }
 
 static enum base_result build_sandbox(struct box *box, struct base_fault *fault) {
@@ -283,6 +286,7 @@ static enum base_result build_console(struct box *box, struct base_fault *fault)
                                   .store = box->store,
                                   .pop = box->pop,
                                   .prewarm = box->prewarm,
+                                  .scrub = box->scrub,
                                   .device_text = box->device_text,
                                   .describe_device = device_describe,
                                   .device_self = box->resampler,
@@ -304,6 +308,7 @@ static void announce(struct box *box) {
   printf("  delivery     %s/i/\n", box->delivery_url);
   if (box->delivery_tls_url[0]) printf("  over TLS     %s/i/\n", box->delivery_tls_url);
   printf("  device       %s\n", box->device_text);
+  box_announce_ledger(box);
   printf("  data         %s\n", box->settings.data_folder);
   char fingerprint[TLS_FINGERPRINT_CHARS + 1];
   if (box->settings.console_tls && tls_identity_fingerprint(box->pem_path, fingerprint, NULL) == BASE_OK)
@@ -322,8 +327,8 @@ static void announce(struct box *box) {
 enum base_result box_start(const struct settings *settings, const struct delivery_handover *handover, struct box **out,
                            struct base_fault *fault) {
   static enum base_result (*const steps[])(struct box *, struct base_fault *) = {
-      prepare_folders, build_log,     build_store,  build_sandbox, build_resampler,    build_render,
-      build_pop,       build_prewarm, build_ingest, build_tus,     box_build_delivery, build_console,
+      prepare_folders, build_log,    build_store, build_sandbox,      build_resampler, build_render,  build_pop,
+      build_prewarm,   build_ingest, build_tus,   box_build_delivery, box_build_scrub, build_console, box_guard_ledger,
   };
   struct box *box = calloc(1, sizeof(*box));
   if (box == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "memory is short");
@@ -352,6 +357,7 @@ void box_stop(struct box **pointer) {
   // Doors first, so that nothing new comes in; then what is in flight ends before its rooms go.
   if (box->delivery != NULL) delivery_stop(box->delivery, (uint32_t)box->settings.delivery_drain_ms);
   if (box->console != NULL) console_stop(&box->console);
+  if (box->scrub != NULL) store_scrub_stop(&box->scrub);
   ingest_tus_destroy(&box->tus);
   pop_prewarm_destroy(&box->prewarm);
   if (box->pop != NULL) pop_drain(box->pop);

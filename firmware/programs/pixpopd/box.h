@@ -16,6 +16,8 @@ enum base_result box_start(const struct settings *settings, const struct deliver
 enum base_result box_hand_over(struct box *box, struct delivery_handover *out, struct base_fault *fault) BASE_CHECKED;
 // Drains and takes everything down.
 void box_stop(struct box **box);
+// --new-ledger: puts the ledger of a stopped box aside, so that the next start begins another; says so on stdout.
+enum base_result box_renew_ledger(const struct settings *settings, struct base_fault *fault) BASE_CHECKED;
 // SIGHUP: takes over what can change while running and logs what needs a restart. On a fault everything stays as it
 // was.
 void box_reload(struct box *box, const struct arguments *arguments);

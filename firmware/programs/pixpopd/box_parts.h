@@ -5,14 +5,16 @@
 #include "console/console.h"
 #include "delivery/delivery.h"
 #include "ingest/ingest.h"
+#include "pop/ledger.h"
 #include "pop/pop.h"
 #include "render/render.h"
 #include "resample/resample.h"
 #include "sandbox/sandbox.h"
 #include "settings/settings.h"
+#include "store/scrub.h"
 #include "store/store.h"
 
-enum { BOX_MAX_PATH = 512, BOX_MAX_ROUTES = 5 };
+enum { BOX_MAX_PATH = 512, BOX_MAX_ROUTES = 6 };
 
 struct box {
   struct settings settings;                  // as running
@@ -37,7 +39,9 @@ struct box {
   struct ingest *ingest;
   struct ingest_tus *tus;
   struct delivery *delivery;
+  struct store_scrub *scrub;  // NULL: it is off
   struct console *console;
+  struct pop_ledger_guard ledger_guard;
   char *new_token;  // printed once, then wiped
 };
 
@@ -51,6 +55,15 @@ enum cache_policy box_cache_policy_of(const struct settings *settings);
 enum base_result box_build_delivery(struct box *box, struct base_fault *fault) BASE_CHECKED;
 // A number of threads, 0 meaning one a core.
 unsigned box_or_cores(uint64_t configured);
+
+struct store_ledger_config box_ledger_config(const struct settings *settings);
+// Enters the settings, as running, in the ledger; what keeps it from that is logged.
+void box_note_settings(struct box *box);
+// Prints the verifier key, or what is wrong.
+void box_announce_ledger(const struct box *box);
+enum base_result box_build_scrub(struct box *box, struct base_fault *fault) BASE_CHECKED;
+// Lets the delivery side ask the console about tokens.
+enum base_result box_guard_ledger(struct box *box, struct base_fault *fault) BASE_CHECKED;
 
 // The rules of the settings as ingest wants them.
 struct image_rules box_rules_of(const struct settings *settings);

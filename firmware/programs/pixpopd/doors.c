@@ -73,9 +73,11 @@ enum base_result box_build_delivery(struct box *box, struct base_fault *fault) {
   const struct http_route routes[BOX_MAX_ROUTES] = {{"/i/", pictures},
                                                     {"/iiif/", pictures},
                                                     {"/imgproxy/", pictures},
+                                                    {"/ledger/", pop_ledger_handler(box->pop)},
                                                     {health_path, health_handler()},
                                                     {"*", pictures}};  // only OPTIONS has this target
   memcpy(box->routes, routes, sizeof(routes));
+  pop_ledger_set_public(box->pop, settings->ledger_public);
   result = delivery_start(&config, &box->delivery, fault);
   if (result != BASE_OK) return result;
   if (box->delivery_url[0] == '\0') write_url(box->delivery_url, "http", address, delivery_port(box->delivery));

@@ -97,6 +97,9 @@ static int run(const struct arguments *arguments, char **argv) {
     puts("the configuration is right");
     return 0;
   }
+  if (arguments->action == ARGUMENTS_NEW_LEDGER) {
+    return box_renew_ledger(&settings, &fault) == BASE_OK ? 0 : complain(&fault);
+  }
   sigset_t signals;
   block_signals(&signals);
   struct box *box = NULL;
@@ -132,6 +135,7 @@ int main(int argc, char **argv) {
     case ARGUMENTS_LIST_DEVICES:
       return print_buffer(gpu_list_devices(&text, &fault), &text, &fault);
     case ARGUMENTS_CHECK_CONFIG:
+    case ARGUMENTS_NEW_LEDGER:
     case ARGUMENTS_RUN:
       break;
   }

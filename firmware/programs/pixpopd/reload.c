@@ -20,25 +20,27 @@ static enum base_result take_over(struct box *box, const struct settings *wanted
   return result;
 }
 
-// A certificate that can not be read leaves the old one in use.
-static void reload_certificates(struct box *box) {
-  struct base_fault console = {0}, delivery = {0};
-  if (console_reload_certificate(box->console, &console) != BASE_OK)
-    base_log_fault(box->log, BASE_LOG_ERROR, "pixpopd", NULL, &console);
-  if (delivery_reload_certificate(box->delivery, &delivery) != BASE_OK)
-    base_log_fault(box->log, BASE_LOG_ERROR, "pixpopd", NULL, &delivery);
+// True when the fault, which is logged, leaves the old one in use.
+static bool keeps_old(struct box *box, enum base_result result, const struct base_fault *fault) {
+  if (result != BASE_OK) base_log_fault(box->log, BASE_LOG_ERROR, "pixpopd", NULL, fault);
+  return result != BASE_OK;
 }
 
-void box_reload(struct box *box, const struct arguments *arguments) {
-  struct base_fault fault = {0};
+// Which certificates stay as they were, in words, or NULL.
+static const char *reload_certificates(struct box *box) {
+  struct base_fault console = {0}, delivery = {0};
+  const bool keeps_console = keeps_old(box, console_reload_certificate(box->console, &console), &console);
+  const bool keeps_delivery = keeps_old(box, delivery_reload_certificate(box->delivery, &delivery), &delivery);
+  if (keeps_console && keeps_delivery) return "the certificates of console and delivery";
+  return keeps_console ? "the certificate of the console" : keeps_delivery ? "the certificate of delivery" : NULL;
+}
+
+static enum base_result reload_settings(struct box *box, const struct arguments *arguments, struct base_fault *fault) {
   struct settings *wanted = malloc(sizeof(*wanted));
-  if (wanted == NULL) return;
-  reload_certificates(box);
-  enum base_result result = arguments_load_settings(arguments, wanted, &fault);
-  if (result == BASE_OK) result = take_over(box, wanted, &fault);
-  if (result != BASE_OK) {
-    base_log_fault(box->log, BASE_LOG_ERROR, "pixpopd", NULL, &fault);
-  } else {
+  if (wanted == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "memory is short");
+  enum base_result result = arguments_load_settings(arguments, wanted, fault);
+  if (result == BASE_OK) result = take_over(box, wanted, fault);
+  if (result == BASE_OK) {
     const char *key = settings_needs_restart(&box->settings, wanted);
     if (key != NULL)
       base_log_write(box->log, BASE_LOG_WARN, "pixpopd", NULL, "'%s' changed in the configuration but needs a restart",
@@ -51,7 +53,28 @@ void box_reload(struct box *box, const struct arguments *arguments) {
     box->settings.tenant_count = wanted->tenant_count;
     memcpy(box->settings.delivery_unsigned, wanted->delivery_unsigned, sizeof(wanted->delivery_unsigned));
     memcpy(box->settings.delivery_ladder, wanted->delivery_ladder, sizeof(wanted->delivery_ladder));
-    base_log_write(box->log, BASE_LOG_INFO, "pixpopd", NULL, "configuration reloaded");
+    box->settings.ledger_public = wanted->ledger_public;
+    pop_ledger_set_public(box->pop, wanted->ledger_public);
+    box_note_settings(box);
   }
   free(wanted);
+  return result;
+}
+
+void box_reload(struct box *box, const struct arguments *arguments) {
+  struct base_fault fault = {0};
+  const char *kept = reload_certificates(box);
+  const bool keeps_settings = keeps_old(box, reload_settings(box, arguments, &fault), &fault);
+  if (keeps_settings && kept != NULL) {
+    base_log_write(box->log, BASE_LOG_ERROR, "pixpopd", NULL, "configuration not reloaded: it and %s stay as they were",
+                   kept);
+  } else if (keeps_settings) {
+    base_log_write(box->log, BASE_LOG_ERROR, "pixpopd", NULL,
+                   "configuration not reloaded: it stays as it was; only certificates were read anew");
+  } else if (kept != NULL) {
+    base_log_write(box->log, BASE_LOG_ERROR, "pixpopd", NULL,
+                   "configuration reloaded, except %s: what was in use stays", kept);
+  } else {
+    base_log_write(box->log, BASE_LOG_INFO, "pixpopd", NULL, "configuration reloaded");
+  }
 }

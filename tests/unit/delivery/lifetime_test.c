@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "fake_clock.h"
 #include "served.h"
 #include "wire.h"
 
@@ -142,22 +144,56 @@ static void *stop_slowly(void *argument) {
   return NULL;
 }
 
-static void a_client_that_has_just_come_is_answered_when_the_server_stops(void **state) {
+// Until nobody listens any more: then all connections of the one loop know that it ends.
+static void wait_until_stopping(uint16_t port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  for (int i = 0; i < 5000; i++) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int result = connect(fd, (struct sockaddr *)&address, sizeof address);
+    const bool is_refused = result != 0 && errno == ECONNREFUSED;
+    close(fd);
+    if (is_refused) return;
+    usleep(2000);
+  }
+  fail_msg("the server goes on listening");
+}
+
+static void expect_last_reply(struct wire *from, const char *path, const char *body) {
+  wire_get(from, path, &reply);
+  assert_string_equal(reply.body, body);
+  assert_string_equal(wire_field(&reply, "Connection"), "close");
+  assert_true(wire_is_closed_by_server(from));
+  wire_close(from);
+}
+
+// The clock stands, so nothing but the requests ends a connection until it is moved.
+static void clients_are_answered_once_more_when_the_server_stops(void **state) {
   (void)state;
-  served_start(&served, &(struct delivery_config){.loops = 1});  // so that both see the end at once
+  static struct wire early, silent, reading;
+  struct fake_clock fake;
+  fake_clock_init(&fake, 1760000000);
+  served_start(&served, &(struct delivery_config){.loops = 1, .clock = &fake.clock});
   wire_open(&wire, served.port);
-  static struct wire early;
   wire_open(&early, served.port);
-  served_wait_metric(&served, "pixpop_delivery_connections_open", 2);
+  wire_open(&silent, served.port);
   wire_get(&early, "/text/before", &reply);
+  assert_null(wire_field(&reply, "Connection"));
+  wire_get(&silent, "/text/before", &reply);
+  wire_open_from(&reading, served.port, "127.0.0.1", 4096);
+  wire_send(&reading, "GET /big HTTP/1.1\r\nHost: h\r\n\r\n");
+  wire_read(&reading, &reply, false);
   pthread_t thread;
   assert_int_equal(pthread_create(&thread, NULL, stop_slowly, served.delivery), 0);
-  assert_true(wire_is_closed_by_server(&early));  // so the server is stopping
-  wire_get(&wire, "/text/last", &reply);
-  wire_close(&early);
-  assert_string_equal(reply.body, "last");
-  assert_string_equal(wire_field(&reply, "Connection"), "close");
-  wire_close(&wire);
+  wait_until_stopping(served.port);
+  expect_last_reply(&early, "/text/again", "again");
+  expect_last_reply(&wire, "/text/first", "first");
+  // Its reply began before, and promised that it may ask again.
+  wire_skip(&reading, SERVED_BIG_BYTES);
+  expect_last_reply(&reading, "/text/after", "after");
+  assert_true(wire_is_quiet(&silent, 20));
+  fake_clock_advance_us(&fake, 500000);
+  assert_true(wire_is_closed_by_server(&silent));
+  wire_close(&silent);
   pthread_join(thread, NULL);
   served_end(&served, 0);
 }
@@ -229,7 +265,7 @@ int main(void) {
       cmocka_unit_test(a_copy_of_a_closed_descriptor_reports_nothing),
       cmocka_unit_test(stop_cancels_what_is_pending_when_there_is_no_time_to_drain),
       cmocka_unit_test(stop_waits_for_what_is_in_flight_and_closes_it),
-      cmocka_unit_test(a_client_that_has_just_come_is_answered_when_the_server_stops),
+      cmocka_unit_test(clients_are_answered_once_more_when_the_server_stops),
       cmocka_unit_test(a_client_that_never_asks_does_not_hold_up_the_end),
       cmocka_unit_test(stop_ends_a_body_that_nobody_reads_when_its_time_is_over),
       cmocka_unit_test(stop_under_load_loses_no_completion),

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "fake_clock.h"
 #include "served.h"
 #include "temp_folder.h"
 #include "tls/tls.h"
@@ -207,6 +209,89 @@ static void a_handshake_has_its_own_time(void **state) {
   served_end(&served, 0);
 }
 
+// A ClientHello of TLS 1.2 that our suites can answer, without a ticket.
+static const uint8_t hello[] = {
+    0x16, 0x03, 0x01, 0x00, 0x49,        // a record of the handshake
+    0x01, 0x00, 0x00, 0x45, 0x03, 0x03,  // ClientHello, TLS 1.2
+    0,    1,    2,    3,    4,    5,    6,    7,    8,    9,    10,   11,   12, 13, 14, 15,  // random
+    16,   17,   18,   19,   20,   21,   22,   23,   24,   25,   26,   27,   28, 29, 30, 31,
+    0x00,                                                                    // no session
+    0x00, 0x02, 0xcc, 0xa9,                                                  // ECDHE_ECDSA with ChaCha20
+    0x01, 0x00,                                                              // no compression
+    0x00, 0x1a,                                                              // extensions
+    0x00, 0x0a, 0x00, 0x04, 0x00, 0x02, 0x00, 0x17,                          // P-256
+    0x00, 0x0b, 0x00, 0x02, 0x01, 0x00,                                      // uncompressed points
+    0x00, 0x0d, 0x00, 0x08, 0x00, 0x06, 0x04, 0x03, 0x05, 0x03, 0x04, 0x01,  // ECDSA or RSA with SHA-2
+};
+
+// The answer to it begins with a record of the handshake.
+static void expect_greeting(struct wire *wire) {
+  uint8_t first;
+  assert_false(wire_is_quiet(wire, PATIENCE_S * 1000));
+  assert_int_equal(recv(wire->fd, &first, 1, 0), 1);
+  assert_int_equal(first, hello[0]);
+}
+
+static void a_first_message_in_pieces_is_answered(void **state) {
+  (void)state;
+  static struct wire wire;
+  start((struct delivery_config){0});
+  wire_open(&wire, tls_port());
+  for (size_t i = 0; i < sizeof hello; i++) {
+    assert_int_equal(write(wire.fd, hello + i, 1), 1);
+    if (i % 16 == 0) usleep(2000);
+  }
+  expect_greeting(&wire);
+  wire_close(&wire);
+  served_end(&served, 0);
+}
+
+static void a_client_costs_little_until_its_first_message_is_there(void **state) {
+  (void)state;
+  enum { CLIENTS = 100, MOST_BYTES = 2048 };
+  static struct wire wires[CLIENTS];
+  start((struct delivery_config){0});
+  const size_t without = mallinfo2().uordblks;
+  for (int i = 0; i < CLIENTS; i++) {
+    wire_open(&wires[i], tls_port());
+    assert_int_equal(write(wires[i].fd, hello, sizeof hello - 1), sizeof hello - 1);
+  }
+  served_wait_metric(&served, "pixpop_delivery_connections_open", CLIENTS);
+  const size_t with = mallinfo2().uordblks;
+  assert_in_range(with > without ? (with - without) / CLIENTS : 0, 0, MOST_BYTES);
+  for (int i = 0; i < CLIENTS; i++) wire_close(&wires[i]);
+  // Nobody waits for the rest of them.
+  served_wait_metric(&served, "pixpop_delivery_connections_open", 0);
+  served_end(&served, 0);
+}
+
+// The clock stands but for these steps, so that the bytes are no matter of luck.
+static void single_bytes_do_not_prolong_a_handshake(void **state) {
+  (void)state;
+  static const uint8_t keys[] = {0x16, 0x03, 0x03, 0x00, 0x46, 0x10, 0x00, 0x00, 0x42, 0x41};  // ClientKeyExchange
+  static struct wire wire;
+  struct fake_clock fake;
+  fake_clock_init(&fake, 1760000000);
+  for (int is_greeted = 0; is_greeted < 2; is_greeted++) {
+    start((struct delivery_config){.handshake_timeout_ms = 1000, .clock = &fake.clock});
+    wire_open(&wire, tls_port());
+    const size_t bytes = is_greeted ? sizeof hello : 1;
+    assert_int_equal(write(wire.fd, hello, bytes), (ssize_t)bytes);
+    if (is_greeted) expect_greeting(&wire);
+    served_wait_metric(&served, "pixpop_delivery_connections_open", 1);
+    for (int i = 0; i < 9; i++) {
+      fake_clock_advance_us(&fake, 100000);
+      assert_int_equal(write(wire.fd, is_greeted ? &keys[i] : &hello[i + 1], 1), 1);
+      usleep(5000);
+    }
+    fake_clock_advance_us(&fake, 150000);
+    served_wait_metric(&served, "pixpop_delivery_timeouts_total{state=\"handshake\"}", 1);
+    served_wait_metric(&served, "pixpop_delivery_connections_open", 0);
+    wire_close(&wire);
+    served_end(&served, 0);
+  }
+}
+
 static void what_is_no_tls_is_closed(void **state) {
   (void)state;
   static struct wire wire;
@@ -286,6 +371,9 @@ int main(void) {
       cmocka_unit_test(a_reply_that_is_cut_short_does_not_end_in_order),
       cmocka_unit_test(the_server_says_goodbye_when_it_closes),
       cmocka_unit_test(a_handshake_has_its_own_time),
+      cmocka_unit_test(a_first_message_in_pieces_is_answered),
+      cmocka_unit_test(a_client_costs_little_until_its_first_message_is_there),
+      cmocka_unit_test(single_bytes_do_not_prolong_a_handshake),
       cmocka_unit_test(what_is_no_tls_is_closed),
       cmocka_unit_test(a_new_certificate_is_shown_after_a_reload),
       cmocka_unit_test(both_doors_are_handed_over),

@@ -83,6 +83,16 @@ void wire_read(struct wire *wire, struct wire_reply *reply, bool has_body) {
   reply->body[reply->body_bytes] = '\0';
 }
 
+void wire_skip(struct wire *wire, size_t bytes) {
+  static char skipped[WIRE_BUFFER_BYTES];
+  while (bytes > 0) {
+    if (wire->bytes == 0) receive(wire);
+    const size_t step = wire->bytes < bytes ? wire->bytes : bytes;
+    take(wire, skipped, step);
+    bytes -= step;
+  }
+}
+
 void wire_get(struct wire *wire, const char *path, struct wire_reply *reply) {
   char request[512];
   (void)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", path);

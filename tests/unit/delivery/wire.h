@@ -31,6 +31,8 @@ void wire_send(struct wire *wire, const char *text);
 bool wire_try_send(struct wire *wire, const char *text);
 // Reads a whole reply; fails the test when none comes. `has_body` false: for HEAD.
 void wire_read(struct wire *wire, struct wire_reply *reply, bool has_body);
+// Reads so many bytes and forgets them; fails the test when they do not come.
+void wire_skip(struct wire *wire, size_t bytes);
 // Sends a GET and reads its reply.
 void wire_get(struct wire *wire, const char *path, struct wire_reply *reply);
 // The value of a reply field in a static buffer, or NULL.

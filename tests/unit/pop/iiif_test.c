@@ -373,6 +373,35 @@ static void reads_the_identifier_when_it_is_plain_or_signed(void **state) {
   assert_int_equal(address.expires_s, 0);
 }
 
+// RFC 3986 6.2.2.2: an unreserved character is the same with an escape.
+static void reads_the_identifier_when_unreserved_characters_are_escaped(void **state) {
+  (void)state;
+  static const char *const paths[] = {
+      "/iiif/3/47DEQpj8HBSa%2D_TImW%2D5JCeuQeRkm5NMpJWZG3hSuFU.1893456000." SIGNATURE "/info.json",
+      "/iiif/3/%347DEQpj8HBSa-%5fTImW-5JCeuQeRkm5NMpJWZG3hSuF%55.1893456000." SIGNATURE "/full/max/0/default.jpg",
+      BASE "%2E1893456000%2E" SIGNATURE,
+      BASE "%2e%31893456000.%71nTdXnr0d8_jBVzhcEntXVWZeiYeIvtF2pqIHnohP0E/info.json",
+  };
+  char every[3 * sizeof ID + sizeof "/iiif/3//info.json"] = "/iiif/3/", identifier[POP_IIIF_IDENTIFIER_CHARS + 1];
+  struct pop_address plain, address;
+  assert_int_equal(read_path(BASE ".1893456000." SIGNATURE "/info.json", &plain, NULL), BASE_OK);
+  assert_false(plain.wish.iiif.is_escaped);
+  for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+    if (read_path(paths[i], &address, NULL) != BASE_OK) fail_msg("not found: %s", paths[i]);
+    assert_true(address.wish.iiif.is_escaped);
+    assert_true(integrity_digest_equal(&address.original, &plain.original));
+    assert_int_equal(address.expires_s, plain.expires_s);
+    assert_string_equal(address.wish.iiif.signature, plain.wish.iiif.signature);
+    pop_iiif_identifier(&address, identifier);
+    assert_string_equal(identifier, ID ".1893456000." SIGNATURE);
+  }
+  for (const char *c = ID; *c; c++) snprintf(every + strlen(every), 4, "%%%02hhX", (unsigned char)*c);
+  strcat(every, "/info.json");
+  assert_int_equal(read_path(every, &address, NULL), BASE_OK);
+  pop_iiif_identifier(&address, identifier);
+  assert_string_equal(identifier, ID);
+}
+
 static void finds_nothing_when_it_is_no_identifier(void **state) {
   (void)state;
   static const char *const paths[] = {"/iiif/",
@@ -383,7 +412,15 @@ static void finds_nothing_when_it_is_no_identifier(void **state) {
                                       "/iiif/3/abc/info.json",
                                       "/iiif/3/a/b/full/max/0/default.jpg",
                                       "/iiif/3/[frob]/full/max/0/default.jpg",
-                                      "/iiif/3/%347DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU/info.json",
+                                      "/iiif/3/%2547DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU/info.json",
+                                      "/iiif/3/47DEQpj8HBSa%252D_TImW-5JCeuQeRkm5NMpJWZG3hSuFU/info.json",
+                                      "/iiif/3/47DEQpj8HBSa%2_TImW-5JCeuQeRkm5NMpJWZG3hSuFU/info.json",
+                                      "/iiif/3/47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuF%5/info.json",
+                                      "/iiif/3/47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU%/info.json",
+                                      "/iiif/3/47DEQpj8HBSa%2B_TImW-5JCeuQeRkm5NMpJWZG3hSuFU/info.json",  // '+'
+                                      "/iiif/3/47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU%00/info.json",
+                                      "/iiif/3%2F" ID "/info.json",
+                                      "/iiif/3/47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuF%56/info.json",  // 'V'
                                       "/iiif/3/47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFV/info.json",  // not canonical
                                       BASE "./info.json",
                                       BASE "..",
@@ -397,9 +434,9 @@ static void finds_nothing_when_it_is_no_identifier(void **state) {
                                       BASE ".-1." SIGNATURE,
                                       BASE ".0." SIGNATURE "A",
                                       BASE ".0." SIGNATURE ".",
-                                      BASE "%2E0%2E" SIGNATURE,
-                                      BASE "%2e0." SIGNATURE "/info.json",
-                                      BASE ".0%2E" SIGNATURE "/info.json",
+                                      BASE "%2E0%2E" SIGNATURE "%41",
+                                      BASE ".%300." SIGNATURE "/info.json",
+                                      BASE ".%2D1." SIGNATURE,
                                       BASE "%2Finfo.json",
                                       BASE " /info.json"};
   for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
@@ -536,6 +573,7 @@ int main(void) {
       cmocka_unit_test(stays_within_its_limits_when_the_most_is_asked_for),
       cmocka_unit_test(takes_every_tile_that_info_json_implies),
       cmocka_unit_test(reads_the_identifier_when_it_is_plain_or_signed),
+      cmocka_unit_test(reads_the_identifier_when_unreserved_characters_are_escaped),
       cmocka_unit_test(finds_nothing_when_it_is_no_identifier),
       cmocka_unit_test(info_json_has_what_the_specification_wants),
       cmocka_unit_test(info_json_names_sizes_and_tiles_of_the_upright_picture),

@@ -351,6 +351,64 @@ static void iiif_identifier_signs_every_request_for_the_picture(void **state) {
   assert_result(url, BASE_FORBIDDEN);
 }
 
+// What is signed is the identifier without escapes: they neither break a signature nor open anything.
+static void iiif_identifier_is_checked_without_its_escapes(void **state) {
+  (void)state;
+  static const char *const rest = "/0,0,100,100/321,/90/gray.jpg";
+  char good[RECIPE_SIGNATURE_CHARS + 1], of_escaped[RECIPE_SIGNATURE_CHARS + 1], url[MAX_URL];
+  sign(&tenant.keys[1], "/iiif/3/" ID, good);
+  sign(&tenant.keys[1], "/iiif/3/47DEQpj8HBSa%2D_TImW-5JCeuQeRkm5NMpJWZG3hSuFU", of_escaped);
+  snprintf(url, sizeof url, "/iiif/3/47DEQpj8HBSa%%2D_TImW-5JCeuQeRkm5NMpJWZG3hSuFU.0.%s%s", good, rest);
+  assert_result(url, BASE_OK);
+  snprintf(url, sizeof url, "/iiif/3/" ID "%%2E%%30%%2e%%%02x%s%s", (unsigned)good[0], good + 1, rest);
+  assert_result(url, BASE_OK);
+  snprintf(url, sizeof url, "/iiif/3/47DEQpj8HBSa%%2D_TImW-5JCeuQeRkm5NMpJWZG3hSuFU.0.%s%s", of_escaped, rest);
+  assert_result(url, BASE_FORBIDDEN);
+  snprintf(url, sizeof url, "/iiif/3/%%357DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU.0.%s%s", good, rest);
+  assert_result(url, BASE_FORBIDDEN);  // another picture
+  snprintf(url, sizeof url, "/iiif/3/47DEQpj8HBSa%%2D_TImW-5JCeuQeRkm5NMpJWZG3hSuFU%s", rest);
+  assert_result(url, BASE_FORBIDDEN);
+}
+
+// --- queries where the grammar has none ---
+
+static void a_query_is_refused_where_the_grammar_has_none(void **state) {
+  (void)state;
+  static const struct {
+    const char *query, *subject;
+  } cases[] = {{"v=2", "v"},           {"cb", "cb"},         {"w=320", "w"},        {"exp=1893456000", "exp"},
+               {"%76=2", "%76"},       {"=2", "query"},      {"&v=2", "query"},     {"sig=" SIG_BARE, "sig"},
+               {"a\"b<c=1", "a\"b<c"}, {"\x01\xff=1", "??"}, {"v=1&unknown=2", "v"}};
+  char for_ever[RECIPE_SIGNATURE_CHARS + 1], of_query[RECIPE_SIGNATURE_CHARS + 1];
+  char imgproxy[RECIPE_SIGNATURE_CHARS + 1], imgproxy_of_query[RECIPE_SIGNATURE_CHARS + 1], urls[7][MAX_URL];
+  const char *const rest = "/w:320/plain/local:///" ID;
+  sign(&tenant.keys[1], "/iiif/3/" ID, for_ever);
+  sign(&tenant.keys[1], "/iiif/3/" ID "?v=2", of_query);
+  sign(&tenant.imgproxy_keys[0], "/w:320/plain/local:///" ID, imgproxy);
+  sign(&tenant.imgproxy_keys[0], "/w:320/plain/local:///" ID "?v=2", imgproxy_of_query);
+  snprintf(urls[0], MAX_URL, "/iiif/3/" ID "/full/max/0/default.jpg");
+  snprintf(urls[1], MAX_URL, "/iiif/3/" ID "/info.json");
+  snprintf(urls[2], MAX_URL, "/iiif/3/" ID);
+  snprintf(urls[3], MAX_URL, "/iiif/3/" ID ".0.%s/info.json", for_ever);
+  snprintf(urls[4], MAX_URL, "/iiif/3/" ID ".0.%s/info.json", of_query);
+  snprintf(urls[5], MAX_URL, "/imgproxy/%s%s", imgproxy, rest);
+  snprintf(urls[6], MAX_URL, "/imgproxy/%s%s", imgproxy_of_query, rest);
+  tenant.unsigned_policy = POP_UNSIGNED_OPEN;
+  for (size_t i = 0; i < 7; i++) {
+    const bool is_of_query = i == 4 || i == 6;
+    char url[2 * MAX_URL];
+    assert_result(urls[i], is_of_query ? BASE_FORBIDDEN : BASE_OK);
+    snprintf(url, sizeof url, "%.1000s?", urls[i]);  // nothing behind it
+    assert_result(url, is_of_query ? BASE_FORBIDDEN : BASE_OK);
+    for (size_t j = 0; j < sizeof cases / sizeof cases[0]; j++) {
+      snprintf(url, sizeof url, "%.1000s?%s", urls[i], cases[j].query);
+      assert_result(url, BASE_BAD_INPUT);
+      assert_string_equal(fault.subject, cases[j].subject);
+      if (i >= 5) assert_non_null(strstr(fault.text, "cachebuster"));
+    }
+  }
+}
+
 // --- imgproxy ---
 
 static void imgproxy_goes_unsigned_on_the_ladder(void **state) {
@@ -456,6 +514,8 @@ int main(void) {
       cmocka_unit_test_setup(nothing_that_expires_is_answered_when_the_clock_is_not_trusted, set_up),
       cmocka_unit_test_setup(iiif_goes_unsigned_on_the_ladder, set_up),
       cmocka_unit_test_setup(iiif_identifier_signs_every_request_for_the_picture, set_up),
+      cmocka_unit_test_setup(iiif_identifier_is_checked_without_its_escapes, set_up),
+      cmocka_unit_test_setup(a_query_is_refused_where_the_grammar_has_none, set_up),
       cmocka_unit_test_setup(imgproxy_goes_unsigned_on_the_ladder, set_up),
       cmocka_unit_test_setup(imgproxy_signature_covers_the_rest_of_the_path, set_up),
       cmocka_unit_test_setup(keys_of_the_grammars_do_not_mix, set_up),

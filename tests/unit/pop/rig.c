@@ -73,7 +73,11 @@ static void fill_product(const struct rig_renderer *renderer, struct recipe_orde
   }
   recipe_text(&order->recipes[i], text);
   const int length = snprintf(body, sizeof body, "%s by %s", words_of(renderer, order->recipes[i].format), text);
-  product->blob = base_blob_copy(base_span_of(body, (size_t)length));
+  const size_t bytes = (size_t)length < renderer->padded_bytes ? renderer->padded_bytes : (size_t)length;
+  product->blob = base_blob_create(bytes);
+  assert_non_null(product->blob);
+  memset(product->blob->data, ' ', bytes);
+  memcpy(product->blob->data, body, (size_t)length);
   product->media_type = media_type_of(order->recipes[i].format);
   integrity_digest_of(base_blob_span(product->blob), &product->digest);
   product->width = order->recipes[i].width;
@@ -195,6 +199,7 @@ static void open_pop(struct rig *rig, const struct rig_config *config) {
       .tenants = config->tenant_count ? config->tenants : &open_tenant,
       .tenant_count = config->tenant_count ? config->tenant_count : 1,
       .ram_budget_bytes = config->ram_budget_bytes ? config->ram_budget_bytes : 1 << 20,
+      .sending_least_bytes = config->sending_least_bytes,
       .renders_per_client = config->renders_per_client,
       .makes_avif = config->makes_avif,
       .public_url = config->public_url,

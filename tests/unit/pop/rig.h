@@ -27,6 +27,7 @@ struct rig_renderer {
   bool is_parallel;
   bool is_avif_large;       // larger than what it would replace
   bool is_background_busy;  // submit refuses background orders
+  size_t padded_bytes;      // products have at least so many
   bool is_closed_midway;    // orders wait after their first product has arrived
   enum base_result fault;
   uint32_t fault_width;  // only recipes of this width have the fault; 0: all
@@ -45,6 +46,7 @@ struct rig_config {
   unsigned renders_per_client;
   bool makes_avif;
   uint64_t ram_budget_bytes;
+  uint64_t sending_least_bytes;
   const char *public_url;
 };
 

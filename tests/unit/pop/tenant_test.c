@@ -51,6 +51,69 @@ static void a_tenant_that_was_replaced_stays_without_its_keys(void **state) {
   pop_tenants_finish(&tenants);
 }
 
+// --- hosts ---
+
+static const char *tenant_of(const char *host) { return pop_tenants_find(&tenants, base_span_text(host))->name; }
+
+static void a_host_is_found_in_every_spelling(void **state) {
+  (void)state;
+  const struct pop_tenant items[] = {
+      {.name = "shop", .host_count = 2, .hosts = {"Shop.test", "img.shop.test."}},
+      {.name = "lab", .host_count = 3, .hosts = {"[2001:DB8:0::1]", "fe80::1", "192.0.2.7"}},
+  };
+  static const struct {
+    const char *host, *tenant;
+  } cases[] = {
+      {"shop.test", "shop"},
+      {"SHOP.TEST", "shop"},
+      {"shop.test.", "shop"},
+      {"sHoP.tEsT.", "shop"},
+      {"img.shop.test", "shop"},
+      {"IMG.shop.test.", "shop"},
+      {"[2001:db8::1]", "lab"},
+      {"[2001:0DB8:0000:0000:0000:0000:0000:0001]", "lab"},
+      {"[2001:db8::0.0.0.1]", "lab"},
+      {"[FE80:0::1]", "lab"},
+      {"192.0.2.7", "lab"},
+      {"192.0.2.7.", "lab"},
+      // These are others.
+      {"", "default"},
+      {".", "default"},
+      {"..", "default"},
+      {"shop.test..", "default"},
+      {".shop.test", "default"},
+      {"shop.tes", "default"},
+      {"x.shop.test", "default"},
+      {"[2001:db8::2]", "default"},
+      {"[2001:db8::1].", "default"},
+      {"[2001:db8::1::]", "default"},
+      {"[::]", "default"},
+      {"[]", "default"},
+      {"[192.0.2.7]", "default"},
+  };
+  assert_int_equal(pop_tenants_init(&tenants, items, 2, NULL), BASE_OK);
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    const char *found = tenant_of(cases[i].host);
+    if (strcmp(found, cases[i].tenant) != 0) fail_msg("%s: %s, not %s", cases[i].host, found, cases[i].tenant);
+  }
+  pop_tenants_finish(&tenants);
+}
+
+static void two_tenants_can_not_have_one_host_in_two_spellings(void **state) {
+  (void)state;
+  static const char *const spellings[][2] = {
+      {"shop.test", "SHOP.test."}, {"[::1]", "0:0:0:0:0:0:0:1"}, {"shop.test.", "shop.test."}, {"::1", "[::0001]"}};
+  for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
+    struct pop_tenant items[] = {{.name = "a", .host_count = 1}, {.name = "b", .host_count = 1}};
+    struct base_fault fault = {0};
+    strcpy(items[0].hosts[0], spellings[i][0]);
+    strcpy(items[1].hosts[0], spellings[i][1]);
+    assert_int_equal(pop_tenants_init(&tenants, items, 2, &fault), BASE_BAD_INPUT);
+    assert_non_null(strstr(fault.text, "belongs to a and to b"));
+    pop_tenants_finish(&tenants);
+  }
+}
+
 static atomic_bool has_ended;
 static atomic_uint looks, without_key;
 
@@ -83,6 +146,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_tenant_that_was_replaced_stays_without_its_keys),
       cmocka_unit_test(keys_stay_while_somebody_looks_at_them),
+      cmocka_unit_test(a_host_is_found_in_every_spelling),
+      cmocka_unit_test(two_tenants_can_not_have_one_host_in_two_spellings),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -387,7 +387,7 @@ static void reads_none_for_slow_readers_when_they_hold_all_memory(void **state) 
   static struct rig rig;
   static struct rig_client clients[MOST];
   unsigned count = 0;
-  rig_open(&rig, &(struct rig_config){.makes_avif = true, .ram_budget_bytes = 4 * 1024});
+  rig_open(&rig, &(struct rig_config){.makes_avif = true, .ram_budget_bytes = 4 * 1024, .sending_least_bytes = 1});
   get(&rig, MODERN, "image/webp", "max-age=60", NULL);
   rig_wait_for(&rig, &rig.renderer.rendered, 2);
   while (count < MOST && rig_get(&rig, &clients[count], URL, MODERN) == 200) {

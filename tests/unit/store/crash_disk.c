@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -33,6 +34,8 @@ struct folder {
   size_t count;
 };
 
+// One step at a time, whichever thread takes it.
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct crash_plan plan;
 static bool is_on;
 static unsigned step;
@@ -292,32 +295,39 @@ int __wrap_openat(int folder_fd, const char *path, int flags, ...) {
   }
   struct stat info;
   char relative[PATH_MAX];
-  if (!is_on || !(flags & O_CREAT)) return __real_openat(folder_fd, path, flags, mode);
+  if (!(flags & O_CREAT)) return __real_openat(folder_fd, path, flags, mode);
+  pthread_mutex_lock(&lock);
   take_step();
   const bool is_new = fstatat(folder_fd, path, &info, AT_SYMLINK_NOFOLLOW) != 0;
   const int fd = __real_openat(folder_fd, path, flags, mode);
-  if (fd >= 0 && is_new && relative_of(fd, relative)) {
+  if (fd >= 0 && is_new && is_on && relative_of(fd, relative)) {
     must(fstat(fd, &info) == 0, path);
     file_new(info.st_ino);
   }
+  pthread_mutex_unlock(&lock);
   return fd;
 }
 
 ssize_t __wrap_pwrite(int fd, const void *data, size_t bytes, off_t offset) {
+  pthread_mutex_lock(&lock);
   take_step();
-  return __real_pwrite(fd, data, bytes, offset);
+  const ssize_t done = __real_pwrite(fd, data, bytes, offset);
+  pthread_mutex_unlock(&lock);
+  return done;
 }
 
 int __wrap_ftruncate(int fd, off_t bytes) {
+  pthread_mutex_lock(&lock);
   take_step();
-  return __real_ftruncate(fd, bytes);
+  const int done = __real_ftruncate(fd, bytes);
+  pthread_mutex_unlock(&lock);
+  return done;
 }
 
-int __wrap_fsync(int fd) {
+static void note_synced(int fd) {
   char relative[PATH_MAX], full[PATH_MAX];
   struct stat info;
-  take_step();
-  if (!is_on || !relative_of(fd, relative)) return __real_fsync(fd);
+  if (!relative_of(fd, relative)) return;
   must(fstat(fd, &info) == 0, relative);
   if (S_ISDIR(info.st_mode)) {
     note_folder(relative);
@@ -325,20 +335,37 @@ int __wrap_fsync(int fd) {
     snprintf(full, sizeof full, "/proc/self/fd/%d", fd);
     note_content(file_of(info.st_ino), full);
   }
-  return 0;  // the real disk is not asked: it has nothing to lose
+}
+
+// The real disk is not asked: it has nothing to lose.
+int __wrap_fsync(int fd) {
+  pthread_mutex_lock(&lock);
+  take_step();
+  if (is_on) note_synced(fd);
+  pthread_mutex_unlock(&lock);
+  return 0;
 }
 
 int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to) {
+  pthread_mutex_lock(&lock);
   take_step();
-  return __real_renameat(from_fd, from, to_fd, to);
+  const int done = __real_renameat(from_fd, from, to_fd, to);
+  pthread_mutex_unlock(&lock);
+  return done;
 }
 
 int __wrap_linkat(int from_fd, const char *from, int to_fd, const char *to, int flags) {
+  pthread_mutex_lock(&lock);
   take_step();
-  return __real_linkat(from_fd, from, to_fd, to, flags);
+  const int done = __real_linkat(from_fd, from, to_fd, to, flags);
+  pthread_mutex_unlock(&lock);
+  return done;
 }
 
 int __wrap_unlinkat(int folder_fd, const char *path, int flags) {
+  pthread_mutex_lock(&lock);
   take_step();
-  return __real_unlinkat(folder_fd, path, flags);
+  const int done = __real_unlinkat(folder_fd, path, flags);
+  pthread_mutex_unlock(&lock);
+  return done;
 }

@@ -333,7 +333,7 @@ static void can_be_committed_again_when_killed_before_its_note_told(void **state
   assert_int_equal(annotate(fixture, 1, "done"), BASE_OK);
   assert_int_equal(fixture_count_files(fixture, "partial"), 1);
   assert_int_equal(fixture_count_files(fixture, "tmp"), 0);
-  assert_int_equal(fixture_count_files(fixture, "originals"), 2);
+  assert_int_equal(fixture_count_files(fixture, "originals"), 3);
 }
 
 // As a backup that is made of links has it.

@@ -132,7 +132,7 @@ static void loses_nothing_acknowledged_when_killed_at_any_moment(void **state) {
     acknowledged = check_all(&fixture, seeds);
     struct store_stats stats;
     assert_int_equal(store_get_stats(fixture.store, &stats, NULL), BASE_OK);
-    assert_int_equal(fixture_count_files(&fixture, "originals"), 2 * stats.originals);
+    assert_int_equal(fixture_count_files(&fixture, "originals"), 3 * stats.originals);
     assert_int_equal(fixture_count_files(&fixture, "variants"), stats.variants + stats.levels);
     fixture_close(&fixture);
   }

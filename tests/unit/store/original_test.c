@@ -63,7 +63,7 @@ static void keeps_the_first_name_when_uploaded_again(void **state) {
   assert_false(is_new);
   assert_string_equal(again.name, first.name);
   assert_int_equal(again.created_s, first.created_s);
-  assert_int_equal(fixture_count_files(fixture, "originals"), 2);
+  assert_int_equal(fixture_count_files(fixture, "originals"), 3);
   assert_int_equal(fixture_count_files(fixture, "tmp"), 0);
 }
 
@@ -75,7 +75,7 @@ static void shares_bytes_but_not_records_when_tenants_differ(void **state) {
   assert_int_equal(fixture_find(fixture, "b", 1, 5000), BASE_NOT_FOUND);
   assert_int_equal(fixture_upload(fixture->store, "b", 1, 5000, &original, &is_new), BASE_OK);
   assert_true(is_new);
-  assert_int_equal(fixture_count_files(fixture, "originals"), 3);
+  assert_int_equal(fixture_count_files(fixture, "originals"), 4);
   struct store_stats stats;
   assert_int_equal(store_get_stats(fixture->store, &stats, NULL), BASE_OK);
   assert_int_equal(stats.originals, 1);

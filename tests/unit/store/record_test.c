@@ -153,7 +153,7 @@ static void is_refused_when_a_field_is_unknown_though_the_digest_is_right(void *
   assert_int_equal(read_patched(8, 0), BASE_UNSUPPORTED);
   assert_int_equal(read_patched(8, 3), BASE_UNSUPPORTED);
   assert_int_equal(read_patched(10, 0), BASE_UNSUPPORTED);
-  assert_int_equal(read_patched(10, STORE_RECORD_UPLOAD + 1), BASE_UNSUPPORTED);
+  assert_int_equal(read_patched(10, STORE_RECORD_FINDINGS + 1), BASE_UNSUPPORTED);
   assert_int_equal(read_patched(24, 1), BASE_CORRUPT);
   assert_int_equal(read_patched(28, 1), BASE_CORRUPT);
   assert_int_equal(read_patched(13, 0x41), BASE_CORRUPT);  // metadata over its limit

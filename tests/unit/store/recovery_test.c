@@ -189,7 +189,7 @@ static void repairs_what_a_crash_leaves_when_opened(void **state) {
     assert_true(fixture_bytes_match(fixture->store, seed, BYTES));
   }
   for (unsigned i = 0; i < VARIANTS; i++) assert_int_equal(fixture_get_variant(fixture->store, i, BYTES), BASE_OK);
-  assert_int_equal(fixture_count_files(fixture, "originals"), 2 * ORIGINALS);
+  assert_int_equal(fixture_count_files(fixture, "originals"), 3 * ORIGINALS);
   assert_int_equal(fixture_count_files(fixture, "variants"), VARIANTS);
   assert_int_equal(fixture_counter(fixture, "pixpop_store_orphans_total", ""), 2);
 }
@@ -221,7 +221,7 @@ static void keeps_and_counts_records_when_they_are_not_readable(void **state) {
   assert_int_equal(report.unknown, 2);
   assert_int_equal(report.orphans, 0);
   fixture_open(fixture);
-  assert_int_equal(fixture_count_files(fixture, "originals"), 8);
+  assert_int_equal(fixture_count_files(fixture, "originals"), 12);
   assert_int_equal(fixture_count_files(fixture, "variants"), 2);
   assert_true(fixture_bytes_match(fixture->store, 1, BYTES));
   assert_true(fixture_bytes_match(fixture->store, 2, BYTES));

@@ -14,6 +14,7 @@
 #include "pop/pop.h"
 #include "pop/prewarm.h"
 #include "sandbox/isolation.h"
+#include "store/scrub.h"
 #include "store/store.h"
 
 // One embedded file of the web page.
@@ -46,6 +47,7 @@ struct console_config {
   struct store *store;
   struct pop *pop;
   struct pop_prewarm *prewarm;  // told of new originals; NULL: nothing is prewarmed
+  struct store_scrub *scrub;    // NULL: there is none
   const char *device_text;      // for /api/v1/status: the resampler's device
   // For /api/v1/device: appends one JSON object on what pictures are resampled with. From any thread. NULL: 404.
   enum base_result (*describe_device)(void *self, struct base_buffer *json, struct base_fault *fault);
@@ -66,6 +68,11 @@ enum base_result console_start(const struct console_config *config, struct conso
                                struct base_fault *fault) BASE_CHECKED;
 // The port that is listened on.
 uint16_t console_port(const struct console *console);
+// Judges a request that came elsewhere (to delivery) by its Authorization: BASE_UNAUTHORIZED for none or a wrong one,
+// BASE_RATE for a client that guesses too often. Thread-safe; does not block. `console` is a struct console: a
+// callback's argument.
+enum base_result console_check_token(void *console, const struct http_request *request,
+                                     struct base_fault *fault) BASE_CHECKED;
 // Reads pem_path again, for connections from now on; after a failure the old certificate stays. Nothing without TLS.
 enum base_result console_reload_certificate(struct console *console, struct base_fault *fault) BASE_CHECKED;
 // New requests get 503; those that run may end, for at most 10 s; then everything is closed, joined and freed.

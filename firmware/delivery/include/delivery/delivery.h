@@ -29,11 +29,13 @@ struct delivery_config {
   uint32_t max_connections;             // over all loops; further ones get 503 and are closed; default 8192;
                                         // lowered with a warning when the process may not open enough descriptors
   uint32_t max_connections_per_client;  // by address; default 512; 0: no limit
-  uint32_t handshake_timeout_ms;        // of TLS; default 5,000
-  uint32_t head_timeout_ms;             // from the first byte to a whole request head; default 5,000
-  uint32_t idle_timeout_ms;             // keep-alive without a request; default 60,000
-  uint32_t write_timeout_ms;            // in which a reply (a stream of HTTP/2) must move 16 KiB, or its rest when
-                                        // that is less; default 30,000
+  // Of TLS, for each: the client's first message, our answer among those of other clients, the client's rest. A client
+  // that would have to wait longer for our answer is refused when it comes. Default 5,000.
+  uint32_t handshake_timeout_ms;
+  uint32_t head_timeout_ms;         // from the first byte to a whole request head; default 5,000
+  uint32_t idle_timeout_ms;         // keep-alive without a request; default 60,000
+  uint32_t write_timeout_ms;        // in which a reply (a stream of HTTP/2) must move 16 KiB, or its rest when
+                                    // that is less; default 30,000
   uint32_t reply_timeout_ms;        // a handler that takes longer gets 504 and its reply is dropped; default 120,000
   const struct http_route *routes;  // borrowed for the server's life; unmatched paths get 404
   size_t route_count;
@@ -64,7 +66,8 @@ enum base_result delivery_reload_certificate(struct delivery *delivery, struct b
 // Before delivery_stop: duplicates the listeners, which then go on queueing connections that nobody accepts yet.
 enum base_result delivery_hand_over(struct delivery *delivery, struct delivery_handover *out,
                                     struct base_fault *fault) BASE_CHECKED;
-// Stops accepting, answers what is in flight for at most `drain_ms`, closes, joins. After it returns no sink is used
+// Stops accepting, answers what is in flight, or comes on open connections in the first moments, for at most `drain_ms`
+// (with Connection: close or GOAWAY), closes, joins. After it returns no sink is used
 // any more unless a handler still holds one: those are completed into the void safely until delivery_destroy.
 void delivery_stop(struct delivery *delivery, uint32_t drain_ms);
 // Frees; every handler must have completed.

@@ -76,6 +76,13 @@ struct http_body_part {
   uint64_t bytes;
 };
 
+// For who lends a body: `end`, or NULL, is called once on any thread when it has been dropped. The rest is theirs.
+struct http_lease {
+  void (*end)(const struct http_lease *lease);
+  void *lender, *loan;
+  uint64_t account, bytes;
+};
+
 // A reply. Owns its header values (in `text`), parts and references. Init, fill, complete (or finish).
 struct http_reply {
   int status;
@@ -92,6 +99,7 @@ struct http_reply {
   // never for 204 and 304.
   uint64_t body_bytes;
   bool close;  // the server closes the connection after this reply
+  struct http_lease lease;
 };
 
 void http_reply_init(struct http_reply *reply, int status);
@@ -110,7 +118,7 @@ void http_reply_add_blob(struct http_reply *reply, struct base_blob *blob, uint6
 void http_reply_add_file(struct http_reply *reply, struct http_file *file, uint64_t offset, uint64_t bytes);
 // Adds a copy of `text` as a body part; too little memory sets status 500.
 void http_reply_add_text(struct http_reply *reply, struct base_span text);
-// Drops all parts (body_bytes becomes 0).
+// Drops all parts (body_bytes becomes 0); ends the lease.
 void http_reply_drop_body(struct http_reply *reply);
 // "OK", "Not Found" ...; "Unknown" for statuses we never send.
 const char *http_status_text(int status);

@@ -24,7 +24,8 @@ struct pop_address {
   int64_t expires_s;  // Unix seconds; 0: never
 };
 
-// The grammar by the path: "/i/", "/iiif/", "/imgproxy/". Faults are those of the grammar's own function.
+// The grammar by the path: "/i/", "/iiif/", "/imgproxy/". Faults are those of the grammar's own function; and
+// BASE_BAD_INPUT, with its first name as subject, for a query where the grammar has none.
 enum base_result pop_address_read(struct base_span path, struct base_span query, struct pop_address *out,
                                   struct base_fault *fault) BASE_CHECKED;
 // The recipe for an original. Pure. BASE_BAD_INPUT and BASE_UNPROCESSABLE name what can not be followed.

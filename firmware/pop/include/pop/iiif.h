@@ -6,10 +6,15 @@
 //
 // The identifier is an original's id, or "{id}.{exp}.{sig}": sig signs "/iiif/3/{id}" (with "?exp={exp}" unless exp is
 // 0) as recipe/signature.h says, and opens every request for that picture, since viewers can not sign tile by tile.
-// info.json gives the identifier back as it came.
 //
-// Segments behind the identifier are percent-decoded once, since browsers write '^' as %5E; identifiers need no escapes
-// and are not found with one. Beyond level 2 there are mirroring, sizes with '^' and WebP.
+// Segments behind the identifier are percent-decoded once, since browsers write '^' as %5E. In the identifier only
+// unreserved characters are (RFC 3986 6.2.2.2: "%2D" is "-"), again once, before anything else looks at it: it is the
+// decoded one that is signed, found and given by info.json. Nothing keeps what came for an identifier with escapes, as
+// every picture would have many URLs: neither this server by its URL nor a cache in front (Cache-Control: no-store).
+//
+// A query is refused (pop_address_read): the API has none (and leaves what to do with one to servers), no signature
+// covers it, and each would be another entry in the caches in front. Beyond level 2 there are mirroring, sizes with '^'
+// and WebP.
 #ifndef POP_IIIF_H
 #define POP_IIIF_H
 
@@ -29,10 +34,13 @@ enum {
   POP_IIIF_MAX_SIDE = IMAGE_MAX_BOX_SIDE,
   POP_IIIF_MAX_AREA = IMAGE_MAX_RESULT_PIXELS,
 };
+// An id, an expiry of ten digits, a signature and two dots.
+enum { POP_IIIF_IDENTIFIER_CHARS = BASE_DIGEST_BASE64URL_CHARS + RECIPE_SIGNATURE_CHARS + 12 };
 enum { POP_IIIF_UNIT = 1000000 };  // percents are kept in millionths of a whole percent: "33.3" is 33,300,000
 
 struct pop_iiif {
   enum pop_iiif_kind kind;
+  bool is_escaped;  // the identifier came with escapes
   bool is_signed;
   char signature[RECIPE_SIGNATURE_CHARS + 1];
   enum pop_iiif_region region;
@@ -55,6 +63,8 @@ struct pop_address;
 // the part ("region", "size", "rotation", "quality", "format", "path"); what is valid but not made here (rotation by
 // 22.5, bitonal, tif) is BASE_BAD_INPUT too, as the API says.
 enum base_result pop_iiif_parse(struct base_span path, struct pop_address *out, struct base_fault *fault) BASE_CHECKED;
+// The identifier without escapes: "{id}" or "{id}.{exp}.{sig}".
+void pop_iiif_identifier(const struct pop_address *address, char out[POP_IIIF_IDENTIFIER_CHARS + 1]);
 // The recipe that gives exactly the picture that the API describes; everything in it is explicit, so that no hint
 // touches it. Coordinates are those of the upright original. Sides round to nearest. BASE_BAD_INPUT for a region
 // outside the picture, sizes of no pixel, over the limits of info.json, or over the region without "^".

@@ -11,6 +11,9 @@
 // rotate/rot, auto_rotate/ar and strip_metadata/sm (always on: what turns auto_rotate off is refused), expires/exp,
 // cachebuster/cb. As in imgproxy an empty argument leaves what was there, and a later option goes over an earlier one.
 // Smart gravity is taken as the centre.
+//
+// A query is refused (pop_address_read), where imgproxy passes over it: no signature covers it, and each would be
+// another entry in the caches in front. Who wants another URL of the same picture has cachebuster, which is signed.
 #ifndef POP_IMGPROXY_H
 #define POP_IMGPROXY_H
 

@@ -21,7 +21,8 @@ enum { POP_MAX_TENANTS = 64, POP_MAX_HOSTS = 8, POP_MAX_SIGN_KEYS = 4, POP_MAX_L
 // nothing.
 enum pop_unsigned { POP_UNSIGNED_LADDER, POP_UNSIGNED_OPEN, POP_UNSIGNED_NONE };
 
-// A tenant is found by the request's Host (case-insensitive, without port), else it is "default".
+// A tenant is found by the request's Host (case-insensitive, without port and a last dot; IPv6 by the address, with
+// brackets or without among `hosts`), else it is "default".
 struct pop_tenant {
   char name[STORE_MAX_TENANT + 1];
   size_t host_count;
@@ -42,6 +43,9 @@ struct pop_config {
   size_t tenant_count;
   uint64_t ram_budget_bytes;  // variants in RAM; default 256 MiB
   enum cache_policy ram_policy;
+  // Variants that are being sent to slow readers may take as much RAM as ram_budget_bytes, but at least this; default
+  // 32 MiB. One client (as below) has what is left of it as its share: past that it gets 503 and the others do not.
+  uint64_t sending_least_bytes;
   // Renders that one client (by address, IPv6 by /64) may have with the renderer; default 32. More of its requests wait
   // for their turn, up to four times as many and 1,024 of all clients; past that they get 503.
   unsigned renders_per_client;
@@ -65,7 +69,7 @@ enum base_result pop_create(const struct pop_config *config, struct pop **out, s
 // to those who wait for their turn there. The handler is not called any more. Destroying the renderer after this
 // completes every request.
 void pop_drain(struct pop *pop);
-// Every request must have been completed and the renderer destroyed or idle.
+// Every request must have been completed, every reply finished and the renderer destroyed or idle.
 void pop_destroy(struct pop **pop);
 // For the routes "/i/", "/iiif/" and "/imgproxy/". GET, HEAD and OPTIONS; others 405.
 struct http_handler pop_handler(struct pop *pop);

@@ -81,8 +81,7 @@ struct settings {
   uint64_t limits_side;
 
   uint64_t uploads_expire_s;
-  uint64_t uploads_sessions;
-  uint64_t uploads_sessions_per_tenant;
+  uint64_t uploads_sessions, uploads_sessions_per_tenant;
 
   char rules[SETTINGS_RULES][SETTINGS_MAX_RULE];  // "allow", "alert" or "block", in the order of enum image_rule
 
@@ -92,6 +91,11 @@ struct settings {
   uint64_t cache_min_free_bytes;
   uint64_t cache_io_threads;
   uint64_t cache_io_queue;
+
+  bool ledger_on, ledger_public;
+  uint64_t ledger_commit_ms, ledger_compact_mb;
+  bool scrub_on;
+  uint64_t scrub_mb_per_s, scrub_rest_h;
 
   uint64_t render_threads;
   uint64_t render_queue;
@@ -131,6 +135,8 @@ enum base_result settings_override(struct settings *settings, const char *assign
                                    struct base_fault *fault) BASE_CHECKED;
 // A complete configuration file: every key with its meaning, range and default.
 enum base_result settings_print_reference(struct base_buffer *out) BASE_CHECKED;
+// Appends every value as text, but of secrets (tenants' keys) only how many there are. Equal settings, equal text.
+enum base_result settings_describe(const struct settings *settings, struct base_buffer *out) BASE_CHECKED;
 // Splits "127.0.0.1:8080" or "[::1]:8080"; port 0 is allowed.
 enum base_result settings_split_listen(const char *listen, char *address, size_t capacity, uint16_t *port,
                                        struct base_fault *fault) BASE_CHECKED;

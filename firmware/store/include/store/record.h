@@ -36,7 +36,9 @@ enum store_record_kind {
   STORE_RECORD_VARIANT = 2,
   STORE_RECORD_LEVEL = 3,
   STORE_RECORD_PULLED = 4,
-  STORE_RECORD_UPLOAD = 5,  // a kept upload: its body is the caller's note
+  STORE_RECORD_UPLOAD = 5,    // a kept upload: its body is the caller's note
+  STORE_RECORD_TREE = 6,      // leaf hashes of an original: its body (store/tree.h)
+  STORE_RECORD_FINDINGS = 7,  // what is known of damage
 };
 
 struct store_record {

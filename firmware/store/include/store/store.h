@@ -8,6 +8,9 @@
 //   originals/<2 chars>/<id>.<tenant>.rec    sidecar record (kind original; its body is the inspection report)
 //   variants/<2 chars>/<key>.rec             record with body: a variant or a level
 //   partial/<name>, partial/<name>.rec       uploads that may be resumed (store/upload.h)
+//   originals/<2 chars>/<id>.tree            leaf hashes of the bytes (store/tree.h)
+//   ledger/                                  the signed log (store/ledger.h)
+//   findings.rec                             known damage, and how far the scrubber has got
 //   tmp/                                     uploads and records being written; emptied at open
 //   index.sqlite                             derived; made anew from the records when missing, damaged or foreign
 //   lock                                     held while open; says whether the last end was clean
@@ -21,6 +24,7 @@
 #include "base/span.h"
 #include "cache/lru.h"
 #include "integrity/digest.h"
+#include "store/ledger_config.h"
 
 enum {
   STORE_MAX_TENANT = 32,  // characters: [a-z0-9-]
@@ -42,6 +46,7 @@ struct store_config {
   // (/proc/sys/kernel/random/boot_id); at most STORE_MAX_BOOT_ID characters. Copied. NULL or empty: unknown, they are
   // never believed.
   const char *boot_id;
+  struct store_ledger_config ledger;
   const struct base_clock *clock;
   struct base_log *log;
   struct base_metrics *metrics;
@@ -69,6 +74,7 @@ struct store_variant {
   char tenant[STORE_MAX_TENANT + 1];
   struct integrity_digest original;
   char recipe[STORE_MAX_RECIPE + 1];  // canonical text
+  uint32_t render_version;            // 0: of a record that was written before it was kept
   char media_type[STORE_MAX_MEDIA_TYPE + 1];
   uint32_t width, height;
   int64_t created_s;

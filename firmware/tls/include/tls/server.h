@@ -10,7 +10,10 @@
 
 #include "base/span.h"
 
-enum { TLS_STREAM_READ_BYTES = 16384 };  // the most that one read gives: a record
+enum {
+  TLS_STREAM_READ_BYTES = 16384,  // the most that one read gives: a record
+  TLS_HELLO_BYTES = 16384,        // what of a connection's first bytes is worth looking at
+};
 
 struct tls_server;
 struct tls_stream;
@@ -29,6 +32,16 @@ enum base_result tls_server_create_offering(const char *pem_path, const char *co
 enum base_result tls_server_reload(struct tls_server *server, struct base_fault *fault) BASE_CHECKED;
 // All streams must have been destroyed.
 void tls_server_destroy(struct tls_server **server);
+
+// What a client begins with.
+enum tls_hello {
+  TLS_HELLO_PARTIAL,  // more bytes are to come
+  TLS_HELLO_WHOLE,    // the handshake can begin: keys must be made and signed
+  TLS_HELLO_RESUMES   // the same, and a session ticket of ours makes it a hundred times cheaper (RFC 5077)
+};
+// Looks at the first bytes of a connection (TLS_HELLO_BYTES are enough) while they still lie in the socket, so that
+// clients can wait for their turn before they have a stream. No promise: what is called whole may be nonsense.
+enum tls_hello tls_server_look(struct tls_server *server, struct base_span bytes);
 
 enum tls_status {
   TLS_OK,
@@ -50,6 +63,8 @@ struct tls_stream *tls_stream_create(struct tls_server *server, int fd, struct t
 void tls_stream_destroy(struct tls_stream **stream);  // does not say goodbye: see tls_stream_close
 // Goes on with the handshake; TLS_OK once it is over. The other functions want that first.
 enum tls_status tls_stream_handshake(struct tls_stream *stream, struct base_fault *fault) BASE_CHECKED;
+// True once the client's first message was read and answered.
+bool tls_stream_has_greeted(const struct tls_stream *stream);
 // Up to `capacity` bytes; *got > 0 exactly with TLS_OK. TLS_FAILED also for a stream that was cut off without a
 // goodbye.
 enum tls_status tls_stream_read(struct tls_stream *stream, void *out, size_t capacity, size_t *got,
