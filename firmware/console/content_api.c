@@ -17,6 +17,7 @@
 #include "body.h"
 #include "delta/patch.h"
 #include "delta/rolling.h"
+#include "http/date.h"
 #include "http/representation.h"
 #include "patches.h"
 #include "store/tree.h"
@@ -29,6 +30,7 @@ enum {
   WHOLE_BYTES = 1024 * 1024,  // smaller ones, and smaller ranges, are read whole before they are sent
   STEP_BYTES = 256 * 1024,
   MAX_ACCEPT_BYTES = 512,
+  ETAG_CHARS = BASE_DIGEST_BASE64URL_CHARS + 2,
   MAX_DISPOSITION_BYTES = 32 + 3 * STORE_MAX_NAME,
 };
 
@@ -72,12 +74,25 @@ static void add_disposition(const struct store_original *original, struct http_r
   http_reply_header(reply, "Content-Disposition", "%s", text);
 }
 
+static void add_last_modified(const struct store_original *original, struct http_reply *reply) {
+  char date[HTTP_DATE_CHARS + 1];
+  if (original->created_s < 0) return;
+  http_date_format(original->created_s, date, sizeof date);
+  http_reply_header(reply, "Last-Modified", "%s", date);
+}
+
 // Bytes that never change, for those who may see them. A page of the box that has fetched an original may use it as the
 // dictionary of others.
 static void add_caching(struct http_reply *reply) {
   http_reply_header(reply, "Cache-Control", "private, max-age=3600");
   http_reply_header(reply, "Vary", "Accept-Encoding, Available-Dictionary, Authorization, Cookie");
   http_reply_header(reply, "Use-As-Dictionary", "match=\"" ORIGINALS "*/content\"");
+}
+
+static void write_etag(const struct store_original *original, char out[ETAG_CHARS + 1]) {
+  char id[BASE_DIGEST_BASE64URL_CHARS + 1];
+  integrity_digest_text(&original->id, id);
+  snprintf(out, ETAG_CHARS + 1, "\"%s\"", id);
 }
 
 static void add_digest(struct http_reply *reply, const char *name, const struct integrity_digest *digest) {
@@ -132,6 +147,15 @@ static bool find_dictionary(const struct console_exchange *exchange, struct stor
   return store_original_find(exchange->console->config.store, exchange->tenant, &id, out, NULL) == BASE_OK;
 }
 
+// Whether the client has the bytes themselves already: then no patch is made for it.
+static bool is_current(const struct console_exchange *exchange, const struct store_original *original) {
+  char etag[ETAG_CHARS + 1];
+  write_etag(original, etag);
+  const struct http_validators validators = {.etag = etag, .last_modified_s = original->created_s};
+  return http_condition_evaluate(&exchange->request, &validators, base_clock_wall_s(exchange->console->config.clock)) ==
+         HTTP_CONDITION_NOT_MODIFIED;
+}
+
 // False when the client gets the bytes themselves.
 static bool reply_patch(const struct console_exchange *exchange, const struct store_original *original,
                         struct http_reply *reply) {
@@ -139,6 +163,7 @@ static bool reply_patch(const struct console_exchange *exchange, const struct st
   struct base_blob *patch;
   struct base_fault fault = {0};
   if (!find_dictionary(exchange, &old) || integrity_digest_equal(&old.id, &original->id)) return false;
+  if (is_current(exchange, original)) return false;
   if (console_patches_make(exchange->console->patches, &old, original, &patch, &fault) != BASE_OK) {
     // Whether the new original is damaged shows when it is sent by itself.
     base_log_fault(exchange->console->config.log, BASE_LOG_WARN, "console", exchange->request.id, &fault);
@@ -150,6 +175,7 @@ static bool reply_patch(const struct console_exchange *exchange, const struct st
   reply_blob(exchange, patch, media_type_of(original), &digest, original->created_s, reply);
   if (reply->status < 400) {
     http_reply_header(reply, "Content-Encoding", "dcz");
+    if (reply->status < 300) add_disposition(original, reply);
     add_caching(reply);
   }
   base_blob_unref(&patch);
@@ -183,6 +209,7 @@ static void begin_part(const struct store_original *original, const struct part 
   http_reply_header(reply, "Accept-Ranges", "bytes");
   http_reply_header(reply, "ETag", "\"%s\"", id);
   add_digest(reply, "Repr-Digest", &original->id);
+  add_last_modified(original, reply);
   add_disposition(original, reply);
   add_caching(reply);
   if (!part->is_range) return;
@@ -252,13 +279,11 @@ static enum base_result send_part(struct console_exchange *exchange, const struc
 static enum base_result reply_large(struct console_exchange *exchange, const struct store_original *original,
                                     struct http_reply *reply, struct base_fault *fault) {
   const int64_t now_s = base_clock_wall_s(exchange->console->config.clock);
-  char etag[BASE_DIGEST_BASE64URL_CHARS + 3] = "\"";
+  char etag[ETAG_CHARS + 1];
   struct http_range ranges[HTTP_MAX_RANGES];
   struct part part = {.bytes = original->bytes};
   size_t count;
-  integrity_digest_text(&original->id, etag + 1);
-  etag[BASE_DIGEST_BASE64URL_CHARS + 1] = '"';
-  etag[BASE_DIGEST_BASE64URL_CHARS + 2] = '\0';
+  write_etag(original, etag);
   const struct http_validators validators = {.etag = etag, .last_modified_s = original->created_s};
   const enum http_condition condition = http_condition_evaluate(&exchange->request, &validators, now_s);
   if (condition == HTTP_CONDITION_FAILED) {
@@ -268,6 +293,7 @@ static enum base_result reply_large(struct console_exchange *exchange, const str
     http_reply_init(reply, 304);
     http_reply_header(reply, "ETag", "%s", etag);
     add_digest(reply, "Repr-Digest", &original->id);
+    add_last_modified(original, reply);
     add_caching(reply);
     return BASE_OK;
   }

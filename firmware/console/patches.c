@@ -11,9 +11,8 @@
 #include "store/tree.h"
 
 enum {
-  WAIT_S = 10,                         // for others; then the whole original is no worse
-  MAX_KEPT_BYTES = 4 * 1024 * 1024,    // of the last patch
-  MAX_DELTA_BYTES = 26 * 1024 * 1024,  // held in memory; as much as the largest patch
+  WAIT_S = 10,                       // for others; then the whole original is no worse
+  MAX_KEPT_BYTES = 4 * 1024 * 1024,  // of the last patch; a larger one until it is asked for once more
 };
 
 struct console_patches {
@@ -103,11 +102,16 @@ static bool is_last(const struct console_patches *patches, const struct store_or
 
 static void keep(struct console_patches *patches, const struct store_original *old, const struct store_original *new,
                  struct base_blob *patch) {
-  patches->has_last = !patch || patch->bytes <= MAX_KEPT_BYTES;
+  patches->has_last = true;
   patches->old = old->id;
   patches->new = new->id;
   base_blob_unref(&patches->last);
-  if (patch && patches->has_last) patches->last = base_blob_ref(patch);
+  if (patch) patches->last = base_blob_ref(patch);
+}
+
+static void forget(struct console_patches *patches) {
+  base_blob_unref(&patches->last);
+  patches->has_last = false;
 }
 
 enum base_result console_patches_make(struct console_patches *patches, const struct store_original *old,
@@ -118,6 +122,7 @@ enum base_result console_patches_make(struct console_patches *patches, const str
   enum base_result result = BASE_OK;
   if (is_last(patches, old, new)) {
     *out = patches->last ? base_blob_ref(patches->last) : NULL;
+    if (*out && (*out)->bytes > MAX_KEPT_BYTES) forget(patches);
   } else {
     result = make_patch(patches, old, new, out, fault);
     if (result == BASE_OK) keep(patches, old, new, *out);
@@ -148,7 +153,7 @@ enum base_result console_patches_make_delta(struct console_patches *patches, str
   enum base_result result = store_original_tree(patches->store, &new->id, &reading.tree, fault);
   if (result != BASE_OK) return result;
   const struct delta_source source = {.bytes = reading.tree.bytes, .read = read_piece, .self = &reading};
-  base_buffer_init(&made, (size_t)base_min_u64(worth - base_min_u64(worth, signature.bytes), MAX_DELTA_BYTES));
+  base_buffer_init(&made, (size_t)base_min_u64(worth - base_min_u64(worth, signature.bytes), DELTA_ROLLING_MAX_BYTES));
   if (take_turn(patches)) {
     result = blob_of(delta_rolling_make(signature, &source, &made, fault), &made, out, fault);
     pthread_mutex_unlock(&patches->one_at_a_time);

@@ -13,8 +13,8 @@ void console_patches_destroy(struct console_patches **patches);
 
 // The patch from `old` to `new`, which the caller has found in the store: unreferenced by the caller. *out is NULL,
 // with BASE_OK, when there is none that is worth it (delta/choose.h), or when the others that are being made take too
-// long. The last one is kept, for a client that asks for its size first. BASE_CORRUPT when one of the originals is
-// damaged, BASE_NO_MEMORY.
+// long. The last one is kept, for a client that asks for its size first; a large one until it has been asked for once
+// more. BASE_CORRUPT when one of the originals is damaged, BASE_NO_MEMORY.
 enum base_result console_patches_make(struct console_patches *patches, const struct store_original *old,
                                       const struct store_original *new, struct base_blob **out,
                                       struct base_fault *fault) BASE_CHECKED;

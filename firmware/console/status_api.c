@@ -71,6 +71,7 @@ enum base_result console_metrics_show(struct console_exchange *exchange, struct 
   if (!metrics) return BASE_FAIL(fault, BASE_NOT_FOUND, "", "this box keeps no metrics");
   struct base_buffer text;
   base_buffer_init(&text, MAX_METRICS_TEXT);
+  if (exchange->console->config.pop) pop_measure(exchange->console->config.pop);
   enum base_result result = base_metrics_render(metrics, &text);
   struct base_blob *blob = result == BASE_OK ? base_blob_from_buffer(&text) : NULL;
   base_buffer_finish(&text);

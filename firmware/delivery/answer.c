@@ -113,11 +113,13 @@ static enum answer flush(struct connection *connection) {
 
 enum answer delivery_answer_start(struct connection *connection) {
   struct exchange *exchange = connection->exchange;
-  const struct http_reply *reply = &exchange->reply;
+  struct http_reply *reply = &exchange->reply;
   BASE_ASSERT(exchange->is_answered && reply->status >= 200 && reply->status <= 599);
   if (reply->close || !exchange->keep_alive || connection->loop->is_draining) connection->must_close = true;
   // It could not know when it sent what may be behind this request.
   if (connection->loop->is_draining) connection->has_unread = true;
+  // Before a client that does not read makes them wait.
+  if (exchange->is_head) http_reply_keep_length(reply);
   struct base_span head;
   if (build_head(connection, &head) != BASE_OK) {
     delivery_connection_close(connection);

@@ -12,23 +12,26 @@ struct client {
   uint64_t network;     // IPv4 address or IPv6 /64 prefix
   bool is_v4;
   uint32_t connections;
+  struct handshake_share shares[];  // one for each loop
 };
 
 struct clients {
   pthread_mutex_t mutex;
   uint32_t limit;
+  unsigned loops;
   uint64_t seed;  // keeps clients from choosing addresses that share a bucket
   uint64_t bucket_mask;
   struct client *buckets[];
 };
 
-struct clients *delivery_clients_create(uint32_t limit, uint32_t expected) {
+struct clients *delivery_clients_create(uint32_t limit, uint32_t expected, unsigned loops) {
   size_t buckets = 1;
   while (buckets < expected) buckets *= 2;
   struct clients *clients = calloc(1, sizeof *clients + buckets * sizeof clients->buckets[0]);
   if (!clients) return NULL;
   pthread_mutex_init(&clients->mutex, NULL);
   clients->limit = limit;
+  clients->loops = loops;
   clients->bucket_mask = buckets - 1;
   base_random_bytes(&clients->seed, sizeof clients->seed);
   return clients;
@@ -78,8 +81,10 @@ struct client *delivery_clients_enter(struct clients *clients, const struct sock
   struct client **bucket = bucket_of(clients, network);
   struct client *client = *bucket;
   while (client && (client->network != network || client->is_v4 != is_v4)) client = client->next;
-  if (!client && (client = malloc(sizeof *client))) {
-    *client = (struct client){.next = *bucket, .network = network, .is_v4 = is_v4};
+  if (!client && (client = calloc(1, sizeof *client + clients->loops * sizeof client->shares[0]))) {
+    client->next = *bucket;
+    client->network = network;
+    client->is_v4 = is_v4;
     *bucket = client;
   }
   if (client && client->connections >= clients->limit) {
@@ -89,6 +94,10 @@ struct client *delivery_clients_enter(struct clients *clients, const struct sock
   }
   pthread_mutex_unlock(&clients->mutex);
   return client;
+}
+
+struct handshake_share *delivery_clients_share(struct client *client, unsigned loop) {
+  return &client->shares[loop];
 }
 
 void delivery_clients_leave(struct clients *clients, struct client **client) {

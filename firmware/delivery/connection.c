@@ -31,6 +31,7 @@ struct connection *delivery_connection_open(struct loop *loop, const struct arri
   if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, arrival->fd, &event) != 0) goto fail;
   connection->loop = loop;
   connection->client = client;
+  if (client) connection->handshake.share = delivery_clients_share(client, loop->index);
   connection->transport = transport;
   memcpy(connection->address, arrival->address, sizeof connection->address);
   connection->is_refused = arrival->is_refused;
@@ -59,8 +60,8 @@ static void close_connection(struct connection *connection, bool says_goodbye) {
   struct loop *loop = connection->loop;
   if (connection->h2) delivery_h2_finish(connection);
   if (connection->exchange) delivery_exchange_detach(connection->exchange);
+  delivery_handshakes_leave(&loop->handshakes, &connection->handshake);  // its share is the client's
   uncount(loop, &connection->client, connection->is_refused);
-  delivery_handshakes_leave(&loop->handshakes, &connection->handshake);
   delivery_timer_stop(&connection->timer);
   // Closing alone would do, were there not children that have a copy of the descriptor until they exec: meanwhile epoll
   // would go on reporting events for this memory.

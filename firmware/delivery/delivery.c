@@ -99,6 +99,7 @@ static enum base_result add_loop(struct delivery *delivery, unsigned index, unsi
     free(loop);
     return result;
   }
+  loop->index = index;
   delivery->loops[delivery->loop_count++] = loop;
   return BASE_OK;
 }
@@ -182,7 +183,8 @@ enum base_result delivery_start(const struct delivery_config *config, struct del
   delivery_meters_init(&shared->meters, config->metrics);
   enum base_result result = BASE_OK;
   if (config->max_connections_per_client > 0) {
-    shared->clients = delivery_clients_create(config->max_connections_per_client, shared->config.max_connections);
+    shared->clients = delivery_clients_create(config->max_connections_per_client, shared->config.max_connections,
+                                              shared->config.loops);
     if (!shared->clients) result = BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory to count clients");
   }
   if (result == BASE_OK) result = open_tls(delivery, fault);

@@ -93,6 +93,8 @@ static void await_client(struct connection *connection, bool is_first) {
   } else if (connection->state == DELIVERY_QUEUE) {
     loop->counts.timeouts[DELIVERY_HANDSHAKE]++;  // its time was over before its turn came
     delivery_connection_close(connection);
+  } else if (!connection->is_resuming) {
+    delivery_handshakes_await_rest(&loop->handshakes, &connection->handshake, loop->now_us);
   }
 }
 

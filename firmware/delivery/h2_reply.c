@@ -100,9 +100,10 @@ static int on_frame_send(nghttp2_session *nghttp2, const nghttp2_frame *frame, v
 }
 
 void delivery_h2_submit(struct h2_session *session, struct h2_stream *stream) {
-  const struct exchange *exchange = stream->exchange;
-  const struct http_reply *reply = &exchange->reply;
+  struct exchange *exchange = stream->exchange;
+  struct http_reply *reply = &exchange->reply;
   BASE_ASSERT(exchange->is_answered && reply->status >= 200 && reply->status <= 599);
+  if (exchange->is_head) http_reply_keep_length(reply);  // before a client that does not read makes them wait
   nghttp2_nv fields[DELIVERY_H2_OWN_FIELDS + HTTP_MAX_REPLY_HEADERS];
   size_t count = 0;
   char status[DELIVERY_H2_NUMBER_CHARS];

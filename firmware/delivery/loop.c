@@ -146,10 +146,11 @@ static int wait_ms(const struct loop *loop) {
   uint64_t next_ms = delivery_timers_next_ms(&loop->timers);
   if (loop->is_accept_paused && loop->accept_resume_ms < next_ms) next_ms = loop->accept_resume_ms;
   if (loop->is_draining && loop->drain_end_ms < next_ms) next_ms = loop->drain_end_ms;
-  if (next_ms == UINT64_MAX) return -1;
-  uint64_t left_ms = next_ms > loop->now_ms ? next_ms - loop->now_ms : 0;
-  uint64_t handshake_ms = delivery_greeting_wait_ms(loop);
+  uint64_t left_ms = UINT64_MAX;
+  if (next_ms != UINT64_MAX) left_ms = next_ms > loop->now_ms ? next_ms - loop->now_ms : 0;
+  const uint64_t handshake_ms = delivery_greeting_wait_ms(loop);
   if (handshake_ms < left_ms) left_ms = handshake_ms;
+  if (left_ms == UINT64_MAX) return -1;
   return left_ms < INT32_MAX ? (int)left_ms : INT32_MAX;
 }
 

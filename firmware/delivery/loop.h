@@ -33,6 +33,7 @@ struct loop {
   struct shared *shared;
   pthread_t thread;  // set by the thread itself before it accepts anything
   int epoll_fd;
+  unsigned index;  // among the server's
   unsigned acceptor_count;
   struct acceptor *acceptors;
   struct tls_lane *lane;  // NULL without HTTPS

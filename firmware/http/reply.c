@@ -127,3 +127,9 @@ void http_reply_drop_body(struct http_reply *reply) {
   if (reply->lease.end) reply->lease.end(&reply->lease);
   reply->lease.end = NULL;
 }
+
+void http_reply_keep_length(struct http_reply *reply) {
+  const uint64_t bytes = reply->body_bytes;
+  http_reply_drop_body(reply);
+  reply->body_bytes = bytes;
+}

@@ -57,6 +57,7 @@ static void reply_whole(struct http_reply *reply, const struct http_request *req
     set_digest(reply, "Content-Digest", representation->digest);
   }
   http_reply_add_blob(reply, base_blob_ref(representation->blob), 0, representation->blob->bytes);
+  if (!has_content) http_reply_keep_length(reply);
 }
 
 static void reply_single(struct http_reply *reply, const struct http_request *request,

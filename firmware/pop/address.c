@@ -43,6 +43,17 @@ enum base_result pop_address_read(struct base_span path, struct base_span query,
   return result;
 }
 
+bool pop_address_has_plainer(const struct pop_address *address) {
+  switch (address->grammar) {
+    case POP_IIIF:
+      return address->wish.iiif.has_plainer;
+    case POP_IMGPROXY:
+      return address->wish.imgproxy.has_plainer;
+    default:
+      return false;
+  }
+}
+
 enum base_result pop_address_resolve(const struct pop_address *address, const struct image_header *original,
                                      struct recipe *out, struct base_fault *fault) {
   switch (address->grammar) {

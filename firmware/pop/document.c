@@ -76,7 +76,7 @@ static void reply_with(const struct http_request *request, const struct pop_ask 
   const int64_t left_s = expires_s ? expires_s - now_s : INFO_LIFE_S;
   pop_reply_add_open_fields(reply);
   http_reply_header_span(reply, "Link", base_span_text(POP_IIIF_PROFILE_LINK));
-  if (ask->address.wish.iiif.is_escaped) {
+  if (ask->address.wish.iiif.has_plainer) {
     http_reply_header(reply, "Cache-Control", "no-store");
     return;
   }

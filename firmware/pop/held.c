@@ -8,6 +8,7 @@ void pop_held_init(struct pop_held *held, uint64_t budget_bytes, struct base_met
   held->first = NULL;
   atomic_init(&held->bytes, 0);
   atomic_init(&held->budget_bytes, budget_bytes);
+  atomic_init(&held->is_settling, false);
   held->cache_bytes = budget_bytes;
   held->metric = base_metrics_gauge(metrics, "pixpop_pop_held_bytes", "",
                                     "Variants that are being sent but are not in RAM's cache");
@@ -73,6 +74,10 @@ static void give_share(struct pop_held *held, struct cache_lru *variants) {
     cache_lru_set_budget(variants, share);
   }
   pthread_mutex_unlock(&held->share_lock);
+}
+
+bool pop_held_is_read(struct pop_held *held, uint64_t sent_bytes) {
+  return atomic_load_explicit(&held->bytes, memory_order_relaxed) > sent_bytes;
 }
 
 void pop_held_settle(struct pop_held *held, struct cache_lru *variants) {

@@ -18,6 +18,7 @@ struct pop_held {
   atomic_uint_fast64_t budget_bytes;
   pthread_mutex_t share_lock;  // shares come to the cache one after another
   uint64_t cache_bytes;        // the budget that the cache has now; under share_lock
+  atomic_bool is_settling;     // somebody is about to
   struct base_metric *metric;
 };
 
@@ -25,6 +26,8 @@ void pop_held_init(struct pop_held *held, uint64_t budget_bytes, struct base_met
 void pop_held_finish(struct pop_held *held);
 // Takes the caller's reference of a variant that has left the cache, or was not taken by it.
 void pop_held_take(struct pop_held *held, struct pop_variant *variant);
+// True when some of it has been read, as no more than `sent_bytes` are being sent at all.
+bool pop_held_is_read(struct pop_held *held, uint64_t sent_bytes);
 // Lets go of what has been sent, and gives the cache its share. Not from within the cache's release.
 void pop_held_settle(struct pop_held *held, struct cache_lru *variants);
 void pop_held_set_budget(struct pop_held *held, struct cache_lru *variants, uint64_t budget_bytes);

@@ -28,23 +28,16 @@ static const struct name *find_name(struct base_span text, const struct name *na
   return NULL;
 }
 
-static enum base_result decode(struct base_span raw, struct segment *out, struct base_fault *fault) {
-  size_t used = 0;
-  for (size_t i = 0; i < raw.bytes; i++) {
+static enum base_result decode(struct base_span raw, struct segment *out, struct pop_syntax_spelling *spelling,
+                               struct base_fault *fault) {
+  size_t used = 0, length;
+  for (; raw.bytes > 0; raw = base_span_slice(raw, length, raw.bytes)) {
     if (used == MAX_SEGMENT) {
       return BASE_FAIL(fault, BASE_BAD_INPUT, "path", "a part of the path is over %d characters", MAX_SEGMENT);
     }
-    uint8_t c = raw.data[i];
-    if (c == '%') {
-      const int high = i + 2 < raw.bytes ? base_hex_digit(raw.data[i + 1]) : -1;
-      const int low = i + 2 < raw.bytes ? base_hex_digit(raw.data[i + 2]) : -1;
-      if (high < 0 || low < 0) {
-        return BASE_FAIL(fault, BASE_BAD_INPUT, "path", "the path has a '%%' without two hexadecimal digits");
-      }
-      c = (uint8_t)(high << 4 | low);
-      i += 2;
+    if (!pop_syntax_decode(raw, spelling, &out->bytes[used++], &length)) {
+      return BASE_FAIL(fault, BASE_BAD_INPUT, "path", "the path has a '%%' without two hexadecimal digits");
     }
-    out->bytes[used++] = c;
   }
   out->text = base_span_of(out->bytes, used);
   return BASE_OK;
@@ -57,9 +50,10 @@ static bool take(struct base_span *text, const char *mark) {
   return true;
 }
 
-// "12", "12.5" or ".5" in millionths, rounded; leading and trailing zeros are allowed, as the API has it.
-static bool parse_decimal(struct base_span text, uint64_t *out) {
+// "12", "12.5" or ".5" in millionths, rounded; leading and trailing zeros are allowed, as the API has it, but noted.
+static bool parse_decimal(struct base_span text, uint64_t *out, bool *has_plainer) {
   uint64_t number = 0;
+  if (!pop_syntax_is_plain_decimal(text, DECIMALS)) *has_plainer = true;
   const struct base_span whole = base_span_cut(&text, '.');
   if (whole.bytes > MAX_WHOLE_DIGITS || (whole.bytes == 0 && !text.data) || (text.data && text.bytes == 0))
     return false;
@@ -95,7 +89,7 @@ static enum base_result parse_region(struct base_span text, struct pop_iiif *out
   bool is_valid = true;
   for (int i = 0; i < 4 && is_valid; i++) {
     const struct base_span number = base_span_cut(&text, ',');
-    is_valid = out->region == POP_IIIF_PERCENT ? parse_decimal(number, &out->region_at[i])
+    is_valid = out->region == POP_IIIF_PERCENT ? parse_decimal(number, &out->region_at[i], &out->has_plainer)
                                                : pop_syntax_whole(number, 0, UINT32_MAX, &out->region_at[i]);
   }
   if (is_valid && !text.data) return BASE_OK;
@@ -122,7 +116,7 @@ static enum base_result parse_size(struct base_span text, struct pop_iiif *out, 
     is_valid = true;
   } else if (take(&text, "pct:")) {
     out->size = POP_IIIF_SCALE;
-    is_valid = parse_decimal(text, &out->scale);
+    is_valid = parse_decimal(text, &out->scale, &out->has_plainer);
   } else if (take(&text, "!")) {
     is_valid = parse_sides(text, out) && out->size == POP_IIIF_EXACT;
     out->size = POP_IIIF_WITHIN;
@@ -141,7 +135,7 @@ static enum base_result parse_rotation(struct base_span text, struct pop_iiif *o
   const uint64_t quarter = (uint64_t)DEGREES / 4 * POP_IIIF_UNIT;
   uint64_t angle;
   out->is_mirrored = take(&text, "!");
-  if (!parse_decimal(text, &angle) || angle > 4 * quarter) {
+  if (!parse_decimal(text, &angle, &out->has_plainer) || angle > 4 * quarter) {
     return BASE_FAIL(fault, BASE_BAD_INPUT, "rotation",
                      "rotation must be degrees from 0 to 360, with ! in front to mirror");
   }
@@ -175,30 +169,16 @@ static enum base_result parse_file(struct base_span text, struct pop_iiif *out, 
   return result == BASE_OK ? parse_format(text, out, fault) : result;
 }
 
-// RFC 3986 2.3
-static bool is_unreserved(uint8_t c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-         c == '_' || c == '~';
-}
-
-// False for escapes of anything else, and for what is longer than any identifier.
+// False for escapes of what is not unreserved, and for what is longer than any identifier.
 static bool decode_unreserved(struct base_span raw, struct segment *out, bool *has_escapes) {
-  size_t used = 0;
-  *has_escapes = false;
-  for (size_t i = 0; i < raw.bytes; i++) {
-    uint8_t c = raw.data[i];
-    if (used == MAX_SEGMENT) return false;
-    if (c == '%') {
-      const int high = i + 2 < raw.bytes ? base_hex_digit(raw.data[i + 1]) : -1;
-      const int low = i + 2 < raw.bytes ? base_hex_digit(raw.data[i + 2]) : -1;
-      if (high < 0 || low < 0) return false;
-      c = (uint8_t)(high << 4 | low);
-      if (!is_unreserved(c)) return false;
-      *has_escapes = true;
-      i += 2;
-    }
-    out->bytes[used++] = c;
+  size_t used = 0, length;
+  struct pop_syntax_spelling spelling = {0};
+  for (; raw.bytes > 0; raw = base_span_slice(raw, length, raw.bytes)) {
+    if (used == MAX_SEGMENT || !pop_syntax_decode(raw, &spelling, &out->bytes[used], &length)) return false;
+    if (length > 1 && !pop_syntax_is_unreserved(out->bytes[used])) return false;
+    used++;
   }
+  *has_escapes = spelling.is_odd;
   out->text = base_span_of(out->bytes, used);
   return true;
 }
@@ -207,7 +187,7 @@ static bool decode_unreserved(struct base_span raw, struct segment *out, bool *h
 static bool parse_identifier(struct base_span raw, struct pop_address *out) {
   struct segment decoded;
   struct pop_iiif *wish = &out->wish.iiif;
-  if (!decode_unreserved(raw, &decoded, &wish->is_escaped)) return false;
+  if (!decode_unreserved(raw, &decoded, &wish->has_plainer)) return false;
   struct base_span text = decoded.text;
   if (!integrity_digest_parse(base_span_cut(&text, '.'), &out->original)) return false;
   if (!text.data) return true;
@@ -222,12 +202,14 @@ static enum base_result parse_image(struct base_span rest, struct pop_iiif *out,
       parse_region, parse_size, parse_rotation, parse_file};
   enum { SEGMENTS = sizeof parsers / sizeof parsers[0] };
   struct segment segments[SEGMENTS];
+  struct pop_syntax_spelling spelling = {0};
   for (size_t i = 0; i < SEGMENTS; i++) {
     if (!rest.data) goto misshapen;
-    const enum base_result result = decode(base_span_cut(&rest, '/'), &segments[i], fault);
+    const enum base_result result = decode(base_span_cut(&rest, '/'), &segments[i], &spelling, fault);
     if (result != BASE_OK) return result;
   }
   if (rest.data) goto misshapen;
+  if (pop_syntax_has_plainer(&spelling)) out->has_plainer = true;
   for (size_t i = 0; i < SEGMENTS; i++) {
     const enum base_result result = parsers[i](segments[i].text, out, fault);
     if (result != BASE_OK) return result;

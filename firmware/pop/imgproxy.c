@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "imgproxy_options.h"
 #include "pop/address.h"
+#include "syntax.h"
 
 static const char prefix[] = "/imgproxy/";
 static const char local_scheme[] = "local:///";
@@ -61,27 +62,24 @@ static enum base_result read_local(struct base_span source, struct pop_address *
 }
 
 static enum base_result read_extension(struct base_span extension, struct pop_address *out, struct base_fault *fault) {
-  if (!extension.data) return BASE_OK;  // there is no separator
+  if (!extension.data) return BASE_OK;                                                         // there is no separator
+  if (out->wish.imgproxy.format != RECIPE_FORMAT_AUTO) out->wish.imgproxy.has_plainer = true;  // an option said it
   return pop_imgproxy_read_format(extension, &out->wish.imgproxy.format, "extension", fault);
 }
 
 // Percent-decoded once. An '@' of the source itself would be encoded.
 static enum base_result read_plain(struct base_span encoded, struct pop_address *out, struct base_fault *fault) {
   uint8_t source[MAX_SOURCE_BYTES];
-  size_t used = 0;
+  size_t used = 0, length;
+  struct pop_syntax_spelling spelling = {0};
   struct base_span extension = encoded;
   encoded = base_span_cut(&extension, '@');
-  for (size_t i = 0; i < encoded.bytes && used < sizeof source; i++) {
-    uint8_t byte = encoded.data[i];
-    if (byte == '%') {
-      const int high = encoded.bytes - i > 2 ? base_hex_digit(encoded.data[i + 1]) : -1;
-      const int low = encoded.bytes - i > 2 ? base_hex_digit(encoded.data[i + 2]) : -1;
-      if (high < 0 || low < 0) return BASE_FAIL(fault, BASE_BAD_INPUT, "source", "the source has a bad escape");
-      byte = (uint8_t)(high << 4 | low);
-      i += 2;
+  for (; encoded.bytes > 0 && used < sizeof source; encoded = base_span_slice(encoded, length, encoded.bytes)) {
+    if (!pop_syntax_decode(encoded, &spelling, &source[used++], &length)) {
+      return BASE_FAIL(fault, BASE_BAD_INPUT, "source", "the source has a bad escape");
     }
-    source[used++] = byte;
   }
+  if (pop_syntax_has_plainer(&spelling)) out->wish.imgproxy.has_plainer = true;
   const enum base_result result = read_local(base_span_of(source, used), out, fault);
   return result == BASE_OK ? read_extension(extension, out, fault) : result;
 }
@@ -96,6 +94,7 @@ static enum base_result read_encoded(struct base_span encoded, struct pop_addres
     if (encoded.data[i] != '/') text[used++] = encoded.data[i];
   }
   for (int i = 0; i < 2 && used > 0 && text[used - 1] == '='; i++) used--;
+  if (used != encoded.bytes) out->wish.imgproxy.has_plainer = true;  // what is over is refused below
   const size_t bytes = used / 4 * 3 + (used % 4 * 3) / 4;
   if (bytes > sizeof source || !base_base64url_decode(base_span_of(text, used), source, bytes)) {
     return BASE_FAIL(fault, BASE_NOT_FOUND, "source", "the source is not base64url of local:///{id}");
@@ -123,17 +122,19 @@ enum base_result pop_imgproxy_parse(struct base_span path, struct pop_address *o
   enum base_result result = pop_imgproxy_split(path, &repair, &signature, &rest, fault);
   if (result != BASE_OK) return result;
   rest = base_span_slice(rest, 1, rest.bytes);
+  uint32_t given = 0;
   // Options have a ':'; the first part without one begins the source.
   for (;;) {
     struct base_span after = rest;
     const struct base_span part = base_span_cut(&after, '/');
     if (!memchr(part.data, ':', part.bytes)) break;
-    result = pop_imgproxy_read_option(part, &address, fault);
+    result = pop_imgproxy_read_option(part, &given, &address, fault);
     if (result != BASE_OK) return result;
     if (!after.data) return BASE_FAIL(fault, BASE_BAD_INPUT, "source", "there is no source behind the options");
     rest = after;
   }
   result = read_source(rest, &address, fault);
+  if (!pop_imgproxy_is_unsigned(signature)) address.wish.imgproxy.has_plainer = false;  // who signed it chose it
   if (result == BASE_OK) *out = address;
   return result;
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "syntax.h"
+
 enum {
   MAX_ARGUMENTS = 8,
   MICRO = POP_IMGPROXY_UNIT,
@@ -384,6 +386,7 @@ static const struct option {
   size_t most_arguments;
   enum base_result (*read)(const struct arguments *arguments, struct pop_address *out, struct base_fault *fault);
 } grammar[] = {
+    // The first two say what the next five do, one after the other (bits_of).
     {"resize", "rs", NULL, 8, read_resize},
     {"size", "s", NULL, 7, read_size},
     {"resizing_type", "rt", NULL, 1, read_type},
@@ -430,7 +433,44 @@ static enum base_result refuse_unknown(struct base_span name, struct base_fault 
                    shown);
 }
 
-enum base_result pop_imgproxy_read_option(struct base_span text, struct pop_address *out, struct base_fault *fault) {
+// --- spelling ---
+
+enum { METAS = 2, META_PARTS = 5, DPR_DECIMALS = 3, DECIMALS = 6 };
+
+// What the arguments say, as bits: of options that say several things those that are given.
+static uint32_t bits_of(const struct option *option, const struct arguments *arguments) {
+  const size_t index = (size_t)(option - grammar);
+  uint32_t bits = 0;
+  if (index >= METAS) return UINT32_C(1) << (index - METAS);
+  for (size_t i = 0; i < arguments->count; i++) {
+    const size_t part = index + i < META_PARTS ? index + i : META_PARTS - 1;
+    if (arguments->words[i].bytes) bits |= UINT32_C(1) << part;
+  }
+  return bits;
+}
+
+// True also for what is no number.
+static bool is_plain_number(struct base_span text, unsigned decimals) {
+  const bool is_negative = text.bytes > 0 && text.data[0] == '-';
+  if (is_negative) text = base_span_slice(text, 1, text.bytes);
+  for (size_t i = 0; i < text.bytes; i++) {
+    if (text.data[i] != '.' && (text.data[i] < '0' || text.data[i] > '9')) return true;
+  }
+  if (text.bytes == 0) return true;
+  return pop_syntax_is_plain_decimal(text, decimals) && !(is_negative && base_span_is(text, "0"));
+}
+
+static bool is_plain(const struct option *option, const struct arguments *arguments) {
+  // The words of these are no numbers, or mean something when they are empty.
+  if (option->read == read_background || option->read == read_cachebuster) return true;
+  for (size_t i = 0; i < arguments->count; i++) {
+    if (!is_plain_number(arguments->words[i], option->read == read_dpr ? DPR_DECIMALS : DECIMALS)) return false;
+  }
+  return arguments->count > 0 && arguments->words[arguments->count - 1].bytes > 0;
+}
+
+enum base_result pop_imgproxy_read_option(struct base_span text, uint32_t *given, struct pop_address *out,
+                                          struct base_fault *fault) {
   struct arguments arguments = {0};
   const struct base_span name = base_span_cut(&text, ':');
   const struct option *option = find_option(name);
@@ -444,5 +484,8 @@ enum base_result pop_imgproxy_read_option(struct base_span text, struct pop_addr
     }
     arguments.words[arguments.count++] = next;
   }
+  const uint32_t bits = bits_of(option, &arguments);
+  if (*given & bits || !is_plain(option, &arguments)) out->wish.imgproxy.has_plainer = true;
+  *given |= bits;
   return option->read(&arguments, out, fault);
 }

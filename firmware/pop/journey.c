@@ -59,11 +59,9 @@ static bool is_pending(const struct pop_visit *visit, const struct pop_variant *
          pop_upgrades_want(visit->pop, &visit->plan.better, variant->blob->bytes, visit->request.id);
 }
 
-// BASE_BUSY when the client reads too slowly for what it has already; then the reply is finished. A HEAD has the bytes
-// for its length only.
+// BASE_BUSY when the client reads too slowly for what it has already; then the reply is finished.
 static enum base_result lend(struct pop *pop, const struct http_request *request, enum pop_loan loan,
                              struct pop_variant *variant, struct http_reply *reply, struct base_fault *fault) {
-  if (request->method == HTTP_HEAD) return BASE_OK;
   const enum base_result result = pop_sending_lend(&pop->sending, request->client, loan, variant, reply, fault);
   if (result != BASE_OK) http_reply_finish(reply);
   return result;
@@ -288,11 +286,17 @@ static void begin_search(struct pop *pop, struct pop_visit *visit) {
   refuse_visit(visit, &fault);
 }
 
+// True when the answer may be one without the variant's bytes: then it is seen when it is there (lend).
+static bool may_need_no_bytes(const struct http_request *request) {
+  return request->method == HTTP_HEAD || http_request_header(request, "If-None-Match") ||
+         http_request_header(request, "If-Modified-Since");
+}
+
 // Whether the client may have a visit of its own now. What it asks for may have to be brought into RAM, unless it is a
 // document.
 static enum base_result enter(struct pop_visit *visit, struct base_fault *fault) {
   struct pop *pop = visit->pop;
-  if (!pop_document_is(&visit->ask.address)) {
+  if (!pop_document_is(&visit->ask.address) && !may_need_no_bytes(&visit->request)) {
     const enum base_result result = pop_sending_check(&pop->sending, visit->request.client, fault);
     if (result != BASE_OK) return result;
   }
@@ -405,6 +409,22 @@ static void answer_parsed(struct pop *pop, const struct http_request *request, s
   pop_original_unref(&original);
 }
 
+// --- slow readers ---
+
+// Runs on the I/O pool.
+static void settle(void *argument) {
+  struct pop *pop = argument;
+  atomic_store(&pop->held.is_settling, false);
+  pop_held_settle(&pop->held, pop->variants);
+}
+
+// What landings bring out of the cache is let go of by the next landing; and here, should none come for long.
+static void let_go_of_what_is_read(struct pop *pop) {
+  if (!pop_held_is_read(&pop->held, pop_sending_bytes(&pop->sending))) return;
+  if (atomic_exchange(&pop->held.is_settling, true)) return;
+  if (!base_pool_submit_background(pop->io, settle, pop)) atomic_store(&pop->held.is_settling, false);
+}
+
 void pop_journey_begin(struct pop *pop, const struct http_request *request, struct http_sink *sink, bool is_trusted) {
   struct base_fault fault = {0};
   struct pop_ask ask;
@@ -412,6 +432,7 @@ void pop_journey_begin(struct pop *pop, const struct http_request *request, stru
   struct pop_terms terms;
   const int64_t now_s = base_clock_wall_s(pop->clock);
   const struct pop_tenant *tenant = pop_tenants_find(&pop->tenants, request->host);
+  let_go_of_what_is_read(pop);
   // Those of trusted ones have no aliases, as these tell nothing of signatures.
   if (!is_trusted && pop_aliases_find(&pop->aliases, request, tenant, now_s, &key, &terms) &&
       answer_from_ram(pop, request, sink, &key, terms, now_s)) {

@@ -1,9 +1,11 @@
 #include "pop/ledger.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "http/problem.h"
+#include "http/query.h"
 #include "http/representation.h"
 #include "integrity/tiles.h"
 #include "policy.h"
@@ -28,8 +30,11 @@ struct wish {
   enum piece piece;
   struct integrity_tile tile;
   struct integrity_digest object;
-  bool is_private;    // goes to who has a token
-  int64_t expires_s;  // of the URL; 0: never
+  bool has_original;                              // what the object's entry has to be about
+  struct integrity_digest original;               //
+  char recipe[INTEGRITY_SUBJECT_MAX_RECIPE + 1];  // "": any
+  bool is_private;                                // goes to who has a token
+  int64_t expires_s;                              // of the URL; 0: never
 };
 
 // A request while it waits for the disk.
@@ -49,7 +54,39 @@ static bool cut_prefix(struct base_span *path, const char *prefix) {
   return true;
 }
 
-static enum base_result read_wish(struct base_span path, struct wish *out, struct base_fault *fault) {
+static enum base_result read_original(struct base_span value, struct wish *out, struct base_fault *fault) {
+  if (out->has_original) return BASE_FAIL(fault, BASE_BAD_INPUT, "original", "the option original comes twice");
+  out->has_original = integrity_digest_parse(value, &out->original);
+  if (out->has_original) return BASE_OK;
+  return BASE_FAIL(fault, BASE_BAD_INPUT, "original", "original is the id of one, 43 characters");
+}
+
+// "original=ID" and, behind it, the options of a canonical recipe; exp and sig are no part of it.
+static enum base_result read_subject(struct base_span text, struct wish *out, struct base_fault *fault) {
+  struct http_query query;
+  size_t chars = 0;
+  enum base_result result = http_query_parse(text, &query, fault);
+  for (size_t i = 0; i < query.count && result == BASE_OK; i++) {
+    const struct base_span name = query.pairs[i].name, value = query.pairs[i].value;
+    if (base_span_is(name, "exp") || base_span_is(name, "sig")) continue;
+    if (base_span_is(name, "original")) {
+      result = read_original(value, out, fault);
+      continue;
+    }
+    const size_t room = sizeof out->recipe - chars, wanted = name.bytes + value.bytes + 2;
+    if (room < wanted) return BASE_FAIL(fault, BASE_BAD_INPUT, "recipe", "no recipe is that long");
+    chars += (size_t)snprintf(out->recipe + chars, room, "%s%.*s=%.*s", chars > 0 ? "&" : "", (int)name.bytes,
+                              (const char *)name.data, (int)value.bytes, (const char *)value.data);
+  }
+  if (result == BASE_OK && chars > 0 && !out->has_original) {
+    return BASE_FAIL(fault, BASE_BAD_INPUT, "query",
+                     "a proof takes the options original (an id), with it those of a recipe, and exp and sig");
+  }
+  return result;
+}
+
+static enum base_result read_wish(struct base_span path, struct base_span query, struct wish *out,
+                                  struct base_fault *fault) {
   *out = (struct wish){0};
   if (!cut_prefix(&path, PREFIX)) return BASE_FAIL(fault, BASE_NOT_FOUND, "", "there is nothing at this path");
   if (base_span_is(path, "checkpoint")) {
@@ -66,7 +103,7 @@ static enum base_result read_wish(struct base_span path, struct wish *out, struc
   }
   if (cut_prefix(&path, "proof/")) {
     out->piece = PIECE_PROOF;
-    if (integrity_digest_parse(path, &out->object)) return BASE_OK;
+    if (integrity_digest_parse(path, &out->object)) return read_subject(query, out, fault);
     return BASE_FAIL(fault, BASE_NOT_FOUND, "digest",
                      "no object has this digest: it is the SHA-256 of its bytes in base64url, 43 characters");
   }
@@ -79,8 +116,22 @@ static bool is_secret(const struct pop *pop, enum piece piece) {
   return (piece == PIECE_ENTRIES || piece == PIECE_PROOF) && !atomic_load(&pop->is_ledger_public);
 }
 
+// A client of this machine, or one behind TLS: whoever listens in between would have the token.
+static bool is_overheard(const struct http_request *request) {
+  static const uint8_t ipv6[HTTP_CLIENT_BYTES] = {[HTTP_CLIENT_BYTES - 1] = 1};
+  static const uint8_t ipv4[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127};
+  return !request->is_secure && memcmp(request->client, ipv6, sizeof ipv6) != 0 &&
+         memcmp(request->client, ipv4, sizeof ipv4) != 0;
+}
+
 static enum base_result check_token(struct pop *pop, const struct http_request *request, struct base_fault *fault) {
   const struct pop_ledger_guard *guard = atomic_load(&pop->ledger_guard);
+  if (is_overheard(request)) {
+    return BASE_FAIL(
+        fault, BASE_FORBIDDEN, "token",
+        "a token is not taken over plain HTTP from another machine: it could be overheard. Ask over HTTPS, or "
+        "the console; a token that was sent should be replaced");
+  }
   if (!guard) return BASE_FAIL(fault, BASE_BUSY, "token", "tokens are not known yet; try again in a moment");
   return guard->check(guard->self, request, fault);
 }
@@ -90,8 +141,9 @@ static enum base_result admit(struct pop *pop, const struct http_request *reques
   const struct pop_tenant *tenant = pop_tenants_find(&pop->tenants, request->host);
   const bool has_token = http_request_header(request, "Authorization") != NULL;
   struct pop_pass pass;
-  const enum base_result result = pop_policy_read_pass(tenant, request, base_clock_wall_s(pop->clock),
-                                                       base_clock_is_trusted(pop->clock), &pass, fault);
+  const enum base_result result =
+      pop_policy_read_pass(tenant, request, wish->piece == PIECE_PROOF, base_clock_wall_s(pop->clock),
+                           base_clock_is_trusted(pop->clock), &pass, fault);
   if (result != BASE_OK) return result;
   wish->expires_s = pass.expires_s;
   const bool wants_token = is_secret(pop, wish->piece);
@@ -112,11 +164,14 @@ static enum base_result admit(struct pop *pop, const struct http_request *reques
 
 static enum base_result fetch(const struct asking *asking, struct base_buffer *out, struct base_fault *fault) {
   struct store *store = asking->pop->store;
+  const char *recipe = asking->wish.recipe;
+  const struct store_ledger_wish meant = {asking->wish.original, recipe[0] ? recipe : NULL};
   switch (asking->wish.piece) {
     case PIECE_CHECKPOINT:
       return store_ledger_checkpoint(store, out, fault);
     case PIECE_PROOF:
-      return store_ledger_prove(store, asking->tenant, &asking->wish.object, out, fault);
+      return store_ledger_prove(store, asking->tenant, &asking->wish.object, asking->wish.has_original ? &meant : NULL,
+                                out, fault);
     default:
       return store_ledger_tile(store, &asking->wish.tile, out, fault);
   }
@@ -244,7 +299,7 @@ static void handle_for(struct pop *pop, const struct http_request *request, stru
   if (request->method != HTTP_GET && request->method != HTTP_HEAD) {
     result = BASE_FAIL(&fault, BASE_METHOD, "", "the ledger is read with GET, HEAD and OPTIONS only");
   }
-  if (result == BASE_OK) result = read_wish(request->path, &wish, &fault);
+  if (result == BASE_OK) result = read_wish(request->path, request->query, &wish, &fault);
   if (result == BASE_OK && is_trusted) {
     wish.is_private = true;
   } else if (result == BASE_OK) {
@@ -275,6 +330,23 @@ void pop_ledger_set_public(struct pop *pop, bool is_public) { atomic_store(&pop-
 void pop_ledger_set_guard(struct pop *pop, const struct pop_ledger_guard *guard) {
   atomic_store(&pop->ledger_guard, guard);
 }
+
+// --- what is no longer proven ---
+
+static bool is_off_disk(void *argument, const struct cache_key *key, const void *value) {
+  (void)value;
+  return !store_variant_exists(argument, key);
+}
+
+// What is served has a proof: a variant whose entry goes from the ledger goes from RAM, and is made again when wanted.
+static void drop_unproven(void *self) {
+  struct pop *pop = self;
+  (void)cache_lru_remove_if(pop->variants, is_off_disk, pop->store);
+}
+
+void pop_ledger_follow(struct pop *pop) { store_ledger_before_pruning(pop->store, drop_unproven, pop); }
+
+void pop_ledger_unfollow(struct pop *pop) { store_ledger_before_pruning(pop->store, NULL, NULL); }
 
 void pop_ledger_register(struct pop *pop, struct base_metrics *metrics) {
   static const char *const labels[PIECE_COUNT] = {

@@ -17,7 +17,7 @@ static struct pop_terms terms_of(const struct pop_ask *ask) {
       .is_pinned = ask->tenant->hints_off || is_explicit,
       .is_private = ask->is_trusted,
       .is_iiif = address->grammar == POP_IIIF,
-      .is_escaped = address->grammar == POP_IIIF && address->wish.iiif.is_escaped,
+      .is_escaped = pop_address_has_plainer(address),
       .takes_hints = !ask->tenant->hints_off,
       .open = (uint8_t)ask->open,
       .expires_s = address->expires_s,

@@ -204,7 +204,8 @@ enum base_result pop_policy_check(const struct pop_tenant *tenant, const struct 
   return check_expiry(address->expires_s, now_s, is_clock_trusted, fault);
 }
 
-static enum base_result read_expiry(const struct http_request *request, int64_t *expires_s, struct base_fault *fault) {
+static enum base_result read_expiry(const struct http_request *request, bool takes_more, int64_t *expires_s,
+                                    struct base_fault *fault) {
   struct http_query query;
   const enum base_result result = http_query_parse(request->query, &query, fault);
   bool has_signature = false;
@@ -212,6 +213,8 @@ static enum base_result read_expiry(const struct http_request *request, int64_t 
   for (size_t i = 0; i < query.count && result == BASE_OK; i++) {
     if (base_span_is(query.pairs[i].name, "sig") && !has_signature) {
       has_signature = true;
+    } else if (takes_more && !base_span_is(query.pairs[i].name, "exp") && !base_span_is(query.pairs[i].name, "sig")) {
+      continue;
     } else if (!base_span_is(query.pairs[i].name, "exp") || *expires_s != 0 ||
                !pop_syntax_expiry(query.pairs[i].value, expires_s)) {
       return BASE_FAIL(fault, BASE_BAD_INPUT, "query", "this URL takes the options exp (Unix seconds) and sig only");
@@ -224,10 +227,10 @@ static enum base_result read_expiry(const struct http_request *request, int64_t 
 }
 
 enum base_result pop_policy_read_pass(const struct pop_tenant *tenant, const struct http_request *request,
-                                      int64_t now_s, bool is_clock_trusted, struct pop_pass *out,
+                                      bool takes_more, int64_t now_s, bool is_clock_trusted, struct pop_pass *out,
                                       struct base_fault *fault) {
   *out = (struct pop_pass){0};
-  enum base_result result = read_expiry(request, &out->expires_s, fault);
+  enum base_result result = read_expiry(request, takes_more, &out->expires_s, fault);
   if (result == BASE_OK) result = check_native(tenant, request, &out->is_signed, fault);
   if (result == BASE_OK) result = check_expiry(out->expires_s, now_s, is_clock_trusted, fault);
   return result;

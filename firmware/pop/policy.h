@@ -19,9 +19,10 @@ struct pop_pass {
   int64_t expires_s;  // 0: never
 };
 // Reads and checks the query of such a URL, which may hold `exp` and `sig`: signed as a native URL is. BASE_BAD_INPUT
-// for anything else; faults as above for a wrong signature and for `exp`. A missing signature is no fault here.
+// for anything else, unless the URL takes more (the caller reads it; it is signed too); faults as above for a wrong
+// signature and for `exp`. A missing signature is no fault here.
 enum base_result pop_policy_read_pass(const struct pop_tenant *tenant, const struct http_request *request,
-                                      int64_t now_s, bool is_clock_trusted, struct pop_pass *out,
+                                      bool takes_more, int64_t now_s, bool is_clock_trusted, struct pop_pass *out,
                                       struct base_fault *fault) BASE_CHECKED;
 // Whether an unsigned native URL of this recipe goes.
 bool pop_policy_lets(const struct pop_tenant *tenant, const struct recipe *recipe);

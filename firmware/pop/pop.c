@@ -103,6 +103,7 @@ enum base_result pop_create(const struct pop_config *config, struct pop **out, s
   };
   pop->io = base_pool_create(&pool, fault);
   if (!pop->io) result = BASE_FAIL(fault, BASE_IO, "pop", "the I/O threads could not be started");
+  if (result == BASE_OK) pop_ledger_follow(pop);
 out:
   if (result != BASE_OK) pop_destroy(&pop);
   *out = pop;
@@ -119,6 +120,7 @@ void pop_destroy(struct pop **pointer) {
   struct pop *pop = *pointer;
   *pointer = NULL;
   if (!pop) return;
+  pop_ledger_unfollow(pop);
   base_pool_destroy(&pop->io);
   pop_queue_close(pop);
   cache_lru_destroy(&pop->variants);
@@ -181,6 +183,11 @@ void pop_get_ram_stats(struct pop *pop, struct cache_stats *out) {
   for (size_t i = 0; i < POP_OUTCOME_COUNT; i++) {
     if (i != POP_OUTCOME_RAM && i != POP_OUTCOME_ERROR) out->misses += (uint64_t)base_metric_get(pop->outcomes[i]);
   }
+}
+
+void pop_measure(struct pop *pop) {
+  pop_sending_measure(&pop->sending);
+  pop_held_settle(&pop->held, pop->variants);
 }
 
 enum base_result pop_reconfigure(struct pop *pop, const struct pop_tenant *tenants, size_t tenant_count,

@@ -6,8 +6,9 @@
 #include "crowd.h"
 
 enum {
-  CALM_PART = 4,  // this part of the bound is nobody's share
-  SMALL_PART = 4,
+  CALM_PART = 4,       // this part of the bound is nobody's share
+  NEW_SMALL_PART = 4,  // as much of the bound is for small variants that come into RAM when it is reached
+  HIT_SMALL_PART = 2,  // the same with those that are there
 };
 #define KIB 1024.0
 #define MIB (1024.0 * 1024.0)
@@ -88,11 +89,22 @@ static const char *write_bytes(uint64_t bytes, char out[32]) {
   return out;
 }
 
+uint64_t pop_sending_bytes(const struct pop_sending *sending) {
+  return atomic_load_explicit(&sending->small_bytes, memory_order_relaxed) +
+         atomic_load_explicit(&sending->large_bytes, memory_order_relaxed);
+}
+
+void pop_sending_measure(struct pop_sending *sending) {
+  base_metric_set(sending->sent, (int64_t)pop_sending_bytes(sending));
+}
+
+static uint64_t bound_of(const struct pop_sending *sending) {
+  return atomic_load_explicit(&sending->bound_bytes, memory_order_relaxed);
+}
+
 static enum base_result check_share(const struct pop_sending *sending, uint64_t held_bytes, struct base_fault *fault) {
   char text[32];
-  const uint64_t bound = atomic_load_explicit(&sending->bound_bytes, memory_order_relaxed);
-  const uint64_t sent = atomic_load_explicit(&sending->small_bytes, memory_order_relaxed) +
-                        atomic_load_explicit(&sending->large_bytes, memory_order_relaxed);
+  const uint64_t bound = bound_of(sending), sent = pop_sending_bytes(sending);
   if (held_bytes <= POP_SENDING_ALLOWANCE_BYTES || sent <= bound / CALM_PART) return BASE_OK;
   if (sent < bound && held_bytes < bound - sent) return BASE_OK;
   base_metric_add(sending->refused_client, 1);
@@ -102,15 +114,14 @@ static enum base_result check_share(const struct pop_sending *sending, uint64_t 
                    write_bytes(held_bytes, text));
 }
 
-// `may_be_small`: what is wanted may be a small variant.
-static enum base_result check_bound(const struct pop_sending *sending, uint64_t held_bytes, bool may_be_small,
-                                    struct base_fault *fault) {
+// `small_part`: what is wanted may be a small variant, for which there is this part of the bound in any case; 0: not.
+static enum base_result check_bound(const struct pop_sending *sending, unsigned small_part, struct base_fault *fault) {
   char text[32];
-  const uint64_t bound = atomic_load_explicit(&sending->bound_bytes, memory_order_relaxed);
-  const uint64_t small = atomic_load_explicit(&sending->small_bytes, memory_order_relaxed);
-  const uint64_t sent = small + atomic_load_explicit(&sending->large_bytes, memory_order_relaxed);
+  const uint64_t bound = bound_of(sending), sent = pop_sending_bytes(sending);
   if (sent < bound) return BASE_OK;
-  if (may_be_small && held_bytes <= POP_SENDING_ALLOWANCE_BYTES && small < bound / SMALL_PART) return BASE_OK;
+  if (small_part && atomic_load_explicit(&sending->small_bytes, memory_order_relaxed) < bound / small_part) {
+    return BASE_OK;
+  }
   base_metric_add(sending->refused_all, 1);
   return BASE_FAIL(fault, BASE_BUSY, "",
                    "%s of pictures are being sent to clients that read slowly, and the server keeps no more than %s "
@@ -118,11 +129,15 @@ static enum base_result check_bound(const struct pop_sending *sending, uint64_t 
                    write_bytes(sent, text), write_bytes(bound, (char[32]){0}));
 }
 
+static unsigned new_small_part(uint64_t held_bytes) {
+  return held_bytes <= POP_SENDING_ALLOWANCE_BYTES ? NEW_SMALL_PART : 0;
+}
+
 enum base_result pop_sending_check(struct pop_sending *sending, const uint8_t client[HTTP_CLIENT_BYTES],
                                    struct base_fault *fault) {
   const uint64_t held_bytes = bytes_on(sending, account_of(sending, client));
   const enum base_result result = check_share(sending, held_bytes, fault);
-  return result == BASE_OK ? check_bound(sending, held_bytes, true, fault) : result;
+  return result == BASE_OK ? check_bound(sending, new_small_part(held_bytes), fault) : result;
 }
 
 // --- lending ---
@@ -140,7 +155,6 @@ static void count(struct pop_sending *sending, struct account account, uint64_t 
 static void count_variant(struct pop_sending *sending, uint64_t bytes, bool adds) {
   atomic_uint_fast64_t *counter = is_small(bytes) ? &sending->small_bytes : &sending->large_bytes;
   atomic_fetch_add_explicit(counter, adds ? bytes : -bytes, memory_order_relaxed);
-  base_metric_add(sending->sent, adds ? (int64_t)bytes : -(int64_t)bytes);
 }
 
 // An account as one number; 0 is that of nobody.
@@ -172,17 +186,28 @@ static bool has_bytes_of(const struct http_reply *reply, const struct pop_varian
   return false;
 }
 
+static enum base_result check_loan(const struct pop_sending *sending, enum pop_loan loan,
+                                   const struct pop_variant *variant, uint64_t held_bytes, struct base_fault *fault) {
+  const bool is_small_one = is_small(pop_variant_bytes(variant)), is_hit = loan == POP_LOAN_HIT;
+  if (!is_small_one || !is_hit || pop_sending_bytes(sending) >= bound_of(sending)) {
+    const enum base_result result = check_share(sending, held_bytes, fault);
+    if (result != BASE_OK) return result;
+  }
+  if (atomic_load_explicit(&variant->readers, memory_order_relaxed) > 0) return BASE_OK;  // it is in RAM, and stays
+  const unsigned small_part = is_hit ? HIT_SMALL_PART : new_small_part(held_bytes);
+  return check_bound(sending, is_small_one ? small_part : 0, fault);
+}
+
 enum base_result pop_sending_lend(struct pop_sending *sending, const uint8_t client[HTTP_CLIENT_BYTES],
                                   enum pop_loan loan, struct pop_variant *variant, struct http_reply *reply,
                                   struct base_fault *fault) {
   if (!has_bytes_of(reply, variant)) return BASE_OK;
   const uint64_t bytes = pop_variant_bytes(variant);
   const struct account account = account_of(sending, loan == POP_LOAN_TRUSTED ? NULL : client);
-  const uint64_t held_bytes = bytes_on(sending, account);
-  enum base_result result = BASE_OK;
-  if (loan != POP_LOAN_TRUSTED) result = check_share(sending, held_bytes, fault);
-  if (result == BASE_OK && loan == POP_LOAN_NEW) result = check_bound(sending, held_bytes, is_small(bytes), fault);
-  if (result != BASE_OK) return result;
+  if (loan != POP_LOAN_TRUSTED) {
+    const enum base_result result = check_loan(sending, loan, variant, bytes_on(sending, account), fault);
+    if (result != BASE_OK) return result;
+  }
   count(sending, account, bytes, true);
   if (atomic_fetch_add_explicit(&variant->readers, 1, memory_order_acq_rel) == 0) count_variant(sending, bytes, true);
   reply->lease = (struct http_lease){

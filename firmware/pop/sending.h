@@ -4,14 +4,20 @@
 // The bound is the budget of RAM's cache, but never less than a floor. A client may hold as much as is left of it
 // (dynamic thresholds with alpha = 1: Choudhury and Hahne, IEEE/ACM ToN 6(2), 1998): one slow reader comes to half of
 // the bound, n of them to n/(n+1), and something is left for who holds less. Nobody is refused for a share while three
-// quarters are free, or while it holds POP_SENDING_ALLOWANCE_BYTES at the most. At the bound nothing new is brought
-// into RAM, but for small variants for clients within the allowance, which have a quarter of the bound on top. So the
-// cache (never less than a quarter of its budget, see held.h), the bound, that quarter and one variant of any size are
-// the most that RAM is asked for, besides what is just being made.
+// quarters are free, or while it holds POP_SENDING_ALLOWANCE_BYTES at the most; nor, below the bound, a small variant
+// that is in the cache, as an account may be that of a whole network behind one address.
+//
+// At the bound nothing new is brought into RAM, and nothing in the cache gets its first reader, as readers keep it
+// there when the cache has long let go of it. Small variants go on: new ones for clients within the allowance until a
+// quarter of the bound are small ones, those in the cache until half of it are. Another reader of what is being sent
+// costs nothing. So the most that is being sent is the bound and a half and, for each thread that answers just then,
+// one variant of any size; the cache has never less than a quarter of its budget besides (held.h). That is all that RAM
+// is asked for, but for what is just being made and what the trusted read.
 //
 // An account is the bytes of all variants in replies that a client (crowd.h) has not read yet; two replies of one
-// variant count twice. It is the lesser of two counters that two hashes of the client choose, so that accounts cost the
-// same memory however many clients there are, and no lock: two clients are only taken for one when both hashes meet.
+// variant count twice, and a range as the whole that it keeps in RAM. It is the lesser of two counters that two hashes
+// of the client choose, so that accounts cost the same memory however many clients there are, and no lock: two clients
+// are only taken for one when both hashes meet.
 #ifndef POP_SENDING_H
 #define POP_SENDING_H
 
@@ -24,6 +30,7 @@
 enum {
   POP_SENDING_ROWS = 2,
   POP_SENDING_SLOTS = 65536,
+  POP_SENDING_APART_BYTES = 64,              // a line of the processor's caches
   POP_SENDING_ALLOWANCE_BYTES = 128 * 1024,  // of a client; also the largest variant that is a small one
 };
 #define POP_SENDING_LEAST_BYTES (UINT64_C(32) << 20)
@@ -32,9 +39,13 @@ struct pop_sending {
   uint64_t seeds[POP_SENDING_ROWS];  // of the hashes, so that nobody outside can choose collisions
   uint64_t least_bytes;
   atomic_uint_fast64_t bound_bytes;
-  atomic_uint_fast64_t small_bytes, large_bytes;  // of variants that are being sent, each counted once
-  atomic_uint_fast64_t accounts[POP_SENDING_ROWS][POP_SENDING_SLOTS];
   struct base_metric *sent, *refused_client, *refused_all;
+  // Every request reads what is above: no line of it has what is below, wherever all this lies.
+  uint8_t apart[POP_SENDING_APART_BYTES];
+  atomic_uint_fast64_t small_bytes, large_bytes;  // of variants that are being sent, each counted once
+  uint8_t apart_too[POP_SENDING_APART_BYTES];
+  atomic_uint_fast64_t accounts[POP_SENDING_ROWS][POP_SENDING_SLOTS];
+  uint8_t apart_from_what_follows[POP_SENDING_APART_BYTES];
 };
 
 // How a variant came to a reply.
@@ -49,6 +60,10 @@ void pop_sending_init(struct pop_sending *sending, uint64_t budget_bytes, uint64
                       const uint64_t seeds[POP_SENDING_ROWS], struct base_metrics *metrics);
 // Every reply must have been finished.
 void pop_sending_finish(struct pop_sending *sending);
+// What is being sent: of each variant once.
+uint64_t pop_sending_bytes(const struct pop_sending *sending);
+// Brings the gauge up to date, which nobody pays for while sending.
+void pop_sending_measure(struct pop_sending *sending);
 void pop_sending_set_budget(struct pop_sending *sending, uint64_t budget_bytes);
 // Whether something new may be brought into RAM for a client (http_request.client; NULL: for whom is not looked at).
 // BASE_BUSY, with the subject "client" when others may.

@@ -56,6 +56,9 @@ struct pop {
 
 // ledger.c
 void pop_ledger_register(struct pop *pop, struct base_metrics *metrics);
+// Keeps in RAM what the ledger can prove, from now on and until then.
+void pop_ledger_follow(struct pop *pop);
+void pop_ledger_unfollow(struct pop *pop);
 
 // For keys of a tenant's variants.
 struct pop_chart pop_chart(struct pop *pop, const char *tenant);

@@ -8,11 +8,13 @@
 #include "base/checked.h"
 #include "base/file.h"
 #include "ledger_disk.h"
+#include "ledger_past.h"
 
 enum {
   DEFAULT_COMMIT_MS = 1000,
   DEFAULT_COMPACT_BYTES = 64 * 1024 * 1024,
-  ATTEMPTS = 4,  // to read what is pruned at the same time
+  ATTEMPTS = 4,           // to read what is pruned at the same time
+  MAX_CANDIDATES = 1024,  // entries about the same bytes, the newest, that are looked through
 };
 
 // Open and close.
@@ -43,6 +45,7 @@ static struct store_ledger *create(struct store *store) {
   BASE_ASSERT(pthread_cond_init(&ledger->wake, &monotonic) == 0);
   BASE_ASSERT(pthread_cond_init(&ledger->done, NULL) == 0);
   BASE_ASSERT(pthread_mutex_init(&ledger->lock, NULL) == 0);
+  BASE_ASSERT(pthread_mutex_init(&ledger->listener_lock, NULL) == 0);
   pthread_condattr_destroy(&monotonic);
   ledger->store = store;
   ledger->state = STORE_LEDGER_RUNNING;
@@ -50,6 +53,7 @@ static struct store_ledger *create(struct store *store) {
   ledger->fd = -1;
   store_ledger_tree_init(&ledger->tree);
   base_buffer_init(&ledger->note, INTEGRITY_NOTE_MAX_BYTES);
+  base_buffer_init(&ledger->compaction.leaves, SIZE_MAX / 2);
   base_random_bytes(ledger->secret, sizeof ledger->secret);
   register_meters(ledger);
   return ledger;
@@ -68,10 +72,13 @@ static void destroy(struct store_ledger *ledger) {
   store_ledger_map_finish(&ledger->by_key);
   store_ledger_map_finish(&ledger->by_object);
   free(ledger->compaction.redirect);
+  base_buffer_finish(&ledger->compaction.leaves);
   free(ledger->dead);
+  free(ledger->purged);
   pthread_cond_destroy(&ledger->wake);
   pthread_cond_destroy(&ledger->done);
   pthread_mutex_destroy(&ledger->lock);
+  pthread_mutex_destroy(&ledger->listener_lock);
   free(ledger);
 }
 
@@ -123,6 +130,15 @@ void store_ledger_close(struct store *store) {
   }
   store->ledger = NULL;
   destroy(ledger);
+}
+
+void store_ledger_before_pruning(struct store *store, void (*listener)(void *self), void *self) {
+  struct store_ledger *ledger = store->ledger;
+  if (!ledger) return;
+  pthread_mutex_lock(&ledger->listener_lock);
+  ledger->listener = listener;
+  ledger->listener_self = self;
+  pthread_mutex_unlock(&ledger->listener_lock);
 }
 
 // What it tells.
@@ -195,9 +211,12 @@ static enum base_result read_hashes(void *self, const struct integrity_tile *til
   struct store_ledger *ledger = self;
   pthread_mutex_lock(&ledger->lock);
   enum base_result result = store_ledger_tree_read(&ledger->tree, tile, out, NULL);
+  const bool is_past = tile->index < ledger->first / INTEGRITY_TILE_WIDTH;
   pthread_mutex_unlock(&ledger->lock);
   if (result == BASE_OK) return BASE_OK;
-  if (tile->level == 0) return read_leaves(ledger, tile, out, fault);
+  if (tile->level == 0) {
+    return is_past ? store_ledger_past_read(ledger, tile, out, fault) : read_leaves(ledger, tile, out, fault);
+  }
   return BASE_FAIL(fault, BASE_NOT_FOUND, "tile", "the ledger has no such tile");
 }
 
@@ -225,7 +244,8 @@ enum base_result store_ledger_tile(struct store *store, const struct integrity_t
   enum base_result result = check_running(ledger, fault);
   const unsigned width = integrity_tile_width(tile->level, tile->index, ledger->signed_head.size);
   // What lies before the first entry that is kept is not asked for on the disk.
-  const bool is_pruned = tile->level <= 0 && tile->index < ledger->first / INTEGRITY_TILE_WIDTH;
+  const uint64_t first = tile->level < 0 ? ledger->first : ledger->leaves_first;
+  const bool is_pruned = tile->level <= 0 && tile->index < first / INTEGRITY_TILE_WIDTH;
   pthread_mutex_unlock(&ledger->lock);
   if (result != BASE_OK) return result;
   if (tile->width == 0 || width < tile->width || is_pruned) {
@@ -239,23 +259,56 @@ enum base_result store_ledger_tile(struct store *store, const struct integrity_t
 
 // Proofs.
 
-// An entry and the checkpoint that covers it.
-struct proven {
-  uint64_t index, size;
+struct candidate {
+  uint64_t index;
+  bool is_evicted;
+};
+
+// What may be meant, and a checkpoint that covers all of it.
+struct search {
+  const char *tenant;
+  const struct integrity_digest *object;
+  const struct store_ledger_wish *wish;
+  struct base_buffer candidates;  // struct candidate, best first
+  uint64_t size;
   struct base_buffer note;
 };
 
-// The lock is held. The newest one that lives.
-static uint64_t find_object(const struct store_ledger *ledger, const struct store_ledger_key *object) {
-  uint64_t newest = INTEGRITY_ENTRY_NONE;
+static const struct candidate *candidates_of(const struct search *search, size_t *count) {
+  *count = search->candidates.bytes / sizeof(struct candidate);
+  return (const void *)search->candidates.data;
+}
+
+// Those that live, and then those that were evicted: what has left the disk may still be in RAM. The newest first.
+static int compare_candidates(const void *first, const void *second) {
+  const struct candidate *a = first, *b = second;
+  if (a->is_evicted != b->is_evicted) return a->is_evicted ? 1 : -1;
+  return (a->index < b->index) - (a->index > b->index);
+}
+
+// The lock is held.
+static enum base_result find_candidates(const struct store_ledger *ledger, struct search *search) {
+  const struct store_ledger_key key = store_ledger_key_of_object(ledger, search->tenant, search->object);
+  const uint64_t put = store_ledger_find_put(ledger, search->tenant, search->object);
+  enum base_result result = BASE_OK;
   size_t at = 0;
   uint32_t value;
-  while (store_ledger_map_next(&ledger->by_object, object, &at, &value)) {
-    const uint64_t index = store_ledger_resolve(ledger, value);
-    if (store_ledger_is_dead(ledger, index)) continue;
-    if (newest == INTEGRITY_ENTRY_NONE || index > newest) newest = index;
+  search->candidates.bytes = 0;
+  if (!search->wish && put != INTEGRITY_ENTRY_NONE) {
+    return base_buffer_append(&search->candidates, &(struct candidate){.index = put}, sizeof(struct candidate));
   }
-  return newest;
+  while (result == BASE_OK && store_ledger_map_next(&ledger->by_object, &key, &at, &value)) {
+    struct candidate found;
+    memset(&found, 0, sizeof found);
+    found.index = store_ledger_resolve(ledger, value);
+    found.is_evicted = store_ledger_is_evicted(ledger, found.index);
+    if (!found.is_evicted && store_ledger_is_dead(ledger, found.index)) continue;
+    result = base_buffer_append(&search->candidates, &found, sizeof found);
+  }
+  size_t count = search->candidates.bytes / sizeof(struct candidate);
+  if (count > 0) qsort(search->candidates.data, count, sizeof(struct candidate), compare_candidates);
+  if (count > MAX_CANDIDATES) search->candidates.bytes = MAX_CANDIDATES * sizeof(struct candidate);
+  return result;
 }
 
 // The lock is held: waits until a checkpoint covers the entry.
@@ -272,70 +325,125 @@ static enum base_result wait_for_checkpoint(struct store_ledger *ledger, uint64_
   return BASE_FAIL(fault, ledger->failure.result, "ledger", "the ledger can not be written: %s", ledger->failure.text);
 }
 
-static enum base_result find_proven(struct store_ledger *ledger, const struct store_ledger_key *object,
-                                    struct proven *out, struct base_fault *fault) {
+static enum base_result is_unknown(struct base_fault *fault) {
+  return BASE_FAIL(fault, BASE_NOT_FOUND, "object", "the ledger knows of no such object here");
+}
+
+static enum base_result begin_search(struct store_ledger *ledger, struct search *search, struct base_fault *fault) {
+  size_t count = 0;
   pthread_mutex_lock(&ledger->lock);
   enum base_result result = check_running(ledger, fault);
-  if (result == BASE_OK) {
-    out->index = find_object(ledger, object);
-    result = out->index == INTEGRITY_ENTRY_NONE
-                 ? BASE_FAIL(fault, BASE_NOT_FOUND, "object", "the ledger knows of no such object here")
-                 : wait_for_checkpoint(ledger, out->index, fault);
+  if (result == BASE_OK && find_candidates(ledger, search) != BASE_OK) {
+    result = BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for a proof");
   }
+  const struct candidate *candidates = candidates_of(search, &count);
+  if (result == BASE_OK && count == 0) result = is_unknown(fault);
+  uint64_t last = 0;
+  for (size_t i = 0; i < count; i++) last = base_max_u64(last, candidates[i].index);
+  if (result == BASE_OK) result = wait_for_checkpoint(ledger, last, fault);
   if (result == BASE_OK) {
-    out->size = ledger->signed_head.size;
-    out->note.bytes = 0;
-    result = append(&out->note, ledger->note.data, ledger->note.bytes, fault);
+    search->size = ledger->signed_head.size;
+    search->note.bytes = 0;
+    result = append(&search->note, ledger->note.data, ledger->note.bytes, fault);
   }
   pthread_mutex_unlock(&ledger->lock);
   return result;
 }
 
-static enum base_result write_proof(struct store_ledger *ledger, const struct proven *proven, struct base_buffer *out,
+static bool fits(const struct store_ledger_wish *wish, const struct integrity_subject *subject) {
+  if (!wish) return true;
+  if (subject->kind == INTEGRITY_ENTRY_PUT) {
+    return !wish->recipe && integrity_digest_equal(&subject->object, &wish->original);
+  }
+  return integrity_digest_equal(&subject->original, &wish->original) &&
+         (!wish->recipe || strcmp(subject->recipe, wish->recipe) == 0);
+}
+
+// Whether the entry is the one that is meant. Of what was evicted, nothing is said but of derives, and only as long as
+// their original is there.
+static bool is_meant(struct store_ledger *ledger, const struct search *search, const struct candidate *candidate,
+                     const struct store_ledger_record *record) {
+  struct integrity_subject subject;
+  if (integrity_subject_parse(record->subject, &subject, NULL) != BASE_OK || !fits(search->wish, &subject))
+    return false;
+  if (!candidate->is_evicted) return true;
+  if (subject.kind != INTEGRITY_ENTRY_DERIVE) return false;
+  pthread_mutex_lock(&ledger->lock);
+  const uint64_t put = store_ledger_find_put(ledger, subject.tenant, &subject.original);
+  pthread_mutex_unlock(&ledger->lock);
+  return put != INTEGRITY_ENTRY_NONE;
+}
+
+static enum base_result write_proof(struct store_ledger *ledger, const struct search *search, uint64_t index,
+                                    const struct store_ledger_record *record, struct base_buffer *out,
                                     struct base_fault *fault) {
+  const struct integrity_tile_source source = {.read = read_hashes, .self = ledger};
+  struct integrity_proof proof = {
+      .index = index, .checkpoint = base_buffer_span(&search->note), .subject = record->subject};
+  memcpy(proof.entry, record->entry, sizeof proof.entry);
+  memcpy(proof.salt, record->salt, sizeof proof.salt);
+  const enum base_result result =
+      integrity_tiles_inclusion(&source, index, search->size, proof.path, &proof.nodes, fault);
+  return result == BASE_OK ? integrity_proof_write(&proof, out, fault) : result;
+}
+
+// *is_told: whether there is a proof. BASE_NOT_FOUND: an entry has been pruned.
+static enum base_result prove_one_of(struct store_ledger *ledger, const struct search *search, bool *is_told,
+                                     struct base_buffer *out, struct base_fault *fault) {
   struct store_ledger_record *records = malloc(INTEGRITY_TILE_WIDTH * sizeof *records);
   if (!records) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for a proof");
-  const struct integrity_tile_source source = {.read = read_hashes, .self = ledger};
-  const unsigned at = (unsigned)(proven->index % INTEGRITY_TILE_WIDTH);
-  const uint64_t bundle = proven->index / INTEGRITY_TILE_WIDTH;
-  struct integrity_proof proof = {.index = proven->index, .checkpoint = base_buffer_span(&proven->note)};
   struct base_buffer bytes;
-  enum base_result result = store_ledger_read_bundle(
-      ledger, bundle, integrity_tile_width(INTEGRITY_TILE_ENTRIES, bundle, proven->size), &bytes, records, fault);
-  if (result == BASE_OK) {
-    memcpy(proof.entry, records[at].entry, sizeof proof.entry);
-    memcpy(proof.salt, records[at].salt, sizeof proof.salt);
-    proof.subject = records[at].subject;
-    result = integrity_tiles_inclusion(&source, proven->index, proven->size, proof.path, &proof.nodes, fault);
+  uint64_t read = UINT64_MAX;
+  size_t count;
+  enum base_result result = BASE_OK;
+  const struct candidate *candidates = candidates_of(search, &count);
+  base_buffer_init(&bytes, 0);
+  *is_told = false;
+  for (size_t i = 0; i < count && result == BASE_OK && !*is_told; i++) {
+    const uint64_t bundle = candidates[i].index / INTEGRITY_TILE_WIDTH;
+    const struct store_ledger_record *record = &records[candidates[i].index % INTEGRITY_TILE_WIDTH];
+    if (bundle != read) {
+      base_buffer_finish(&bytes);
+      result = store_ledger_read_bundle(
+          ledger, bundle, integrity_tile_width(INTEGRITY_TILE_ENTRIES, bundle, search->size), &bytes, records, fault);
+      read = bundle;
+    }
+    *is_told = result == BASE_OK && is_meant(ledger, search, &candidates[i], record);
+    if (*is_told) result = write_proof(ledger, search, candidates[i].index, record, out, fault);
   }
-  if (result == BASE_OK) result = integrity_proof_write(&proof, out, fault);
   base_buffer_finish(&bytes);
   free(records);
   return result;
 }
 
 enum base_result store_ledger_prove(struct store *store, const char *tenant, const struct integrity_digest *object,
-                                    struct base_buffer *out, struct base_fault *fault) {
+                                    const struct store_ledger_wish *wish, struct base_buffer *out,
+                                    struct base_fault *fault) {
   struct store_ledger *ledger = store->ledger;
   if (!ledger) return there_is_none(fault);
   if (!store_tenant_is_valid(tenant)) return BASE_FAIL(fault, BASE_BAD_INPUT, "tenant", "no such tenant");
-  const struct store_ledger_key key = store_ledger_key_of_object(ledger, tenant, object);
   const size_t start = out->bytes;
-  struct proven proven;
-  base_buffer_init(&proven.note, INTEGRITY_NOTE_MAX_BYTES);
-  enum base_result result = BASE_OK;
-  for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+  struct search search = {.tenant = tenant, .object = object, .wish = wish};
+  base_buffer_init(&search.note, INTEGRITY_NOTE_MAX_BYTES);
+  base_buffer_init(&search.candidates, SIZE_MAX / 2);
+  enum base_result result = BASE_NOT_FOUND;
+  for (int attempt = 0; attempt < ATTEMPTS && result == BASE_NOT_FOUND; attempt++) {
     struct base_fault cause = {0};
-    result = find_proven(ledger, &key, &proven, fault);
+    bool is_told = false;
+    result = begin_search(ledger, &search, fault);
     if (result != BASE_OK) break;
     out->bytes = start;
-    result = write_proof(ledger, &proven, out, &cause);
+    result = prove_one_of(ledger, &search, &is_told, out, &cause);
+    if (result == BASE_OK && !is_told) {
+      result = is_unknown(fault);
+      break;
+    }
     // Not found: it was entered again and pruned in between.
     if (result != BASE_OK && (result != BASE_NOT_FOUND || attempt + 1 == ATTEMPTS)) {
       result = BASE_FAIL(fault, result == BASE_NOT_FOUND ? BASE_BUSY : result, cause.subject, "%s", cause.text);
     }
-    if (result != BASE_NOT_FOUND) break;
   }
-  base_buffer_finish(&proven.note);
+  base_buffer_finish(&search.note);
+  base_buffer_finish(&search.candidates);
   return result;
 }

@@ -3,12 +3,16 @@
 
 #include "base/checked.h"
 #include "ledger_disk.h"
+#include "ledger_past.h"
 
 // What compaction has come to, for the maps.
 struct renumbering {
   const struct store_ledger *ledger;
   uint64_t base;
+  bool keeps_evicted;
 };
+
+enum { MAX_LEAVES = 1 << 21 };  // that are kept: 64 MiB of them
 
 // Pointless, or too early: with the lock held.
 static bool is_wanted(const struct store_ledger *ledger) {
@@ -22,8 +26,23 @@ static void begin(struct store_ledger *ledger) {
   if (cut <= ledger->first) return;
   uint32_t *redirect = calloc((size_t)(cut - ledger->base), sizeof *redirect);
   if (!redirect) return;  // another time
-  *compaction =
-      (struct store_ledger_compaction){.is_on = true, .next = ledger->first, .cut = cut, .redirect = redirect};
+  const uint64_t from = cut - ledger->first > MAX_LEAVES ? cut - MAX_LEAVES : ledger->first;
+  *compaction = (struct store_ledger_compaction){.is_on = true,
+                                                 .next = ledger->first,
+                                                 .cut = cut,
+                                                 .from = from - from % INTEGRITY_TILE_WIDTH,
+                                                 .redirect = redirect};
+  base_buffer_init(&compaction->leaves, SIZE_MAX / 2);
+}
+
+// What there is no memory for is not kept, and what lies before neither.
+static void keep_leaves(struct store_ledger_compaction *compaction, const struct store_ledger_record *records) {
+  if (compaction->next < compaction->from) return;
+  struct integrity_digest leaves[INTEGRITY_TILE_WIDTH];
+  for (size_t i = 0; i < INTEGRITY_TILE_WIDTH; i++) integrity_entry_leaf(records[i].entry, &leaves[i]);
+  if (base_buffer_append(&compaction->leaves, leaves, sizeof leaves) == BASE_OK) return;
+  base_buffer_finish(&compaction->leaves);
+  compaction->from = compaction->next + INTEGRITY_TILE_WIDTH;
 }
 
 // An entry that is still true, once more. False when memory is short. The lock is held.
@@ -57,6 +76,7 @@ static void go_through_bundle(struct store_ledger *ledger, struct store_ledger_r
                                                            INTEGRITY_TILE_WIDTH, &bytes, records, &fault);
   bool is_well = result == BASE_OK;
   if (!is_well) base_log_fault(ledger->store->config.log, BASE_LOG_ERROR, STORE_ROOM, NULL, &fault);
+  if (is_well) keep_leaves(compaction, records);
   pthread_mutex_lock(&ledger->lock);
   for (unsigned i = 0; i < INTEGRITY_TILE_WIDTH && is_well; i++) {
     const uint64_t index = compaction->next + i;
@@ -74,7 +94,11 @@ static void go_through_bundle(struct store_ledger *ledger, struct store_ledger_r
 static bool renumber(const void *argument, uint32_t value, uint32_t *out) {
   const struct renumbering *how = argument;
   const uint64_t index = store_ledger_resolve(how->ledger, value);
-  if (store_ledger_is_dead(how->ledger, index) || index < how->base) return false;
+  if (index < how->base) return false;
+  if (store_ledger_is_dead(how->ledger, index) &&
+      !(how->keeps_evicted && store_ledger_is_evicted(how->ledger, index))) {
+    return false;
+  }
   *out = (uint32_t)(index - how->base);
   return true;
 }
@@ -96,35 +120,54 @@ static enum base_result write_pruned(struct store_ledger *ledger, struct base_fa
   return result;
 }
 
-static void forget(struct store_ledger *ledger) {
+static void drop_bits(const struct store_ledger *ledger, uint8_t *bits, size_t gone) {
+  memmove(bits, bits + gone, ledger->dead_capacity - gone);
+  memset(bits + ledger->dead_capacity - gone, 0, gone);
+}
+
+static void forget(struct store_ledger *ledger, uint64_t leaves_first, uint64_t leaves_bytes) {
   struct store_ledger_compaction *compaction = &ledger->compaction;
   const uint64_t cut = compaction->cut;
   pthread_mutex_lock(&ledger->lock);
-  const struct renumbering how = {.ledger = ledger, .base = cut};
+  struct renumbering how = {.ledger = ledger, .base = cut};
   store_ledger_map_renumber(&ledger->by_key, renumber, &how);
+  how.keeps_evicted = true;
   store_ledger_map_renumber(&ledger->by_object, renumber, &how);
   const size_t gone = (size_t)((cut - ledger->base) / 8);  // bundles are whole bytes of bits
   ledger->dead_count -= count_bits(ledger->dead, gone);
-  memmove(ledger->dead, ledger->dead + gone, ledger->dead_capacity - gone);
-  memset(ledger->dead + ledger->dead_capacity - gone, 0, gone);
+  drop_bits(ledger, ledger->dead, gone);
+  drop_bits(ledger, ledger->purged, gone);
   ledger->base = ledger->first = cut;
-  store_ledger_tree_prune(&ledger->tree, cut);
+  ledger->leaves_first = leaves_first;
+  ledger->disk_bytes += leaves_bytes - ledger->leaves_bytes;
+  ledger->leaves_bytes = leaves_bytes;
+  store_ledger_tree_prune(&ledger->tree, leaves_first);
   free(compaction->redirect);
+  base_buffer_finish(&compaction->leaves);
   *compaction = (struct store_ledger_compaction){.is_on = false};
   ledger->compactions++;
   base_metric_add(ledger->meters.compactions, 1);
   pthread_mutex_unlock(&ledger->lock);
 }
 
+static void tell_listener(struct store_ledger *ledger) {
+  pthread_mutex_lock(&ledger->listener_lock);
+  if (ledger->listener) ledger->listener(ledger->listener_self);
+  pthread_mutex_unlock(&ledger->listener_lock);
+}
+
 static void prune(struct store_ledger *ledger) {
   struct base_fault fault = {0};
   const uint64_t from = ledger->first, to = ledger->compaction.cut;
+  tell_listener(ledger);
+  uint64_t leaves_bytes;
+  const uint64_t leaves_first = store_ledger_past_write(ledger, &leaves_bytes);
   if (write_pruned(ledger, &fault) != BASE_OK) {
     base_log_fault(ledger->store->config.log, BASE_LOG_ERROR, STORE_ROOM, NULL, &fault);
     store_ledger_halt(ledger, false, "what was pruned can not be written");
     return;
   }
-  forget(ledger);
+  forget(ledger, leaves_first, leaves_bytes);
   const uint64_t removed =
       store_ledger_remove_bundles(ledger->store, from / INTEGRITY_TILE_WIDTH, to / INTEGRITY_TILE_WIDTH);
   pthread_mutex_lock(&ledger->lock);

@@ -81,8 +81,7 @@ enum base_result store_ledger_replace_file(struct store *store, const char *name
   return is_durable ? store_folder_sync(store, STORE_LEDGER_FOLDER, fault) : BASE_OK;
 }
 
-// Whether 256 leaves are the ones of the tree. What has been pruned meanwhile can not be asked.
-static bool is_in_tree(struct store_ledger *ledger, uint64_t bundle, const struct integrity_digest *leaves) {
+bool store_ledger_is_in_tree(struct store_ledger *ledger, uint64_t bundle, const struct integrity_digest *leaves) {
   struct integrity_merkle tree;
   struct integrity_digest root, tile[INTEGRITY_TILE_WIDTH];
   integrity_merkle_init(&tree);
@@ -108,7 +107,7 @@ static enum base_result parse_bundle(struct store_ledger *ledger, uint64_t bundl
     }
     integrity_entry_leaf(records[i].entry, &leaves[i]);
   }
-  if (count < INTEGRITY_TILE_WIDTH || is_in_tree(ledger, bundle, leaves)) return BASE_OK;
+  if (count < INTEGRITY_TILE_WIDTH || store_ledger_is_in_tree(ledger, bundle, leaves)) return BASE_OK;
   return BASE_FAIL(fault, BASE_CORRUPT, "ledger", "a bundle of the ledger's entries is not the one that was signed");
 }
 

@@ -17,6 +17,8 @@ enum base_result store_ledger_read_bundle(struct store_ledger *ledger, uint64_t 
                                           struct base_buffer *bytes,
                                           struct store_ledger_record records[INTEGRITY_TILE_WIDTH],
                                           struct base_fault *fault) BASE_CHECKED;
+// Whether the leaves of a full bundle are the ones of the tree. What has been pruned meanwhile can not be asked.
+bool store_ledger_is_in_tree(struct store_ledger *ledger, uint64_t bundle, const struct integrity_digest *leaves);
 // Signs `tree` as it is and replaces the checkpoint; fills `note` and `head`.
 enum base_result store_ledger_sign(struct store_ledger *ledger, bool is_durable, struct base_buffer *note,
                                    struct integrity_checkpoint *head, struct base_fault *fault) BASE_CHECKED;

@@ -12,9 +12,11 @@ enum base_result store_ledger_open(struct store *store, struct base_fault *fault
 // Writes and signs what is left. Nobody may use the store any more.
 void store_ledger_close(struct store *store);
 
-// The original is there; durable after BASE_OK. After a failure the ledger says that it went again. Its lock is held.
+// The original is there; durable after BASE_OK. After a failure its entry waits on. Its lock is held.
 enum base_result store_ledger_put(struct store *store, const struct store_original *original,
                                   const struct integrity_digest *root, struct base_fault *fault) BASE_CHECKED;
+// The commit that put the original failed, and it goes again. Its lock is held.
+void store_ledger_take_back(struct store *store, const struct store_original *original);
 // The variant is there, perhaps in place of another one of its key. The lock of its file is held.
 void store_ledger_derive(struct store *store, const struct store_variant *variant, const struct integrity_digest *root);
 // It has gone by itself, or by somebody's order. The lock of its file is held.

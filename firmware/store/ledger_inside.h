@@ -40,8 +40,10 @@ struct store_ledger_config_seen {
 struct store_ledger_compaction {
   bool is_on;
   uint64_t next, cut;
-  uint64_t last;       // all that was entered again lies before; known when `next` has come to `cut`
-  uint32_t *redirect;  // from the old entry to the new one, plus one
+  uint64_t from;              // from here on the leaves of what goes are kept
+  struct base_buffer leaves;  // of [from, next)
+  uint64_t last;              // all that was entered again lies before; known when `next` has come to `cut`
+  uint32_t *redirect;         // from the old entry to the new one, plus one
 };
 
 struct store_ledger_meters {
@@ -70,6 +72,7 @@ struct store_ledger {
 
   struct store_ledger_tree tree;  // of what is durable
   uint64_t first;                 // entries before have been pruned
+  uint64_t leaves_first;          // the leaves of [leaves_first, first) are in a file; see ledger_past.h
   struct base_buffer note;        // the newest checkpoint
   struct integrity_checkpoint signed_head;
   int64_t signed_s;
@@ -78,10 +81,16 @@ struct store_ledger {
   struct store_ledger_map by_key;     // puts by tenant and id, derives by the tier's key
   struct store_ledger_map by_object;  // both by tenant and digest
   uint8_t *dead;                      // a bit an entry: it has ended, or been entered again
-  size_t dead_capacity;               // bytes
+  uint8_t *purged;                    // a bit an entry: it has ended by somebody's order
+  size_t dead_capacity;               // bytes, of both
   uint64_t dead_count;
   struct store_ledger_config_seen config;
   uint64_t disk_bytes, derives, appended_bytes, compactions;
+  uint64_t leaves_bytes;  // of disk_bytes
+
+  pthread_mutex_t listener_lock;  // held while it is told; taken before `lock`
+  void (*listener)(void *self);
+  void *listener_self;
 
   // The writer's own.
   struct store_ledger_compaction compaction;
@@ -98,8 +107,10 @@ struct store_ledger_key store_ledger_key_of_object(const struct store_ledger *le
 struct store_ledger_key store_ledger_key_of_original(const struct store_ledger *ledger, const char *tenant,
                                                      const struct integrity_digest *id);
 struct store_ledger_key store_ledger_key_of_variant(const struct store_ledger *ledger, const struct cache_key *key);
-bool store_ledger_is_dead(const struct store_ledger *ledger, uint64_t index);      // locked
-void store_ledger_mark_dead(struct store_ledger *ledger, uint64_t index);          // locked
+bool store_ledger_is_dead(const struct store_ledger *ledger, uint64_t index);  // locked
+void store_ledger_mark_dead(struct store_ledger *ledger, uint64_t index);      // locked
+// Locked: it has ended by itself, and can still be read.
+bool store_ledger_is_evicted(const struct store_ledger *ledger, uint64_t index);
 uint64_t store_ledger_resolve(const struct store_ledger *ledger, uint32_t value);  // locked: the entry it is now
 bool store_ledger_grow_bits(struct store_ledger *ledger, uint64_t size) BASE_CHECKED;
 struct store_ledger_item *store_ledger_item_new(struct store_ledger *ledger, enum integrity_entry_kind kind,
@@ -109,8 +120,8 @@ uint64_t store_ledger_enqueue(struct store_ledger *ledger, struct store_ledger_i
 // Locked: the put of an original, INTEGRITY_ENTRY_NONE when there is none.
 uint64_t store_ledger_find_put(const struct store_ledger *ledger, const char *tenant,
                                const struct integrity_digest *id);
-// Locked: ends an entry.
-void store_ledger_end(struct store_ledger *ledger, uint64_t index, enum integrity_entry_kind kind);
+// Locked: ends an entry; the index of the entry that says so, or INTEGRITY_ENTRY_NONE.
+uint64_t store_ledger_end(struct store_ledger *ledger, uint64_t index, enum integrity_entry_kind kind);
 // Enters a put without waiting; its index, or INTEGRITY_ENTRY_NONE: it is there already, or can not be entered.
 uint64_t store_ledger_enter_put(struct store_ledger *ledger, const struct store_original *original,
                                 const struct integrity_digest *root);

@@ -71,6 +71,23 @@ static enum base_result add_object(const struct store_ledger *ledger, struct sto
   return base_buffer_append(&known->objects, &object, sizeof object);
 }
 
+// Whether the entry is a derive that is still there to be read. The objects are in the order of their entries.
+static bool is_derive(const struct store_ledger *ledger, const struct store_ledger_known *known, uint64_t index) {
+  const struct store_ledger_known_object *objects = (const void *)known->objects.data;
+  size_t low = 0, high = known->objects.bytes / sizeof *objects;
+  if (index < ledger->base) return false;
+  while (low < high) {
+    const size_t middle = low + (high - low) / 2;
+    if (objects[middle].value == index - ledger->base) return objects[middle].is_derive;
+    if (objects[middle].value < index - ledger->base) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return false;
+}
+
 enum base_result store_ledger_known_add(struct store_ledger *ledger, struct store_ledger_known *known,
                                         const struct integrity_entry *entry, const struct integrity_subject *subject,
                                         struct base_fault *fault) {
@@ -93,6 +110,7 @@ enum base_result store_ledger_known_add(struct store_ledger *ledger, struct stor
       break;
     case INTEGRITY_ENTRY_PURGE:
       store_ledger_mark_dead(ledger, entry->refers);
+      if (is_derive(ledger, known, entry->refers)) store_ledger_mark_dead(ledger, index);
       break;
     case INTEGRITY_ENTRY_CONFIG:
       ledger->config.is_there = true;

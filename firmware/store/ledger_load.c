@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,8 +9,9 @@
 #include "base/file.h"
 #include "ledger_disk.h"
 #include "ledger_known.h"
+#include "ledger_past.h"
 
-enum { MAX_CHECKPOINT_BYTES = INTEGRITY_NOTE_MAX_BYTES, MAX_PRUNED_BYTES = 128 * 1024 };
+enum { MAX_CHECKPOINT_BYTES = INTEGRITY_NOTE_MAX_BYTES, MAX_PRUNED_BYTES = 128 * 1024, PAGE_BYTES = 4096 };
 
 // What can not go on says why by halting the ledger; BASE_CORRUPT then. Other results are failures of the store.
 static enum base_result halt(struct store_ledger *ledger, bool is_damaged, const char *why) {
@@ -39,13 +41,13 @@ static bool has_entries(struct store *store) {
 
 static bool has(struct store *store, const char *name) {
   struct stat info;
-  return fstatat(store->root_fd, store_ledger_path(name).text, &info, AT_SYMLINK_NOFOLLOW) == 0;
+  return fstatat(store->root_fd, store_ledger_path(name).text, &info, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT;
 }
 
 static enum base_result make_key(struct store_ledger *ledger, uint8_t seed[INTEGRITY_SEED_BYTES]) {
   struct base_fault fault = {0};
   struct store *store = ledger->store;
-  if (has(store, "checkpoint") || has(store, "pruned") || has_entries(store)) {
+  if (has(store, "vkey") || has(store, "checkpoint") || has(store, "pruned") || has_entries(store)) {
     return halt(ledger, true, "the file of its key is missing");
   }
   const struct store_ledger_config *config = &store->config.ledger;
@@ -83,8 +85,9 @@ static enum base_result read_key(struct store_ledger *ledger, uint8_t seed[INTEG
   return result;
 }
 
-// Derived from the key: wrong or missing, it is written again.
-static void place_vkey(struct store_ledger *ledger) {
+// Derived from the key: wrong or missing, it is written again. It is there once there has been a durable checkpoint: a
+// key beside it that has none any more must not begin a second log.
+static enum base_result place_vkey(struct store_ledger *ledger) {
   struct base_buffer bytes;
   char text[INTEGRITY_VKEY_MAX_CHARS + 2];
   base_buffer_init(&bytes, sizeof text);
@@ -92,13 +95,13 @@ static void place_vkey(struct store_ledger *ledger) {
   strcat(text, "\n");
   const struct store_path path = store_ledger_path("vkey");
   struct base_fault fault = {0};
+  enum base_result result = BASE_OK;
   if (store_ledger_read_file(ledger->store, path.text, sizeof text, &bytes, NULL) != BASE_OK ||
       !base_span_is(base_buffer_span(&bytes), text)) {
-    if (store_ledger_replace_file(ledger->store, "vkey", base_span_text(text), 0644, true, &fault) != BASE_OK) {
-      base_log_fault(ledger->store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, &fault);
-    }
+    result = store_ledger_replace_file(ledger->store, "vkey", base_span_text(text), 0644, true, &fault);
   }
   base_buffer_finish(&bytes);
+  return result == BASE_OK ? BASE_OK : halt_for(ledger, "its verifier key can not be written", &fault);
 }
 
 static enum base_result load_key(struct store_ledger *ledger, struct base_fault *fault) {
@@ -112,14 +115,12 @@ static enum base_result load_key(struct store_ledger *ledger, struct base_fault 
   integrity_digest_of(base_span_of(ledger->signer.public_key, sizeof ledger->signer.public_key), &digest);
   base_hex_encode(base_span_of(digest.bytes, 4), hex, sizeof hex);
   snprintf(name, sizeof name, "pixpop-%s.local/ledger", hex);
-  result = integrity_note_key_init(base_span_text(name), ledger->signer.public_key, &ledger->key, fault);
-  if (result == BASE_OK) place_vkey(ledger);
-  return result;
+  return integrity_note_key_init(base_span_text(name), ledger->signer.public_key, &ledger->key, fault);
 }
 
 static enum base_result begin_checkpoint(struct store_ledger *ledger) {
   struct base_fault fault = {0};
-  if (has(ledger->store, "pruned") || has_entries(ledger->store)) {
+  if (has(ledger->store, "vkey") || has(ledger->store, "pruned") || has_entries(ledger->store)) {
     return halt(ledger, true, "its checkpoint is missing");
   }
   ledger->signed_s = base_clock_wall_s(ledger->store->config.clock);
@@ -153,8 +154,10 @@ static enum base_result load_pruned(struct store_ledger *ledger) {
   const struct store_path path = store_ledger_path("pruned");
   enum base_result result = store_ledger_read_file(ledger->store, path.text, MAX_PRUNED_BYTES, &bytes, &fault);
   if (result == BASE_OK) {
-    result = store_ledger_tree_read_pruned(&ledger->tree, base_buffer_span(&bytes), &fault);
+    const bool has_past = store_ledger_past_load(ledger, base_buffer_span(&bytes));
+    if (!has_past) result = store_ledger_tree_read_pruned(&ledger->tree, base_buffer_span(&bytes), &fault);
     ledger->base = ledger->first = ledger->size = ledger->tree.size;
+    if (!has_past) ledger->leaves_first = ledger->first;
     ledger->disk_bytes += bytes.bytes;
   } else if (result == BASE_NOT_FOUND) {
     result = BASE_OK;
@@ -172,23 +175,47 @@ static bool is_root_right(const struct store_ledger *ledger) {
   return integrity_digest_equal(&root, &ledger->signed_head.root);
 }
 
-// The next record of a bundle into the tree and what is known. BASE_NOT_FOUND: there is no whole one.
+// The next record of a bundle into the tree and what is known. BASE_NOT_FOUND: there is no whole one. One that is whole
+// and can not be read halts it.
 static enum base_result take_record(struct store_ledger *ledger, struct store_ledger_known *known,
                                     struct base_span *rest, struct base_fault *fault) {
   struct base_span after = *rest;
   struct store_ledger_record record;
   struct integrity_entry entry;
   struct integrity_subject subject;
-  if (store_ledger_record_next(&after, &record, NULL) != BASE_OK ||
-      store_ledger_record_check(&record, &entry, &subject, NULL) != BASE_OK) {
-    return BASE_NOT_FOUND;
-  }
+  if (store_ledger_record_next(&after, &record, NULL) != BASE_OK) return BASE_NOT_FOUND;
+  enum base_result result = store_ledger_record_check(&record, &entry, &subject, NULL);
+  if (result == BASE_UNSUPPORTED) return halt(ledger, false, "newer firmware wrote some of its entries");
+  if (result != BASE_OK) return halt(ledger, true, "a file of its entries is damaged");
   struct integrity_digest leaf;
   integrity_entry_leaf(record.entry, &leaf);
-  enum base_result result = store_ledger_tree_add(&ledger->tree, &leaf, fault);
+  result = store_ledger_tree_add(&ledger->tree, &leaf, fault);
   if (result == BASE_OK) result = store_ledger_known_add(ledger, known, &entry, &subject, fault);
   *rest = after;
   return result;
+}
+
+static bool is_zero(struct base_span all, uint64_t from, uint64_t to) {
+  if (to > all.bytes) return false;
+  for (uint64_t at = from; at < to; at++) {
+    if (all.data[at] != 0) return false;
+  }
+  return true;
+}
+
+// Whether what does not parse at `at` is the end of a write that was not waited for. That can leave pages unwritten
+// before others, which are zero then. Any other record behind it says that this was whole once, and may have been told.
+static bool is_torn_end(struct base_span all, uint64_t at) {
+  const uint64_t page = (at / PAGE_BYTES + 1) * PAGE_BYTES;
+  // No record begins with so many zeros.
+  if (page - at >= STORE_LEDGER_RECORD_HEAD_BYTES && is_zero(all, at, page)) return true;
+  if (is_zero(all, page, page + PAGE_BYTES)) return true;
+  for (uint64_t next = at + 1; next < all.bytes; next++) {
+    struct base_span rest = base_span_of(all.data + next, all.bytes - next);
+    struct store_ledger_record record;
+    if (store_ledger_record_next(&rest, &record, NULL) == BASE_OK) return false;
+  }
+  return true;
 }
 
 // Behind the checkpoint nothing was told to anybody that is not whole.
@@ -236,7 +263,8 @@ static enum base_result take_bundle(struct store_ledger *ledger, struct store_le
   ledger->bundle_bytes = all.bytes - rest.bytes;
   ledger->disk_bytes += ledger->bundle_bytes;
   if (rest.bytes == 0) return BASE_OK;
-  if (ledger->tree.size < ledger->signed_head.size || ledger->tree.size == end) {
+  if (ledger->tree.size < ledger->signed_head.size || ledger->tree.size == end ||
+      !is_torn_end(all, ledger->bundle_bytes)) {
     return halt(ledger, true, "a file of its entries is damaged");
   }
   return cut(ledger, bundle, ledger->bundle_bytes, all.bytes);
@@ -286,6 +314,7 @@ enum base_result store_ledger_load(struct store_ledger *ledger, struct store_led
   if (!known) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the ledger");
   result = load_key(ledger, fault);
   if (result == BASE_OK) result = load_checkpoint(ledger);
+  if (result == BASE_OK) result = place_vkey(ledger);
   if (result == BASE_OK) result = load_pruned(ledger);
   if (result == BASE_OK) result = load_entries(ledger, known, fault);
   if (result == BASE_OK) result = store_ledger_known_settle(ledger, known, fault);

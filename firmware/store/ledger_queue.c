@@ -43,9 +43,12 @@ bool store_ledger_grow_bits(struct store_ledger *ledger, uint64_t size) {
   if (bytes <= ledger->dead_capacity) return true;
   const size_t capacity = base_round_up(bytes + bytes / 2, 4096);
   uint8_t *dead = realloc(ledger->dead, capacity);
-  if (!dead) return false;
+  if (dead) ledger->dead = dead;
+  uint8_t *purged = realloc(ledger->purged, capacity);
+  if (purged) ledger->purged = purged;
+  if (!dead || !purged) return false;
   memset(dead + ledger->dead_capacity, 0, capacity - ledger->dead_capacity);
-  ledger->dead = dead;
+  memset(purged + ledger->dead_capacity, 0, capacity - ledger->dead_capacity);
   ledger->dead_capacity = capacity;
   return true;
 }
@@ -60,6 +63,17 @@ void store_ledger_mark_dead(struct store_ledger *ledger, uint64_t index) {
   const uint64_t at = index - ledger->base;
   ledger->dead[at / 8] = (uint8_t)(ledger->dead[at / 8] | 1u << at % 8);
   ledger->dead_count++;
+}
+
+bool store_ledger_is_evicted(const struct store_ledger *ledger, uint64_t index) {
+  if (index < ledger->base || index >= ledger->size || !store_ledger_is_dead(ledger, index)) return false;
+  const uint64_t at = index - ledger->base;
+  return !(ledger->purged[at / 8] >> at % 8 & 1);
+}
+
+static void mark_purged(struct store_ledger *ledger, uint64_t index) {
+  const uint64_t at = index - ledger->base;
+  ledger->purged[at / 8] = (uint8_t)(ledger->purged[at / 8] | 1u << at % 8);
 }
 
 uint64_t store_ledger_resolve(const struct store_ledger *ledger, uint32_t value) {
@@ -108,12 +122,16 @@ uint64_t store_ledger_enqueue(struct store_ledger *ledger, struct store_ledger_i
 }
 
 // Without memory it stays as if it had not ended; the next open finds out.
-void store_ledger_end(struct store_ledger *ledger, uint64_t index, enum integrity_entry_kind kind) {
+uint64_t store_ledger_end(struct store_ledger *ledger, uint64_t index, enum integrity_entry_kind kind) {
   struct store_ledger_item *item = store_ledger_item_new(ledger, kind, STORE_LEDGER_BARE_BYTES);
-  if (!item) return;
+  if (!item) return INTEGRITY_ENTRY_NONE;
   item->is_bare = true;
   item->refers = index;
-  if (store_ledger_enqueue(ledger, item) != INTEGRITY_ENTRY_NONE) store_ledger_mark_dead(ledger, index);
+  const uint64_t end = store_ledger_enqueue(ledger, item);
+  if (end == INTEGRITY_ENTRY_NONE) return INTEGRITY_ENTRY_NONE;
+  store_ledger_mark_dead(ledger, index);
+  if (kind == INTEGRITY_ENTRY_PURGE) mark_purged(ledger, index);
+  return end;
 }
 
 enum base_result store_ledger_wait(struct store_ledger *ledger, uint64_t size, struct base_fault *fault) {
@@ -193,16 +211,18 @@ uint64_t store_ledger_find_put(const struct store_ledger *ledger, const char *te
   return find_living(ledger, &key, &value) ? store_ledger_resolve(ledger, value) : INTEGRITY_ENTRY_NONE;
 }
 
-// Ends what lives under a key.
-static void end_key(struct store_ledger *ledger, const struct store_ledger_key *key, enum integrity_entry_kind kind) {
+// Ends what lives under a key; the index of the entry that says so, or INTEGRITY_ENTRY_NONE.
+static uint64_t end_key(struct store_ledger *ledger, const struct store_ledger_key *key,
+                        enum integrity_entry_kind kind) {
   uint32_t value;
-  if (!find_living(ledger, key, &value)) return;
-  store_ledger_end(ledger, store_ledger_resolve(ledger, value), kind);
+  if (!find_living(ledger, key, &value)) return INTEGRITY_ENTRY_NONE;
+  const uint64_t end = store_ledger_end(ledger, store_ledger_resolve(ledger, value), kind);
   store_ledger_map_remove(&ledger->by_key, key, value);
+  return end;
 }
 
-static uint64_t enter_put(struct store_ledger *ledger, const struct store_original *original,
-                          const struct integrity_digest *root, bool *is_new) {
+uint64_t store_ledger_enter_put(struct store_ledger *ledger, const struct store_original *original,
+                                const struct integrity_digest *root) {
   const struct store_ledger_key key = store_ledger_key_of_original(ledger, original->tenant, &original->id);
   const struct store_ledger_key object = store_ledger_key_of_object(ledger, original->tenant, &original->id);
   struct integrity_subject subject = {
@@ -211,8 +231,7 @@ static uint64_t enter_put(struct store_ledger *ledger, const struct store_origin
   struct store_ledger_item *item = item_about(ledger, &subject);
   pthread_mutex_lock(&ledger->lock);
   uint64_t index = store_ledger_find_put(ledger, original->tenant, &original->id);
-  *is_new = index == INTEGRITY_ENTRY_NONE && item != NULL;
-  if (*is_new) {
+  if (index == INTEGRITY_ENTRY_NONE && item) {
     index = store_ledger_enqueue(ledger, item);
     remember(ledger, &key, &object, index);
   } else {
@@ -222,27 +241,25 @@ static uint64_t enter_put(struct store_ledger *ledger, const struct store_origin
   return index;
 }
 
-uint64_t store_ledger_enter_put(struct store_ledger *ledger, const struct store_original *original,
-                                const struct integrity_digest *root) {
-  bool is_new;
-  return enter_put(ledger, original, root, &is_new);
-}
-
 enum base_result store_ledger_put(struct store *store, const struct store_original *original,
                                   const struct integrity_digest *root, struct base_fault *fault) {
   struct store_ledger *ledger = store->ledger;
   if (!ledger) return BASE_OK;
-  bool is_new;
-  const uint64_t index = enter_put(ledger, original, root, &is_new);
+  const uint64_t index = store_ledger_enter_put(ledger, original, root);
   if (index == INTEGRITY_ENTRY_NONE) return BASE_OK;  // halted, or found missing at the next open
   pthread_mutex_lock(&ledger->lock);
   const enum base_result result = store_ledger_wait(ledger, index + 1, fault);
-  if (result != BASE_OK && is_new) {
-    const struct store_ledger_key key = store_ledger_key_of_original(ledger, original->tenant, &original->id);
-    end_key(ledger, &key, INTEGRITY_ENTRY_EVICT);
-  }
   pthread_mutex_unlock(&ledger->lock);
   return result;
+}
+
+void store_ledger_take_back(struct store *store, const struct store_original *original) {
+  struct store_ledger *ledger = store->ledger;
+  if (!ledger) return;
+  const struct store_ledger_key key = store_ledger_key_of_original(ledger, original->tenant, &original->id);
+  pthread_mutex_lock(&ledger->lock);
+  end_key(ledger, &key, INTEGRITY_ENTRY_EVICT);
+  pthread_mutex_unlock(&ledger->lock);
 }
 
 void store_ledger_derive(struct store *store, const struct store_variant *variant,
@@ -274,7 +291,9 @@ static void end_variant(struct store *store, const struct cache_key *key, enum i
   if (!ledger) return;
   const struct store_ledger_key short_key = store_ledger_key_of_variant(ledger, key);
   pthread_mutex_lock(&ledger->lock);
-  end_key(ledger, &short_key, kind);
+  const uint64_t end = end_key(ledger, &short_key, kind);
+  // Compaction takes both away; of a purge that lasts, the original's stays.
+  if (end != INTEGRITY_ENTRY_NONE) store_ledger_mark_dead(ledger, end);
   pthread_mutex_unlock(&ledger->lock);
 }
 

@@ -172,6 +172,7 @@ static enum base_result adopt_new(struct store *store, const char *temporary, co
   if (result == BASE_OK) {
     result = store_ledger_put(store, original, &leaves->root, fault);
     if (result == BASE_OK) return BASE_OK;
+    store_ledger_take_back(store, original);
     const enum base_result removed = store_index_original_remove(store->index, original->tenant, &original->id, NULL);
     if (removed != BASE_OK) atomic_store(&store->is_index_behind, true);
   }

@@ -117,7 +117,13 @@ describe('verifyVariant', () => {
     assert.equal(result.reason, '');
     assert.equal(result.state, 'verified');
     assert.deepEqual(result.checks.map(({ name }) => name), ['digest', 'signature', 'inclusion', 'commitment', 'object', 'wish', 'tree']);
-    assert.deepEqual(asked, [`http://box.test/ledger/proof/${sha256(picture).toString('base64url')}`]);
+    const place = `http://box.test/ledger/proof/${sha256(picture).toString('base64url')}?original=${original}`;
+    assert.deepEqual(asked, [`${place}&${recipe}`]);
+    assert.equal(result.proofUrl, `${place}&${recipe}`);
+    const more = [];
+    await verify({ asked: more });
+    await verify({ asked: more, original: null });
+    assert.deepEqual(more, [place, place.replace(/\?.*/, '')]);
     assert.deepEqual(result.proof.subject.recipe, recipe);
     assert.deepEqual([result.proof.index, result.proof.checkpoint.size, result.proof.time_s], [200, 321, 1900000000]);
     assert.deepEqual(Buffer.from(await result.blob.arrayBuffer()), picture);

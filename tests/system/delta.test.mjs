@@ -47,6 +47,9 @@ describe('bytes of originals', () => {
       assert.match(reply.headers['cache-control'], /^private\b/);
       assert.equal(reply.headers['x-content-type-options'], 'nosniff');
       assert.match(reply.headers['content-disposition'], /^attachment; filename\*=UTF-8''picture$/);
+      const since = await content(bytes, { headers: { 'if-modified-since': reply.headers['last-modified'] } });
+      assert.equal(since.status, 304);
+      assert.equal(since.headers['last-modified'], reply.headers['last-modified']);
       for (const field of ['Accept-Encoding', 'Available-Dictionary', 'Authorization']) assert.match(reply.headers.vary, new RegExp(`\\b${field}\\b`));
       const head = await content(bytes, { method: 'HEAD' });
       assert.equal(head.status, 200);
@@ -71,6 +74,18 @@ describe('bytes of originals', () => {
       assert.ok(several.status === 206 || several.body.equals(bytes));  // both are allowed
     });
   }
+
+  it('sends_a_patch_as_a_download_and_none_to_who_has_the_bytes', async () => {
+    const patch = await content(edited, { headers: dictionary(large) });
+    assert.equal(patch.headers['content-encoding'], 'dcz');
+    assert.match(patch.headers['content-disposition'], /^attachment; filename\*=UTF-8''picture$/);
+    for (const tag of [`"${idOf(edited)}"`, `W/"${idOf(edited)}"`, '*']) {
+      const reply = await content(edited, { headers: { ...dictionary(large), 'if-none-match': tag } });
+      assert.equal(reply.status, 304, tag);
+      assert.equal(reply.headers.etag, `"${idOf(edited)}"`);
+    }
+    assert.equal((await content(edited, { headers: { ...dictionary(large), 'if-none-match': patch.headers.etag } })).status, 304);
+  });
 
   it('keeps_the_connection_after_a_large_original', async () => {
     const { Agent } = await import('node:http');

@@ -7,7 +7,9 @@ import { chmodSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { described } from './edits.mjs';
 import { bin, idOf, metric, readPhoto, sha256, sleep, startBox } from './box.mjs';
+import { parseProof, parseSubject } from './tlog.mjs';
 
 const field = (bytes) => `sha-256=:${sha256(bytes).toString('base64')}:`;
 const quick = ['render.resampler=cpu'];  // nothing to calibrate at the start
@@ -281,6 +283,46 @@ describe('the ledger over HTTP', () => {
     assert.equal(done.rounds, scrub.rounds + 1);
     assert.ok(done.round_objects >= 2 && done.verified_bytes > variant.body.length);
     assert.deepEqual(done.damaged, []);
+  });
+
+  it('proves_the_object_that_is_meant_where_several_have_the_same_bytes', async () => {
+    const subjectOf = async (digest, query = '') => {
+      const path = `/ledger/proof/${digest}${query}`;
+      for (let i = 0; ; i++) {
+        const reply = await box.get(path, withToken());
+        if (reply.status !== 404 || i === 40) {
+          assert.equal(reply.status, 200, path);
+          return parseSubject(parseProof(reply.body).subject);
+        }
+        await sleep(50);
+      }
+    };
+    const get = async (one, recipe) => (await box.get(`/i/${one}?${recipe}`)).body;
+    // An original that is passed through: its bytes are a variant too.
+    const small = await get(id, 'dpr=1&fm=jpeg&q=30&w=200');
+    const passed = await box.put(small);
+    assert.equal(idOf((await box.get(`/i/${passed}?dpr=1&fm=jpeg&q=80&w=200`)).body), passed, 'it is passed through');
+    const derived = await subjectOf(passed, `?original=${passed}&dpr=1&fm=jpeg&q=80&w=200`);
+    assert.deepEqual([derived.what, derived.original, derived.variant], ['derive', passed, passed]);
+    assert.equal((await subjectOf(passed)).what, 'put');
+    // Two originals of the same pixels.
+    const titled = await box.put(described(readPhoto(), 'a title'));
+    const recipe = 'dpr=1&fm=webp&q=80&w=320';
+    const bytes = await get(titled, recipe);
+    assert.ok(bytes.equals(variant.body), 'both give the same bytes');
+    for (const one of [titled, id]) assert.equal((await subjectOf(idOf(bytes), `?original=${one}&${recipe}`)).original, one);
+    for (const one of [titled, id]) assert.equal((await subjectOf(idOf(bytes), `?original=${one}`)).original, one);
+    // Two recipes of one picture.
+    const twins = ['dpr=1&fm=jpeg&q=80&w=200', 'dpr=1&fm=jpeg&q=95&w=200'];
+    for (const one of twins) assert.equal(idOf(await get(passed, one)), passed, 'both give the same bytes');
+    for (const one of twins) assert.equal((await subjectOf(passed, `?original=${passed}&${one}`)).recipe, one);
+    // What is not so is not found, and what is no question is refused.
+    const ask = async (query) => (await box.get(`/ledger/proof/${idOf(bytes)}${query}`, withToken())).status;
+    assert.equal(await ask(`?original=${id}&dpr=1&fm=webp&q=80&w=321`), 404);
+    assert.equal(await ask(`?original=${passed}`), 404);
+    for (const query of ['?original=abc', `?${recipe}`, `?original=${id}&original=${id}`, `?original=${id}&w=%00`, '?original']) assert.equal(await ask(query), 400, query);
+    assert.equal(await ask(`?original=${id}&w=${'1'.repeat(300)}`), 400);
+    assert.equal((await box.get(`/ledger/checkpoint?original=${id}`)).status, 400);
   });
 
   it('counts_what_it_serves', async () => {

@@ -81,11 +81,13 @@ export class Ledger {
     return part.length === Number(width ?? 256) ? Buffer.concat(part) : null;
   }
 
-  // The newest entry that puts or derives the object.
-  find(digest) {
+  // The newest entry that puts or derives the object: with a query "original=ID&RECIPE" the one that it is about.
+  find(digest, query) {
+    const [, wanted, options] = query?.match(/^original=([\w-]{43})&?(.*)$/) ?? [];
     return this.entries.findLastIndex(({ subject }) => {
-      const { what, original, variant } = tlog.parseSubject(subject);
-      return (what === 'put' && original === digest) || (what === 'derive' && variant === digest);
+      const { what, original, variant, recipe } = tlog.parseSubject(subject);
+      const isMeant = (!wanted || original === wanted) && (!options || recipe === options);
+      return isMeant && ((what === 'put' && original === digest) || (what === 'derive' && variant === digest));
     });
   }
 }
@@ -96,6 +98,8 @@ export class LyingBox {
     this.originals = new Map();  // id -> {bytes, name, variants: Map of recipe -> bytes}
     this.state = 'running';
     this.lie = (path, body) => body;  // may return something else, null for 404, a number for that status, or 'cut'
+    this.fields = () => ({});  // more fields of the reply to a path
+    this.grows = false;  // somebody else's entries come in between
     this.asked = [];
   }
 
@@ -122,7 +126,8 @@ export class LyingBox {
     if (rest === '') return { id, variants: [...original.variants].map(([recipe, bytes]) => ({ recipe, bytes: bytes.length, sha256: tlog.digestOf(bytes) })) };
     if (path === '/ledger/checkpoint') return this.ledger.checkpoint();
     if (path.startsWith('/ledger/tile/')) return this.ledger.tile(path.slice('/ledger/tile/'.length));
-    const index = path.startsWith('/ledger/proof/') ? this.ledger.find(path.slice('/ledger/proof/'.length)) : -1;
+    const index = path.startsWith('/ledger/proof/') ? this.ledger.find(...path.slice('/ledger/proof/'.length).split('?')) : -1;
+    if (index >= 0 && this.grows) this.ledger.add('config', { settings: tlog.digestOf(''), version: '1' });
     return index < 0 ? null : this.ledger.proof(index);
   }
 
@@ -134,7 +139,7 @@ export class LyingBox {
       body = this.lie(request.url, body === null ? null : Buffer.from(body));
       if (body === 'cut') return request.socket.destroy();
       const status = body === null ? 404 : typeof body === 'number' ? body : 200;
-      reply.writeHead(status, { 'content-type': request.url.startsWith('/api') ? 'application/json' : 'application/octet-stream' });
+      reply.writeHead(status, { ...this.fields(request.url), 'content-type': request.url.startsWith('/api') ? 'application/json' : 'application/octet-stream' });
       reply.end(status === 200 ? body : '{}');
     });
     await once(this.server.listen(0, '127.0.0.1'), 'listening');

@@ -27,6 +27,25 @@ function nameOf(port) {
   });
 }
 
+describe('a reload without delivery over TLS', () => {
+  it('names_only_the_certificate_that_there_is', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pixpop-reload-'));
+    const config = join(folder, 'box.conf');
+    for (const [isTls, said] of [[true, '; only the certificate of the console was read anew'], [false, '']]) {
+      writeFileSync(config, '[log]\nlevel = info\n');
+      const box = await startBox({ config, tls: isTls });
+      writeFileSync(config, '[log]\nlevel = nonsense\n');
+      const seen = box.log.length;
+      box.child.kill('SIGHUP');
+      const line = () => box.log.slice(seen).match(/ configuration not reloaded.*\n/)?.[0];
+      for (let i = 0; i < 400 && !line(); i++) await sleep(25);
+      await box.finish();
+      assert.equal(line(), ` configuration not reloaded: it stays as it was${said}\n`);
+    }
+    rmSync(folder, { recursive: true });
+  });
+});
+
 describe('a reload', () => {
   const good = '[log]\nlevel = info\n', bad = '[log]\nlevel = nonsense\n';
   let folder, config, live, first, second, box;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, lstatSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
@@ -15,6 +15,16 @@ const block = 64 * 1024;
 // Quickly checked and decoded by the box.
 const picture = (seed) => noisePicture(0.05, 100 + seed);
 const isLong = Boolean(process.env.PIXPOP_LONG);
+
+// So many zeros in one Zstandard frame (RFC 8878): blocks of one repeated byte.
+function zeros(bytes) {
+  const step = 131072, blocks = Math.ceil(bytes / step);
+  const out = Buffer.alloc(6 + 4 * blocks);
+  out.writeUInt32LE(0xfd2fb528, 0);
+  out[5] = 7 << 3;
+  for (let i = 0; i < blocks; i++) out.writeUIntLE((step << 3) | (1 << 1) | (i + 1 === blocks ? 1 : 0), 6 + 4 * i, 3);
+  return out;
+}
 
 describe('pixpop sync', () => {
   let folder, mirror;
@@ -77,6 +87,21 @@ describe('pixpop sync', () => {
       assert.deepEqual(new Set(first.fetched.map(({ way }) => way)), new Set(['full']));
       await expectProven();
       assert.equal(JSON.parse(readFileSync(inside('manifest.json'))).originals.length, 4);
+    });
+
+    // Passed through, an original is a variant of itself; two originals or two recipes may give the same variant.
+    it('proves_objects_whose_bytes_are_others_too', async () => {
+      const id = await box.put(readPhoto(0), 'a.jpg'), titled = await box.put(described(readPhoto(0), 'a title'), 'b.jpg');
+      const get = async (one, recipe) => (await box.get(`/i/${one}?${recipe}`)).body;
+      for (const one of [id, titled]) await get(one, 'dpr=1&fm=webp&q=80&w=320');
+      const small = await get(id, 'dpr=1&fm=jpeg&q=30&w=200');
+      const passed = await box.put(small, 'small.jpg');
+      for (const q of [80, 95]) assert.equal(idOf(await get(passed, `dpr=1&fm=jpeg&q=${q}`)), passed, 'it is passed through');
+      const whole = await pixpop(box.console, 'verify');
+      assert.equal(whole.status, 0, whole.stdout + whole.stderr);
+      const { status, stderr } = await sync(relay.address);
+      assert.equal(status, 0, stderr);
+      await expectProven();
     });
 
     it('asks_for_no_byte_of_what_is_there', async () => {
@@ -284,6 +309,23 @@ describe('pixpop sync', () => {
       return copy;
     };
 
+    it('says_which_original_the_box_has_damaged_and_fetches_the_others', async () => {
+      const bytes = noisePicture(0.6, 16), id = idOf(bytes), at = 1300000;
+      await box.put(bytes, 'damaged.ppm');
+      await box.put(picture(0), 'sound.ppm');
+      const file = openSync(join(box.data, 'store/originals', id.slice(0, 2), id), 'r+');
+      writeSync(file, Buffer.from([bytes[at] ^ 1]), 0, 1, at);
+      closeSync(file);
+      const { status, stderr } = await sync(box.console);
+      assert.equal(status, 1);
+      assert.match(stderr, /damaged\.ppm: Stored data is damaged/);
+      assert.deepEqual(files(), ['sound.ppm']);
+      // Uploading it again heals it.
+      await box.put(bytes, 'damaged.ppm');
+      assert.equal((await sync(relay.address)).status, 0);
+      assert.ok(read('damaged.ppm').equals(bytes));
+    });
+
     it('keeps_nothing_of_what_was_changed_on_the_way', async () => {
       await box.put(picture(0), 'a.ppm');
       relay.change = ({ path }, body) => (path.endsWith('/content') ? flip(body) : body);
@@ -297,7 +339,7 @@ describe('pixpop sync', () => {
     });
 
     it('fetches_the_whole_when_a_difference_was_changed_on_the_way', async () => {
-      const old = noisePicture(0.3, 14), edited = retouched(old, 500000, 500, 15);
+      const old = noisePicture(0.2, 14), edited = retouched(old, 300000, 500, 15);
       for (const leaf of ['dcz', '/leaves', '/delta', 'range']) {
         rmSync(mirror, { recursive: true, force: true });
         await box.put(old, 'noise.ppm');
@@ -433,6 +475,123 @@ describe('pixpop sync', () => {
       const { checkpoints } = JSON.parse(readFileSync(inside('manifest.json')));
       assert.deepEqual(checkpoints, [151, 302, 453, 604, 755]);
       assert.ok(statSync(inside('tile/0/000')).size === 8192);
+    });
+
+    const takeOff = (bytes) => liar.originals.delete(idOf(bytes));
+
+    it('deletes_and_replaces_nothing_that_was_changed_in_the_folder', async () => {
+      liar.put(noise(3000, 1), 'gone.bin');
+      liar.put(noise(3000, 2), 'replaced.bin');
+      liar.put(noise(3000, 3), 'touched.bin');
+      await sync(liar.url);
+      for (const seed of [1, 2, 3]) takeOff(noise(3000, seed));
+      const next = liar.put(noise(3000, 4), 'replaced.bin');
+      for (const name of ['gone.bin', 'replaced.bin']) writeFileSync(join(mirror, name), `my own ${name}`);
+      utimesSync(join(mirror, 'touched.bin'), 1, 1);
+      const { stdout } = await pixpop(liar.url, 'sync', '--dry-run', '--delete', mirror);
+      assert.match(stdout, /^keep .* gone\.bin$/m);
+      const { status, stderr } = await sync(liar.url, '--delete');
+      assert.equal(status, 0, stderr);
+      assert.deepEqual(files(), ['gone.bin', 'replaced.bin', `replaced~${next.slice(0, 8)}.bin`]);
+      for (const name of ['gone.bin', 'replaced.bin']) {
+        assert.equal(read(name).toString(), `my own ${name}`);
+        assert.match(stderr, new RegExp(`${name} was changed since it was fetched`));
+      }
+      assert.deepEqual(JSON.parse(readFileSync(inside('manifest.json'))).originals.map(({ id }) => id), [next]);
+      await expectProven();
+    });
+
+    it('fetches_nothing_when_a_ledger_that_it_knows_is_gone_or_halted', async () => {
+      const { vkey } = liar.ledger.key;
+      const expectStop = async (reason, ...args) => {
+        const { status, stderr } = await sync(liar.url, ...args);
+        assert.equal(status, 1, stderr);
+        assert.match(stderr, reason);
+        assert.match(stderr, /--no-ledger/);
+        assert.ok(!existsSync(join(mirror, 'b.jpg')));
+      };
+      const withoutLedger = (path, body) => (path.startsWith('/ledger/') ? null : body);
+      liar.put(readPhoto(1), 'b.jpg');
+      liar.state = 'off';
+      liar.lie = withoutLedger;
+      await expectStop(/keeps no ledger.*--vkey/, '--vkey', vkey);
+      takeOff(readPhoto(1));
+      liar.state = 'running';
+      liar.lie = (path, body) => body;
+      liar.put(readPhoto(0), 'a.jpg');
+      assert.equal((await sync(liar.url)).status, 0);
+      liar.put(readPhoto(1), 'b.jpg');
+      liar.state = 'off';
+      liar.lie = withoutLedger;
+      await expectStop(/keeps no ledger.*the mirror/);
+      liar.state = 'halted';
+      await expectStop(/has halted its ledger/);
+      liar.lie = (path, body) => (path.startsWith('/ledger/proof/') ? 409 : body);
+      await expectStop(/has halted its ledger/);
+      liar.lie = withoutLedger;
+      const accepted = await sync(liar.url, '--no-ledger');
+      assert.equal(accepted.status, 0, accepted.stderr);
+      assert.ok(read('b.jpg').equals(readPhoto(1)));
+    });
+
+    it('takes_no_file_whose_tree_the_ledger_says_otherwise', async () => {
+      const bytes = noise(200000, 1);
+      const lie = () => liar.ledger.put(bytes, { root: sha256('another').toString('base64url') });
+      mkdirSync(mirror);
+      writeFileSync(join(mirror, 'a.bin'), bytes);
+      liar.put(bytes, 'a.bin');
+      lie();
+      for (let i = 0; i < 2; i++) {  // its proof is not believed the next time either
+        const { status, stderr } = await sync(liar.url);
+        assert.equal(status, 1);
+        assert.match(stderr, /a\.bin: .*tree/);
+      }
+      rmSync(mirror, { recursive: true });
+      liar.state = 'off';
+      assert.equal((await sync(liar.url)).status, 0);
+      liar.state = 'running';
+      for (let i = 0; i < 2; i++) {
+        const { status, stderr } = await sync(liar.url);
+        assert.equal(status, 1);
+        assert.match(stderr, /a\.bin: .*tree/);
+      }
+      liar.ledger.put(bytes);
+      assert.equal((await sync(liar.url)).status, 0);
+      await expectProven();
+    });
+
+    // The proofs of a box that is busy come with a checkpoint each.
+    it('mirrors_a_box_that_signs_more_than_it_remembers', async () => {
+      const count = 270;
+      for (let i = 0; i < count; i++) liar.put(Buffer.from(`picture ${i}`), `${i}.bin`);
+      liar.grows = true;
+      const { status, stderr, fetched } = await sync(liar.url);
+      assert.equal(status, 0, stderr);
+      assert.equal(fetched.length, count);
+      const { checkpoints } = JSON.parse(readFileSync(inside('manifest.json')));
+      assert.equal(checkpoints.length, 1, 'all proofs were made anew for the newest');
+      await expectProven();
+    });
+
+    it('unpacks_no_more_than_a_delta_may_be', async () => {
+      const claimed = 1.5e9, old = noise(200000, 1), next = noise(200000, 2);
+      liar.state = 'off';
+      liar.put(old, 'a.bin');
+      await sync(liar.url);
+      takeOff(old);
+      const id = liar.put(next, 'a.bin');
+      let peakKb = 0;
+      const { child, ended } = start(liar.url, '--delete');
+      liar.lie = (path, body) => {
+        if (path.startsWith('/api/v1/originals?')) return Buffer.from(body.toString().replace(`"bytes":${next.length}`, `"bytes":${claimed}`));
+        if (path === `/api/v1/originals/${id}/delta`) return zeros(1e9);
+        if (path.endsWith('/content')) peakKb = Number(readFileSync(`/proc/${child.pid}/status`, 'utf8').match(/VmHWM:\s+(\d+)/)[1]);
+        return body;
+      };
+      liar.fields = (path) => (path.endsWith('/delta') ? { 'content-encoding': 'zstd' } : {});
+      assert.equal((await ended).status, 1);
+      assert.ok(liar.asked.some((path) => path.endsWith('/delta')), 'it was asked for a delta');
+      assert.ok(peakKb > 0 && peakKb < 400 * 1024, `${peakKb} KB`);
     });
 
     it('believes_no_damaged_manifest', async () => {

@@ -68,6 +68,18 @@ describe('pixpop verify and a box that lies', () => {
     await expect(wrong, /result +1 wrong/);
   });
 
+  it('wants_the_proof_of_the_variant_itself_where_others_have_its_bytes', async () => {
+    const bytes = noise(500);
+    for (const id of ids.slice(0, 2)) for (const width of [300, 301]) box.derive(id, `fm=webp&w=${width}`, bytes);
+    await expect(proven, /variants +10 proven/);
+    const path = (id, width) => `/ledger/proof/${tlog.digestOf(bytes)}?original=${id}&fm=webp&w=${width}`;
+    for (const other of [path(ids[1], 301), path(ids[0], 300)]) {
+      const proof = Buffer.from(box.answer(other));
+      box.lie = at(path(ids[1], 300), () => proof);
+      await expect(wrong, new RegExp(`variant ${ids[1]}\\?fm=webp&w=300: its proof is about another variant`));
+    }
+  });
+
   it('rejects_a_changed_proof_of_an_honest_object', async () => {
     const lies = {
       'a bit': (body) => flipped(body),

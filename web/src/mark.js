@@ -24,7 +24,7 @@ function explanation(result, label, name) {
     element('strong', {}, `${label}, ${bytesText(result.blob.size)}: ${looks[result.state][0]}`),
     ...(result.reason ? [element('p', { class: result.state === 'failed' ? 'error' : 'hint' }, result.reason)] : []),
     element('ul', {}, ...rows),
-    ...(result.proof ? [element('a', { href: `/ledger/proof/${result.digest}`, download: proofName }, 'Download the proof')] : []),
+    ...(result.proof ? [element('a', { href: result.proofUrl, download: proofName }, 'Download the proof')] : []),
   ];
 }
 

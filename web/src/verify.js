@@ -254,8 +254,15 @@ async function fetchProof(doFetch, url) {
   return response.text();
 }
 
+// Where the proof is: as which object the bytes are meant goes along, since others may have the same ones.
+function placeOfProof(url, digest, { original, recipe }, proofUrl) {
+  const query = original ? `?original=${original}${recipe ? `&${recipe}` : ''}` : '';
+  if (typeof proofUrl === 'function') return proofUrl(digest, query);
+  return proofUrl ?? new URL(`/ledger/proof/${digest}${query}`, new URL(url, globalThis.location?.href)).href;
+}
+
 // The picture, its digest and, when there is a ledger, its proof, into `result`.
-async function load(url, init, options, result) {
+async function load(url, init, options, wish, result) {
   const doFetch = options.fetch ?? ((...all) => fetch(...all));
   const response = await doFetch(url, init);
   if (!response.ok) throw new Error(`status ${response.status}`);
@@ -267,32 +274,34 @@ async function load(url, init, options, result) {
   result.digest = digest;
   checkHeaders(response.headers, digest, (name, text) => result.checks.push({ name, text }));
   if (!options.vkey) throw new Unseen('There is no ledger to check it against.');
-  const proofUrl = typeof options.proofUrl === 'function' ? options.proofUrl(digest) : options.proofUrl;
-  return { bytes, text: await fetchProof(doFetch, proofUrl ?? new URL(`/ledger/proof/${digest}`, new URL(url, globalThis.location?.href)).href) };
+  result.proofUrl = placeOfProof(url, digest, wish, options.proofUrl);
+  return { bytes, text: await fetchProof(doFetch, result.proofUrl) };
 }
 
 async function check(url, options, key, result) {
-  let { bytes, text } = await load(url, undefined, options, result);
+  const original = options.original === undefined ? originalIn(new URL(url, globalThis.location?.href)) : options.original;
+  const wish = { original, recipe: options.recipe };
+  let { bytes, text } = await load(url, undefined, options, wish, result);
   // A browser keeps a picture for a year, the box not always: asked again, it makes (and enters) the same bytes anew.
-  if (text === null) ({ bytes, text } = await load(url, { cache: 'no-cache' }, options, result));
-  need(text !== null, 'The ledger has nothing about these bytes.');
+  if (text === null) ({ bytes, text } = await load(url, { cache: 'no-cache' }, options, wish, result));
+  need(text !== null, wish.original ? 'The ledger has nothing about these bytes as this picture.' : 'The ledger has nothing about these bytes.');
   const pass = (name, more) => result.checks.push({ name, text: more });
   result.proof = await checkProof(text, key, pass);
-  const original = options.original === undefined ? originalIn(new URL(url, globalThis.location?.href)) : options.original;
-  await checkObject(bytes, result.digest, result.proof.subject, { original, recipe: options.recipe }, pass);
+  await checkObject(bytes, result.digest, result.proof.subject, wish, pass);
 }
 
 // Fetches `url` and checks what comes. options:
 //   vkey      the ledger's verifier key; without it nothing but the digest is looked at
-//   proofUrl  where the proof is; default /ledger/proof/DIGEST of the same box. A function gets the digest
+//   proofUrl  where the proof is; default /ledger/proof/DIGEST?original=ID&RECIPE of the same box. A function gets the digest
+//             and that query, or ''
 //   original  id of the original the picture has to be made of; default: the one in the URL; null: any
 //   recipe    canonical recipe that it has to be, e.g. 'dpr=1&fm=webp&q=80&w=400'; default: any of that original
 //   fetch     in place of the browser's, with its arguments, e.g. to add `Authorization` for a proof
-// Resolves with {state, reason, checks: [{name, text}], digest, blob, response, proof}; reason says what did not fit or could
+// Resolves with {state, reason, checks: [{name, text}], digest, blob, response, proof, proofUrl}; reason says what did not fit or could
 // not be seen, checks are the steps that held. Rejects when there is no picture (the network, a status of 4xx or 5xx) and
 // for a vkey that is none.
 export async function verifyVariant(url, options = {}) {
-  const result = { state: 'unchecked', reason: '', checks: [], digest: '', blob: null, response: null, proof: null };
+  const result = { state: 'unchecked', reason: '', checks: [], digest: '', blob: null, response: null, proof: null, proofUrl: null };
   const key = options.vkey && globalThis.crypto?.subtle ? await parseVkey(options.vkey) : null;
   try {
     await check(url, options, key, result);

@@ -15,6 +15,7 @@ enum {
   MIN_BYTES = 16 * 1024,  // smaller ones come whole: asking for a way costs as much
   REQUEST_BYTES = 1000,   // about what one more request costs both ways
   COPY_BYTES = 64 * 1024,
+  PATCH_TRIES = 4,
   DICTIONARY_CHARS = BASE_DIGEST_BASE64_CHARS + 2,
 };
 
@@ -86,20 +87,17 @@ static enum base_result fetch_patch(struct fetching *fetching, struct base_fault
   base_buffer_init(&fetching->delta, (size_t)fetching->costs[DELTA_PATCH]);
   struct client_request request = {
       .method = "GET", .path = path, .fields = fields, .field_count = 2, .receive = collect, .self = fetching};
-  enum base_result result;
-  // Small, so it is begun anew when the connection breaks.
-  for (int i = 0;; i++) {
+  // Small, so it is begun anew when the connection breaks in it.
+  for (int i = 1;; i++) {
     struct base_fault found = {0};
     fetching->delta.bytes = 0;
-    result = sync_ask(fetching->sync, &request, &response, &found);
+    const enum base_result result = sync_ask(fetching->sync, &request, &response, &found);
     client_response_finish(&response);
-    if (result == BASE_OK || !sync_is_passing(result) || i == 3) {
-      if (result != BASE_OK) (void)BASE_FAIL(fault, result, found.subject, "%s", found.text);
-      break;
-    }
-    remote_pause_before(i);
+    if (result == BASE_OK) return BASE_OK;
+    if (!sync_is_passing(result) || fetching->delta.bytes == 0 || i == PATCH_TRIES)
+      return BASE_FAIL(fault, result, found.subject, "%s", found.text);
+    remote_pause_before(0);
   }
-  return result;
 }
 
 static enum base_result apply_patch(struct fetching *fetching, struct base_fault *fault) {
@@ -155,7 +153,7 @@ static enum base_result fetch_run(struct fetching *fetching, const struct delta_
   const struct client_field fields[] = {{"Range", range}};
   const uint64_t end = run->new_offset + run->bytes;
   fetching_path(fetching, "content", path);
-  for (int i = 0;; i++) {
+  for (;;) {
     struct client_response response = {0};
     struct base_fault found = {0};
     const uint64_t from = fetching->hash->bytes;
@@ -167,8 +165,9 @@ static enum base_result fetch_run(struct fetching *fetching, const struct delta_
     if (fetching->hash->bytes == end) return BASE_OK;
     if (fetching->hash->bytes > end || result == BASE_OK)
       return BASE_FAIL(fault, BASE_CORRUPT, "", "the box sends other bytes than were asked for");
-    if (!sync_is_passing(result) || i == 4) return BASE_FAIL(fault, result, found.subject, "%s", found.text);
-    remote_pause_before(i);
+    if (!sync_is_passing(result) || fetching->hash->bytes == from)
+      return BASE_FAIL(fault, result, found.subject, "%s", found.text);
+    remote_pause_before(0);
   }
 }
 
@@ -207,7 +206,9 @@ static bool may_roll(const struct fetching *fetching) {
 static enum base_result take_delta(struct fetching *fetching, struct client_response *response,
                                    struct base_fault *fault) {
   if (base_span_is_nocase(client_response_header(response, "Content-Encoding"), "zstd")) {
-    base_buffer_init(&fetching->delta, (size_t)fetching->original->bytes);
+    // As large as the box makes them, whatever it says the original has.
+    const uint64_t worth = delta_worth_bytes(fetching->original->bytes);
+    base_buffer_init(&fetching->delta, (size_t)base_min_u64(worth, DELTA_ROLLING_MAX_BYTES));
     return delta_unpack(base_buffer_span(&response->body), &fetching->delta, fault);
   }
   fetching->delta = response->body;

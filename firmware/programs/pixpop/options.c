@@ -45,6 +45,7 @@ static const struct option known[] = {
     {"--imgproxy", NULL, FIELD(imgproxy), true, "url"},
     {"--offline", NULL, FIELD(offline), false, "verify"},
     {"--vkey", NULL, FIELD(vkey), false, "verify sync"},
+    {"--no-ledger", NULL, FIELD(no_ledger), true, "sync"},
     {"--state", NULL, FIELD(state), false, "verify"},
     {"--help", "-h", FIELD(wants_help), true, NULL},
     {"--version", "-V", FIELD(wants_version), true, NULL},

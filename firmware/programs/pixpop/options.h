@@ -31,7 +31,7 @@ struct options {
   bool sign, iiif, imgproxy;              // url
   bool remove;                            // uploads --rm, sync --delete
   const char *offline, *vkey, *state;     // verify; --vkey of sync too
-  bool dry_run;                           // sync
+  bool dry_run, no_ledger;                // sync
   bool json;                              // put, uploads, show, ls, status, device, make, prewarm, sync
 };
 

@@ -1,6 +1,7 @@
 #include "sync.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "base/file.h"
 #include "command.h"
 #include "complain.h"
+#include "integrity/merkle.h"
 #include "terminal.h"
 
 enum { NAME_ATTEMPTS = 3 };
@@ -20,7 +22,7 @@ enum { NAME_ATTEMPTS = 3 };
 static const char page[] =
     "pixpop sync - keep a folder with copies of a box's originals\n"
     "\n"
-    "Usage: pixpop [OPTIONS] sync [URL] DIR [--delete] [--dry-run] [--vkey KEY]\n"
+    "Usage: pixpop [OPTIONS] sync [URL] DIR [--delete] [--dry-run] [--vkey KEY] [--no-ledger]\n"
     "\n"
     "Fetches every original of the token's tenant that DIR does not have, with the proof that the box's ledger gives of\n"
     "it. Where DIR has an older picture of the same name, only what changed goes over the wire. A file is replaced only\n"
@@ -28,7 +30,8 @@ static const char page[] =
     "of the box are waited out; after Ctrl-C or a crash the next run goes on where this one was.\n"
     "\n"
     "Files are named as on the box; where two have one name, the later one gets some characters of its id too. What was\n"
-    "changed in DIR by others is fetched again; files that sync did not make are left alone. DIR/.pixpop holds the\n"
+    "changed in DIR by others is fetched again while the box has it, and is neither deleted nor replaced by another\n"
+    "original; files that sync did not make are left alone. DIR/.pixpop holds the\n"
     "manifest, the ledger's key and the proofs: pixpop verify --offline DIR checks all of it without the box.\n"
     "\n"
     "  URL                      a box's console (--console)\n"
@@ -36,6 +39,8 @@ static const char page[] =
     "      --dry-run            say what would be done, and do nothing\n"
     "      --vkey KEY           the ledger's key, as the console's page shows it. Without it the key of the first run is\n"
     "                           believed and remembered in DIR; another one stops the next run\n"
+    "      --no-ledger          go on although DIR or --vkey knows a ledger and the box says that it has none, or has\n"
+    "                           halted it: what comes then is checked by its id alone\n"
     "      --quiet              say nothing but what fails\n"
     "      --json               print one JSON object a fetched original: id, file, bytes, way, wire_bytes\n"
     "\n"
@@ -106,6 +111,14 @@ static bool is_same(struct sync *sync, struct mirror_item *item) {
   return true;
 }
 
+// Whether the file of an item may go: it is still what was put there, or is not there at all.
+static bool may_go(struct sync *sync, struct mirror_item *item) {
+  char path[PATH_MAX];
+  struct stat info;
+  if (sync_path(sync, false, item->file, path, NULL) != BASE_OK) return false;
+  return (lstat(path, &info) != 0 && errno == ENOENT) || sync_is_intact(sync, item) || is_same(sync, item);
+}
+
 static void look(struct sync *sync, struct sync_original *original) {
   struct mirror_item *item = mirror_find(&sync->mirror, &original->id);
   original->is_here = item != NULL && (sync_is_intact(sync, item) || is_same(sync, item));
@@ -146,12 +159,12 @@ struct target {
 };
 
 static bool is_free(struct sync *sync, const struct sync_original *original, struct target *target) {
-  const struct mirror_item *owner = mirror_find_file(&sync->mirror, target->file);
+  struct mirror_item *owner = mirror_find_file(&sync->mirror, target->file);
   struct integrity_digest digest;
   uint64_t bytes;
   char path[PATH_MAX];
   struct stat info;
-  target->replaces = owner != NULL && owner->is_gone && sync->options->remove;
+  target->replaces = owner != NULL && owner->is_gone && sync->options->remove && may_go(sync, owner);
   if (owner != NULL) return target->replaces;
   if (sync_path(sync, false, target->file, path, NULL) != BASE_OK) return false;
   if (lstat(path, &info) != 0) return true;
@@ -174,12 +187,16 @@ static enum base_result choose_target(struct sync *sync, const struct sync_origi
   return BASE_FAIL(fault, BASE_CONFLICT, "file", "the folder has other files of every name it could get");
 }
 
+static void forget(struct sync *sync, struct mirror_item *item) {
+  item->is_dead = true;
+  sync_ledger_forget(sync, &item->id);
+}
+
 // The file's original is not the one it was.
 static void retire(struct sync *sync, const char *file) {
   struct mirror_item *item = mirror_find_file(&sync->mirror, file);
   if (item == NULL) return;
-  item->is_dead = true;
-  sync_ledger_forget(sync, &item->id);
+  forget(sync, item);
   sync->deleted++;
 }
 
@@ -208,7 +225,10 @@ static enum base_result prove(struct sync *sync, const struct sync_original *ori
   if (!sync->ledger.is_on) return BASE_OK;
   enum base_result result = sync_ledger_prove(sync, &original->id, original->bytes, root, &found);
   *is_proven = result == BASE_OK;
-  if (result == BASE_CONFLICT) {  // the ledger was halted meanwhile
+  if (result == BASE_CONFLICT && sync->ledger.is_needed)
+    return BASE_FAIL(fault, BASE_UNAUTHORIZED, "ledger", "the box has halted its ledger: %s (--no-ledger goes on)",
+                     found.text);
+  if (result == BASE_CONFLICT) {  // it was halted meanwhile
     sync->unproven++;
     return BASE_OK;
   }
@@ -222,6 +242,29 @@ static enum base_result prove(struct sync *sync, const struct sync_original *ori
   return BASE_FAIL(fault, BASE_CORRUPT, "", "the box has it, and its ledger has no entry for it: it is not fetched");
 }
 
+// Computes the root of a file that is here already. A proof that speaks of another tree is not kept.
+static enum base_result check_file(struct sync *sync, const struct sync_original *original, const char *file,
+                                   const struct integrity_digest *proven_root, struct integrity_digest *root,
+                                   struct base_fault *fault) {
+  struct integrity_digest digest;
+  struct base_buffer leaves;
+  struct integrity_merkle tree;
+  uint64_t bytes;
+  base_buffer_init(&leaves, SIZE_MAX / 2);
+  enum base_result result = sync_hash_file(sync, file, &digest, &leaves, &bytes, fault);
+  integrity_merkle_init(&tree);
+  const struct integrity_digest *hashes = (const void *)leaves.data;
+  for (size_t i = 0; i < leaves.bytes / sizeof(*hashes); i++) integrity_merkle_add(&tree, &hashes[i]);
+  integrity_merkle_root(&tree, root);
+  base_buffer_finish(&leaves);
+  if (result == BASE_OK && !integrity_digest_equal(&digest, &original->id))
+    result = BASE_FAIL(fault, BASE_CONFLICT, "file", "the file changes while it is read");
+  if (result == BASE_OK && proven_root != NULL && !integrity_digest_equal(root, proven_root))
+    result = BASE_FAIL(fault, BASE_CORRUPT, "ledger", "the tree over its blocks is not the one in the ledger");
+  if (result != BASE_OK) sync_ledger_forget(sync, &original->id);
+  return result;
+}
+
 static enum base_result fetch_one(struct sync *sync, const struct sync_original *original, struct base_fault *fault) {
   struct target target;
   struct integrity_digest root = {{0}}, proven_root;
@@ -231,9 +274,11 @@ static enum base_result fetch_one(struct sync *sync, const struct sync_original 
   if (result == BASE_OK) result = prove(sync, original, &proven_root, &is_proven, fault);
   if (result != BASE_OK) return result;
   if (target.is_adopted) {
+    result = check_file(sync, original, target.file, is_proven ? &proven_root : NULL, &root, fault);
+    if (result != BASE_OK) return result;
     sync->adopted++;
     sync->done_bytes += original->bytes;
-    return record(sync, original, &target, is_proven ? &proven_root : &root, fault);
+    return record(sync, original, &target, &root, fault);
   }
   result = sync_fetch(sync, original, target.base[0] != '\0' ? target.base : NULL, target.file,
                       is_proven ? &proven_root : NULL, &root, &fetched, fault);
@@ -247,12 +292,14 @@ static enum base_result fetch_one(struct sync *sync, const struct sync_original 
 
 // Of one that is here and came when the ledger could not prove it.
 static enum base_result prove_late(struct sync *sync, const struct sync_original *original, struct base_fault *fault) {
-  struct integrity_digest root;
+  struct integrity_digest proven_root, root;
   bool is_proven;
   if (!sync->ledger.is_on || sync_ledger_has_proof(sync, &original->id)) return BASE_OK;
-  const enum base_result result = prove(sync, original, &root, &is_proven, fault);
+  enum base_result result = prove(sync, original, &proven_root, &is_proven, fault);
   struct mirror_item *item = mirror_find(&sync->mirror, &original->id);
-  if (result == BASE_OK && is_proven && item != NULL) item->root = root;
+  if (result != BASE_OK || !is_proven || item == NULL) return result;
+  result = check_file(sync, original, item->file, &proven_root, &root, fault);
+  if (result == BASE_OK) item->root = root;
   return result;
 }
 
@@ -262,6 +309,13 @@ static void name_of(const struct sync_original *original, char out[300]) {
   char id[BASE_DIGEST_BASE64URL_CHARS + 1];
   integrity_digest_text(&original->id, id);
   snprintf(out, 300, "%s", original->name[0] != '\0' ? original->name : id);
+}
+
+static bool is_box_there(struct sync *sync) {
+  struct client_response response = {0};
+  const bool is_there = sync_get(sync, "/healthz", &response, NULL) == BASE_OK;
+  client_response_finish(&response);
+  return is_there;
 }
 
 // False when the rest would fare no better.
@@ -275,8 +329,8 @@ static bool fetch_all(struct sync *sync) {
         original->is_here ? prove_late(sync, original, &fault) : fetch_one(sync, original, &fault);
     if (result == BASE_OK || result == BASE_NOT_FOUND) continue;  // deleted on the box since the list was made
     complain(sync, name, &fault);
-    if (sync_is_passing(result) || result == BASE_NO_SPACE || result == BASE_UNAUTHORIZED || result == BASE_FORBIDDEN)
-      return false;
+    if (result == BASE_NO_SPACE || result == BASE_UNAUTHORIZED || result == BASE_FORBIDDEN) return false;
+    if (sync_is_passing(result) && !is_box_there(sync)) return false;
   }
   return true;
 }
@@ -286,6 +340,14 @@ static void delete_gone(struct sync *sync) {
     struct mirror_item *item = &sync->mirror.items[i];
     char path[PATH_MAX];
     if (!item->is_gone || item->is_dead) continue;
+    if (!may_go(sync, item)) {
+      char clean[MIRROR_MAX_FILE + 1];
+      progress_erase(&sync->progress);
+      fprintf(stderr, "pixpop: %s was changed since it was fetched: it stays, and is no part of the mirror any more\n",
+              terminal_clean(item->file, clean, sizeof(clean)));
+      forget(sync, item);
+      continue;
+    }
     if (sync_path(sync, false, item->file, path, NULL) == BASE_OK) (void)unlink(path);
     retire(sync, item->file);
   }
@@ -312,10 +374,10 @@ static void say_plan(struct sync *sync) {
            terminal_clean(target.file, clean, sizeof(clean)));
   }
   for (size_t i = 0; i < sync->mirror.count; i++) {
-    const struct mirror_item *item = &sync->mirror.items[i];
+    struct mirror_item *item = &sync->mirror.items[i];
     if (item->is_gone)
-      printf("%-7s  %9s  %s\n", sync->options->remove ? "delete" : "keep", terminal_size(item->bytes, size),
-             terminal_clean(item->file, clean, sizeof(clean)));
+      printf("%-7s  %9s  %s\n", sync->options->remove && may_go(sync, item) ? "delete" : "keep",
+             terminal_size(item->bytes, size), terminal_clean(item->file, clean, sizeof(clean)));
   }
 }
 

@@ -26,7 +26,8 @@ struct sync_tile;
 
 // What the ledger is known to say; see sync_ledger.c.
 struct sync_ledger {
-  bool is_on;  // there is one to go by
+  bool is_on;      // there is one to go by
+  bool is_needed;  // the mirror or --vkey knows one: nothing is fetched without its word
   struct integrity_note_key key;
   bool has_last;  // a checkpoint of an earlier run
   struct integrity_checkpoint last;
@@ -81,7 +82,7 @@ enum base_result sync_list(struct sync *sync, struct base_fault *fault) BASE_CHE
 // --- the ledger (sync_ledger.c) ---
 
 // Finds out whether the box has a ledger, whose key it is, and that its newest checkpoint continues the mirror's.
-// BASE_CORRUPT: it does not, or it is another one.
+// BASE_CORRUPT: it does not, or it is another one. BASE_CONFLICT: the box has none, or has halted it, and it is needed.
 enum base_result sync_ledger_begin(struct sync *sync, bool may_write, struct base_fault *fault) BASE_CHECKED;
 // Fetches, checks and keeps the proof of an original; *root is what its blocks' tree must have. BASE_CORRUPT when the
 // proof is not one for it, BASE_NOT_FOUND when the ledger does not know it.

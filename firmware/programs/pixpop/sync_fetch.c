@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "fetching.h"
 
-enum { COPY_BYTES = 64 * 1024, PASSES = 2, TRIES = 6 };
+enum { COPY_BYTES = 64 * 1024, PASSES = 2 };
 
 // --- what has been made of the new file ---
 
@@ -85,17 +85,18 @@ static enum base_result ask_rest(struct fetching *fetching, struct base_fault *f
   return result;
 }
 
-// A connection that breaks costs nothing but what was on its way.
+// A connection that breaks costs nothing but what was on its way. One that brought nothing has been tried again
+// already.
 static enum base_result fetch_rest(struct fetching *fetching, struct base_fault *fault) {
-  for (int i = 0;; i++) {
+  for (;;) {
     const uint64_t before = fetching->hash->bytes;
     struct base_fault found = {0};
     if (before == fetching->original->bytes) return BASE_OK;
     const enum base_result result = ask_rest(fetching, &found);
     if (result == BASE_OK) return BASE_OK;
-    if (fetching->hash->bytes > before) i = 0;
-    if (!sync_is_passing(result) || i + 1 == TRIES) return BASE_FAIL(fault, result, found.subject, "%s", found.text);
-    remote_pause_before(i);
+    if (!sync_is_passing(result) || fetching->hash->bytes <= before)
+      return BASE_FAIL(fault, result, found.subject, "%s", found.text);
+    remote_pause_before(0);
   }
 }
 
@@ -111,8 +112,8 @@ static bool is_right(struct fetching *fetching, struct integrity_digest *out_roo
 
 // Whether another way may help: this one was not understood, not what it seemed, or is not there any more.
 static bool is_way_at_fault(enum base_result result) {
-  return result == BASE_CORRUPT || result == BASE_TOO_LARGE || result == BASE_BAD_INPUT || result == BASE_NOT_FOUND ||
-         result == BASE_UNPROCESSABLE;
+  return result == BASE_CORRUPT || result == BASE_TOO_LARGE || result == BASE_IO || result == BASE_BAD_INPUT ||
+         result == BASE_NOT_FOUND || result == BASE_UNPROCESSABLE;
 }
 
 static enum base_result make(struct fetching *fetching, struct integrity_digest *out_root, struct base_fault *fault) {

@@ -11,7 +11,8 @@
 #include "sync.h"
 #include "terminal.h"
 
-enum { MAX_SEEN = 4096, FIRST_SEEN = 8, FIRST_TILES = 8, MAX_TILES = 65536 };
+// More checkpoints than MAX_SEEN are compared in parts. RENEW_ABOVE: proofs get the newest in place of so many.
+enum { MAX_SEEN = 256, RENEW_ABOVE = 256, FIRST_SEEN = 8, FIRST_TILES = 8, MAX_TILES = 65536 };
 
 static void warn(struct sync *sync, const char *text) {
   progress_erase(&sync->progress);
@@ -271,6 +272,11 @@ static enum base_result begin_with(struct sync *sync, const struct base_json_val
   const char *vkey = base_json_as_string(base_json_get(ledger, "vkey"));
   if (state == NULL || strcmp(state, "running") != 0 || vkey == NULL || vkey[0] == '\0') {
     const bool is_halted = state != NULL && strcmp(state, "halted") == 0;
+    if (sync->ledger.is_needed)
+      return BASE_FAIL(fault, BASE_CONFLICT, "ledger",
+                       "the box %s, and %s. Nothing is fetched; --no-ledger takes what comes by its id alone",
+                       is_halted ? "has halted its ledger (its page says why)" : "says that it keeps no ledger",
+                       sync->options->vkey != NULL ? "--vkey wants one" : "the mirror knows one");
     if (sync->mirror.has_ledger || sync->options->vkey != NULL || is_halted)
       warn(sync, is_halted ? "the box has halted its ledger (its page says why): what is fetched now is checked by its "
                              "id alone"
@@ -303,9 +309,17 @@ static bool is_as_known(struct sync *sync) {
   return is_known && fetch_checkpoint(sync, NULL) == BASE_OK;
 }
 
+static bool is_needed(const struct sync *sync) {
+  char path[PATH_MAX];
+  if (sync->options->no_ledger) return false;
+  if (sync->options->vkey != NULL || sync->mirror.has_ledger) return true;
+  return sync_path(sync, true, "vkey", path, NULL) == BASE_OK && access(path, F_OK) == 0;
+}
+
 enum base_result sync_ledger_begin(struct sync *sync, bool may_write, struct base_fault *fault) {
   struct client_response response = {0};
   struct base_json *json = NULL;
+  sync->ledger.is_needed = is_needed(sync);
   if (is_as_known(sync)) return compare_with_last(sync, may_write, fault);
   enum base_result result = sync_get(sync, "/api/v1/status", &response, fault);
   if (result == BASE_OK) result = base_json_parse(base_buffer_span(&response.body), &json, fault);
@@ -317,8 +331,22 @@ enum base_result sync_ledger_begin(struct sync *sync, bool may_write, struct bas
 
 // --- proofs ---
 
-static enum base_result remember(struct sync_ledger *ledger, const struct integrity_checkpoint *checkpoint,
+// Those that were seen belong to the history of `now`, and are not needed any more.
+static enum base_result compare_seen(struct sync *sync, const struct integrity_checkpoint *now,
+                                     struct base_fault *fault) {
+  struct sync_ledger *ledger = &sync->ledger;
+  enum base_result result = BASE_OK;
+  for (size_t i = 0; i < ledger->seen_count && result == BASE_OK; i++) {
+    result = check_continues(sync, &ledger->seen[i], now, fault);
+    if (result == BASE_OK) result = mirror_add_checkpoint(&sync->mirror, ledger->seen[i].size, fault);
+  }
+  if (result == BASE_OK) ledger->seen_count = 0;
+  return result;
+}
+
+static enum base_result remember(struct sync *sync, const struct integrity_checkpoint *checkpoint,
                                  struct base_fault *fault) {
+  struct sync_ledger *ledger = &sync->ledger;
   for (size_t i = ledger->seen_count; i-- > 0;) {
     const struct integrity_checkpoint *seen = &ledger->seen[i];
     if (seen->size == checkpoint->size && integrity_digest_equal(&seen->root, &checkpoint->root)) return BASE_OK;
@@ -326,10 +354,14 @@ static enum base_result remember(struct sync_ledger *ledger, const struct integr
       return BASE_FAIL(fault, BASE_CORRUPT, "ledger", "the box has signed two different ledgers of %" PRIu64 " entries",
                        seen->size);
   }
+  if (ledger->seen_count == MAX_SEEN) {
+    const enum base_result result = compare_seen(sync, &ledger->newest, fault);
+    if (result != BASE_OK) return result;
+  }
   if (ledger->seen_count == ledger->seen_capacity) {
     const size_t capacity = ledger->seen_capacity > 0 ? ledger->seen_capacity * 2 : FIRST_SEEN;
-    struct integrity_checkpoint *seen = capacity <= MAX_SEEN ? realloc(ledger->seen, capacity * sizeof(*seen)) : NULL;
-    if (seen == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "too many checkpoints in one go");
+    struct integrity_checkpoint *seen = realloc(ledger->seen, capacity * sizeof(*seen));
+    if (seen == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for a checkpoint");
     ledger->seen = seen;
     ledger->seen_capacity = capacity;
   }
@@ -352,7 +384,7 @@ static enum base_result check_proof(struct sync *sync, struct base_span text, co
       proven.subject.bytes != bytes)
     return BASE_FAIL(fault, BASE_CORRUPT, "ledger", "the proof that the box sent is one of something else");
   *root = proven.subject.root;
-  return remember(&sync->ledger, &proven.checkpoint, fault);
+  return remember(sync, &proven.checkpoint, fault);
 }
 
 enum base_result sync_ledger_prove(struct sync *sync, const struct integrity_digest *id, uint64_t bytes,
@@ -411,6 +443,62 @@ static enum base_result write_tiles(struct sync *sync, struct base_fault *fault)
   return result;
 }
 
+// Makes the proof of an object one for the newest checkpoint, by the tiles. *size is that of the one it has now, 0:
+// there is no proof.
+static enum base_result renew_proof(struct sync *sync, const struct integrity_digest *id,
+                                    const struct integrity_checkpoint *now, struct base_span note, uint64_t *size,
+                                    struct base_fault *fault) {
+  const struct integrity_tile_source source = {.read = read_tile, .self = sync};
+  char name[SYNC_PATH_BYTES];
+  struct base_buffer text, storage, made;
+  struct integrity_proof proof;
+  struct integrity_proven proven;
+  enum base_result result = BASE_OK;
+  name_proof(id, name);
+  base_buffer_init(&storage, INTEGRITY_PROOF_MAX_BYTES);
+  base_buffer_init(&made, INTEGRITY_PROOF_MAX_BYTES);
+  *size = 0;
+  if (read_inside(sync, name, INTEGRITY_PROOF_MAX_BYTES, &text, NULL) == BASE_OK &&
+      integrity_proof_parse(base_buffer_span(&text), &storage, &proof, NULL) == BASE_OK &&
+      integrity_proof_check(&proof, &sync->ledger.key, &proven, NULL) == BASE_OK) {
+    *size = proven.checkpoint.size;
+    proof.checkpoint = note;
+    // Without the tiles, which may be pruned, it stays as it is.
+    if (*size < now->size &&
+        integrity_tiles_inclusion(&source, proof.index, now->size, proof.path, &proof.nodes, NULL) == BASE_OK &&
+        integrity_proof_check(&proof, &sync->ledger.key, &proven, NULL) == BASE_OK) {
+      result = integrity_proof_write(&proof, &made, fault);
+      if (result == BASE_OK) result = write_inside(sync, name, base_buffer_span(&made), fault);
+      if (result == BASE_OK) *size = now->size;
+    }
+  }
+  base_buffer_finish(&text);
+  base_buffer_finish(&storage);
+  base_buffer_finish(&made);
+  return result;
+}
+
+// All proofs; of the checkpoints before, only those are kept that a proof still names.
+static enum base_result renew_proofs(struct sync *sync, const struct integrity_checkpoint *now, struct base_span note,
+                                     struct base_fault *fault) {
+  struct mirror *mirror = &sync->mirror;
+  struct base_buffer sizes;
+  enum base_result result = BASE_OK;
+  base_buffer_init(&sizes, SIZE_MAX / 2);
+  for (size_t i = 0; i < mirror->count && result == BASE_OK; i++) {
+    uint64_t size;
+    if (mirror->items[i].is_dead) continue;
+    result = renew_proof(sync, &mirror->items[i].id, now, note, &size, fault);
+    if (result == BASE_OK && size > 0 && size < now->size) result = base_buffer_append(&sizes, &size, sizeof(size));
+  }
+  const uint64_t *kept = (const void *)sizes.data;
+  if (result == BASE_OK) mirror->checkpoint_count = 0;
+  for (size_t i = 0; i < sizes.bytes / sizeof(*kept) && result == BASE_OK; i++)
+    result = mirror_add_checkpoint(mirror, kept[i], fault);
+  base_buffer_finish(&sizes);
+  return result;
+}
+
 static enum base_result settle(struct sync *sync, const struct integrity_checkpoint *now, struct base_span note,
                                struct base_fault *fault) {
   struct sync_ledger *ledger = &sync->ledger;
@@ -418,13 +506,11 @@ static enum base_result settle(struct sync *sync, const struct integrity_checkpo
   struct integrity_digest root;
   enum base_result result = BASE_OK;
   if (ledger->has_last) result = continue_from(sync, &ledger->last, now, fault);
-  for (size_t i = 0; i < ledger->seen_count && result == BASE_OK; i++) {
-    result = check_continues(sync, &ledger->seen[i], now, fault);
-    if (result == BASE_OK) result = mirror_add_checkpoint(&sync->mirror, ledger->seen[i].size, fault);
-  }
+  if (result == BASE_OK) result = compare_seen(sync, now, fault);
   if (result == BASE_OK && now->size > 0) result = integrity_tiles_root(&source, now->size, now->size, &root, fault);
   if (result == BASE_OK && now->size > 0 && !integrity_digest_equal(&root, &now->root))
     result = BASE_FAIL(fault, BASE_CORRUPT, "ledger", "the ledger's tiles are not those of its checkpoint");
+  if (result == BASE_OK && sync->mirror.checkpoint_count > RENEW_ABOVE) result = renew_proofs(sync, now, note, fault);
   if (result == BASE_OK) result = mirror_add_checkpoint(&sync->mirror, now->size, fault);
   if (result != BASE_OK) return result;
   if (!ledger->has_last || ledger->last.size != now->size) keep_tiles(sync, now);

@@ -27,6 +27,7 @@ struct object {
   enum verify_kind kind;
   const char *id;                    // of the original
   struct integrity_digest original;  // the same
+  const char *recipe;                // of a variant
   char path[PATH_BYTES];             // of its bytes
   char about[ABOUT_BYTES];
   // What was found.
@@ -172,7 +173,10 @@ static enum base_result fetch_proof(struct walk *walk, const struct object *obje
   const int tries = object->kind == VERIFY_VARIANTS && walk->waited < MAX_WAITED ? PROOF_TRIES : 1;
   enum base_result result = BASE_NOT_FOUND;
   integrity_digest_text(&object->digest, digest);
-  snprintf(path, sizeof(path), "/ledger/proof/%s", digest);
+  if (object->kind == VERIFY_VARIANTS)  // others may have the same bytes
+    snprintf(path, sizeof(path), "/ledger/proof/%s?original=%s&%s", digest, object->id, object->recipe);
+  else
+    snprintf(path, sizeof(path), "/ledger/proof/%s", digest);
   for (int i = 0; i < tries && result == BASE_NOT_FOUND; i++) {
     const struct timespec pause = {.tv_nsec = i > 0 ? (FIRST_PAUSE_MS << i) * 500000L : 0};
     nanosleep(&pause, NULL);
@@ -214,6 +218,9 @@ static enum base_result prove(struct walk *walk, const struct object *object) {
                                                    &object->digest, object->about, &subject)) {
     if (subject.bytes != object->bytes || !integrity_digest_equal(&subject.root, &object->root))
       verify_report_wrong(walk->report, object->about, "the tree over its blocks is not the one in the ledger");
+    else if (object->kind == VERIFY_VARIANTS && (!integrity_digest_equal(&subject.original, &object->original) ||
+                                                 strcmp(subject.recipe, object->recipe) != 0))
+      verify_report_wrong(walk->report, object->about, "its proof is about another variant of the same bytes");
     else if (walk->tenant[0] != '\0' && strcmp(walk->tenant, subject.tenant) != 0)
       verify_report_wrong(walk->report, object->about, "its entry in the ledger is of another tenant, %s",
                           subject.tenant);
@@ -256,12 +263,13 @@ static void check_object(struct walk *walk, struct object *object) {
 }
 
 // What is proven is what the box serves for the recipe, which may be newer than what was listed.
-static void check_variant(struct walk *walk, const char *id, const struct base_json_value *variant) {
+static void check_variant(struct walk *walk, const struct object *original, const struct base_json_value *variant) {
   const char *recipe = base_json_as_string(base_json_get(variant, "recipe"));
-  struct object object = {.kind = VERIFY_VARIANTS, .id = id};
+  struct object object = {
+      .kind = VERIFY_VARIANTS, .id = original->id, .original = original->original, .recipe = recipe};
   if (recipe == NULL) return;
-  snprintf(object.about, sizeof(object.about), "variant %s?%s", id, recipe);
-  snprintf(object.path, sizeof(object.path), "/i/%s?%s", id, recipe);
+  snprintf(object.about, sizeof(object.about), "variant %s?%s", object.id, recipe);
+  snprintf(object.path, sizeof(object.path), "/i/%s?%s", object.id, recipe);
   check_object(walk, &object);
 }
 
@@ -276,7 +284,7 @@ static void check_variants(struct walk *walk, const struct object *original) {
   }
   const struct base_json_value *variants = base_json_get(base_json_root(json), "variants");
   for (size_t i = 0; i < base_json_length(variants) && !walk->is_hopeless; i++)
-    check_variant(walk, original->id, base_json_at(variants, i));
+    check_variant(walk, original, base_json_at(variants, i));
   base_json_destroy(&json);
 }
 

@@ -61,6 +61,14 @@ static enum base_result reload_settings(struct box *box, const struct arguments 
   return result;
 }
 
+// What was read anew, in words, or "" when nothing has a certificate.
+static const char *certificates_of(const struct box *box) {
+  const bool has_console = box->settings.console_tls, has_delivery = delivery_tls_port(box->delivery) != 0;
+  if (has_console && has_delivery) return "; only certificates were read anew";
+  if (has_console) return "; only the certificate of the console was read anew";
+  return has_delivery ? "; only the certificate of delivery was read anew" : "";
+}
+
 void box_reload(struct box *box, const struct arguments *arguments) {
   struct base_fault fault = {0};
   const char *kept = reload_certificates(box);
@@ -69,8 +77,8 @@ void box_reload(struct box *box, const struct arguments *arguments) {
     base_log_write(box->log, BASE_LOG_ERROR, "pixpopd", NULL, "configuration not reloaded: it and %s stay as they were",
                    kept);
   } else if (keeps_settings) {
-    base_log_write(box->log, BASE_LOG_ERROR, "pixpopd", NULL,
-                   "configuration not reloaded: it stays as it was; only certificates were read anew");
+    base_log_write(box->log, BASE_LOG_ERROR, "pixpopd", NULL, "configuration not reloaded: it stays as it was%s",
+                   certificates_of(box));
   } else if (kept != NULL) {
     base_log_write(box->log, BASE_LOG_ERROR, "pixpopd", NULL,
                    "configuration reloaded, except %s: what was in use stays", kept);

@@ -27,7 +27,7 @@ static struct sockaddr_storage v6(const char *text) {
 
 // With a limit of one: does `second` count as the same client as `first`?
 static bool is_same_client(struct sockaddr_storage first, struct sockaddr_storage second) {
-  struct clients *clients = delivery_clients_create(1, 16);
+  struct clients *clients = delivery_clients_create(1, 16, 2);
   assert_non_null(clients);
   struct client *one = delivery_clients_enter(clients, &first);
   assert_non_null(one);
@@ -42,7 +42,7 @@ static bool is_same_client(struct sockaddr_storage first, struct sockaddr_storag
 
 static void a_client_is_refused_when_it_has_its_limit(void **state) {
   (void)state;
-  struct clients *clients = delivery_clients_create(2, 16);
+  struct clients *clients = delivery_clients_create(2, 16, 2);
   struct sockaddr_storage address = v4("192.0.2.1");
   struct client *first = delivery_clients_enter(clients, &address);
   struct client *second = delivery_clients_enter(clients, &address);
@@ -71,7 +71,7 @@ static void clients_are_told_apart_by_address(void **state) {
 static void many_clients_share_few_buckets(void **state) {
   (void)state;
   enum { COUNT = 500 };
-  struct clients *clients = delivery_clients_create(1, 4);
+  struct clients *clients = delivery_clients_create(1, 4, 2);
   struct client *entered[COUNT];
   for (int round = 0; round < 2; round++) {
     for (int i = 0; i < COUNT; i++) {
@@ -87,11 +87,28 @@ static void many_clients_share_few_buckets(void **state) {
   delivery_clients_destroy(&clients);
 }
 
+static void a_client_has_one_share_of_each_loop(void **state) {
+  (void)state;
+  struct clients *clients = delivery_clients_create(2, 16, 2);
+  struct sockaddr_storage here = v4("192.0.2.1"), there = v4("192.0.2.2");
+  struct client *first = delivery_clients_enter(clients, &here), *second = delivery_clients_enter(clients, &here);
+  struct client *other = delivery_clients_enter(clients, &there);
+  assert_ptr_equal(delivery_clients_share(first, 1), delivery_clients_share(second, 1));
+  assert_ptr_not_equal(delivery_clients_share(first, 0), delivery_clients_share(first, 1));
+  assert_ptr_not_equal(delivery_clients_share(first, 1), delivery_clients_share(other, 1));
+  assert_int_equal(delivery_clients_share(other, 1)->waiting, 0);
+  delivery_clients_leave(clients, &first);
+  delivery_clients_leave(clients, &second);
+  delivery_clients_leave(clients, &other);
+  delivery_clients_destroy(&clients);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_client_is_refused_when_it_has_its_limit),
       cmocka_unit_test(clients_are_told_apart_by_address),
       cmocka_unit_test(many_clients_share_few_buckets),
+      cmocka_unit_test(a_client_has_one_share_of_each_loop),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

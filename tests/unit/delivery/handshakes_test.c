@@ -161,9 +161,8 @@ static void a_client_is_refused_when_the_wait_would_be_too_long(void **state) {
   assert_true(offer(0, HANDSHAKE_NEW, 0));
   measure(&now_us, 10 * MS);
   assert_in_range(line.turn_us, 10 * MS, 10 * MS + 1);
-  delivery_handshakes_leave(&line, &some[DELIVERY_BEGUN_A_SAMPLE]);
-  int taken = 0;
-  while (taken < CROWD && offer(taken, HANDSHAKE_NEW, now_us)) taken++;
+  int taken = 1;  // some[DELIVERY_BEGUN_A_SAMPLE] waits already
+  for (int i = DELIVERY_BEGUN_A_SAMPLE + 1; i < CROWD && offer(i, HANDSHAKE_NEW, now_us); i++) taken++;
   assert_in_range(taken, LIMIT_US / (10 * MS) - 1, LIMIT_US / (10 * MS) + 1);
   assert_null(delivery_handshakes_excess(&line, now_us));
 }
@@ -171,10 +170,10 @@ static void a_client_is_refused_when_the_wait_would_be_too_long(void **state) {
 static void the_newest_are_refused_when_turns_get_longer(void **state) {
   (void)state;
   begin();
-  enum { MANY = 1000, TURN_US = 8 * MS, FIT = (LIMIT_US + LIMIT_US / 8) / TURN_US };
+  enum { MANY = 1000, TAKES_US = 8 * MS, TAKEN = (LIMIT_US + LIMIT_US / 8) / TAKES_US };
   for (int i = 0; i < MANY; i++) assert_true(offer(i, HANDSHAKE_NEW, 0));
   assert_null(delivery_handshakes_excess(&line, 0));  // nothing is known yet
-  line.turn_us = TURN_US;
+  line.turn_us = TAKES_US;
   int refused = 0;
   struct handshake *newest;
   while ((newest = delivery_handshakes_excess(&line, 0))) {
@@ -182,10 +181,10 @@ static void the_newest_are_refused_when_turns_get_longer(void **state) {
     delivery_handshakes_leave(&line, newest);
     refused++;
   }
-  assert_int_equal(refused, MANY - FIT - 1);
+  assert_int_equal(refused, MANY - TAKEN - 1);
   // The time that it has waited already counts.
-  assert_null(delivery_handshakes_excess(&line, TURN_US / 2));
-  assert_ptr_equal(delivery_handshakes_excess(&line, TURN_US), &some[FIT]);
+  assert_null(delivery_handshakes_excess(&line, TAKES_US / 2));
+  assert_ptr_equal(delivery_handshakes_excess(&line, TAKES_US), &some[TAKEN]);
   assert_int_equal(next(0), 0);
 }
 
@@ -198,6 +197,161 @@ static void time_in_which_nobody_waits_is_not_measured(void **state) {
     assert_int_equal(next(now_us), i);
   }
   assert_true(line.turn_us == 0);
+}
+
+static void a_measure_is_forgotten_when_nobody_waits(void **state) {
+  (void)state;
+  static const uint64_t turns_us[] = {DELIVERY_HANDSHAKE_GRACE_US, 2 * (uint64_t)LIMIT_US};
+  for (size_t t = 0; t < sizeof turns_us / sizeof *turns_us; t++) {
+    uint64_t now_us = 0;
+    begin();
+    assert_true(offer(0, HANDSHAKE_NEW, 0));
+    while (line.turn_us < turns_us[t] / 2) {
+      assert_true(offer(1, HANDSHAKE_NEW, now_us));
+      now_us += turns_us[t];
+      assert_int_equal(next(now_us), 0);
+      assert_true(offer(0, HANDSHAKE_NEW, now_us));
+      assert_int_equal(next(now_us), 1);
+    }
+    assert_false(line.turn_us * (CROWD - 1) <= LIMIT_US);  // not all of a crowd would be taken now
+    assert_int_equal(next(now_us), 0);
+    for (int i = 0; i < CROWD; i++) assert_true(offer(i, HANDSHAKE_NEW, now_us));
+    assert_null(delivery_handshakes_excess(&line, now_us));
+  }
+}
+
+static void long_turns_are_known_before_the_limit_is_over(void **state) {
+  (void)state;
+  enum { TURN_US = LIMIT_US / 16 };
+  begin();
+  for (int i = 0; i < 100; i++) assert_true(offer(i, HANDSHAKE_NEW, 0));
+  for (int i = 0; i < DELIVERY_BEGUN_A_SLOW_SAMPLE; i++) assert_int_equal(next((uint64_t)(i + 1) * TURN_US), i);
+  assert_in_range(line.turn_us, TURN_US, TURN_US + 1);
+  assert_ptr_equal(delivery_handshakes_excess(&line, DELIVERY_BEGUN_A_SLOW_SAMPLE * TURN_US), &some[99]);
+}
+
+static void a_client_that_says_little_keeps_its_place_at_work(void **state) {
+  (void)state;
+  enum { LATER = DELIVERY_HANDSHAKES_AT_WORK, BEGIN_US = 7000, HALF_US = DELIVERY_HANDSHAKE_GRACE_US / 2 };
+  begin();
+  fill(BEGIN_US);
+  delivery_handshakes_leave(&line, &some[1]);
+  assert_true(offer(1, HANDSHAKE_NEW, BEGIN_US + 1));
+  assert_int_equal(next(BEGIN_US + 1), 1);
+  delivery_handshakes_await(&line, &some[1], BEGIN_US + 1);
+  assert_true(offer(LATER, HANDSHAKE_NEW, BEGIN_US + HALF_US));
+  for (int i = 9; i >= 0; i--) {  // one byte each; [1] was begun last
+    assert_true(offer(i, HANDSHAKE_KEYS, BEGIN_US + HALF_US));
+    assert_int_equal(next(BEGIN_US + HALF_US), i);
+    delivery_handshakes_await_rest(&line, &some[i], BEGIN_US + HALF_US);
+    assert_int_equal(next(BEGIN_US + HALF_US), -1);
+  }
+  // It is no longer theirs for it.
+  assert_true(delivery_handshakes_due_us(&line) == BEGIN_US + DELIVERY_HANDSHAKE_GRACE_US);
+  assert_int_equal(next(BEGIN_US + DELIVERY_HANDSHAKE_GRACE_US), LATER);
+  assert_int_equal(line.counts[HANDSHAKE_AWAY], 1);
+  assert_int_equal(some[1].lane, HANDSHAKE_AWAY);
+  assert_true(offer(5, HANDSHAKE_KEYS, BEGIN_US + DELIVERY_HANDSHAKE_GRACE_US));
+  assert_int_equal(next(BEGIN_US + DELIVERY_HANDSHAKE_GRACE_US), 5);
+  delivery_handshakes_await_rest(&line, &some[5], BEGIN_US + DELIVERY_HANDSHAKE_GRACE_US);
+  assert_int_equal(some[5].lane, HANDSHAKE_NOWHERE);
+}
+
+enum { TURN_US = 10 * MS, FIT = LIMIT_US / TURN_US + 1, FIT_IN_EXCESS = (LIMIT_US + LIMIT_US / 8) / TURN_US + 1 };
+
+// Fills the queue with handshakes of one share, and returns how many there are.
+static int crowd_in(struct handshake_share *share) {
+  int taken = 0;
+  begin();
+  some[0].share = share;
+  assert_true(offer(taken++, HANDSHAKE_NEW, 0));
+  line.turn_us = TURN_US;
+  for (;; taken++) {
+    some[taken].share = share;
+    if (!offer(taken, HANDSHAKE_NEW, 0)) break;
+  }
+  assert_int_equal(taken, FIT);
+  return taken;
+}
+
+static void one_client_can_not_keep_others_out(void **state) {
+  (void)state;
+  enum { OTHERS = 1000 };
+  struct handshake_share large = {0};
+  static struct handshake_share others[OTHERS];
+  memset(others, 0, sizeof others);
+  int waiting = crowd_in(&large);
+  const int first = waiting + 1;
+  int newest_large = waiting - 1, refused = 0;
+  for (int i = 0; i < OTHERS; i++) {
+    some[first + i].share = &others[i];
+    if (!offer(first + i, HANDSHAKE_NEW, 0)) {
+      refused++;
+      continue;
+    }
+    assert_int_equal(refused, 0);
+    struct handshake *excess = delivery_handshakes_excess(&line, 0);
+    if (++waiting <= FIT_IN_EXCESS) {
+      assert_null(excess);
+      continue;
+    }
+    assert_ptr_equal(excess, &some[newest_large]);  // never one of those with few
+    delivery_handshakes_leave(&line, excess);
+    newest_large--;
+    waiting--;
+    assert_null(delivery_handshakes_excess(&line, 0));
+  }
+  // What a browser opens it keeps, and then it is first come, first served.
+  assert_int_equal(large.waiting, DELIVERY_WAITING_MANY - 1);
+  assert_int_equal(OTHERS - refused, FIT_IN_EXCESS - large.waiting);
+}
+
+static void a_client_that_is_alone_or_not_known_may_fill_the_queue(void **state) {
+  (void)state;
+  struct handshake_share only = {0};
+  const int taken = crowd_in(&only);
+  assert_null(delivery_handshakes_excess(&line, 0));
+  assert_int_equal(only.waiting, FIT);
+  for (int i = 0; i < taken; i++) assert_int_equal(next(0), i);
+  assert_int_equal(only.waiting, 0);
+  assert_null(only.newest);
+  assert_int_equal(crowd_in(NULL), FIT);
+  assert_null(delivery_handshakes_excess(&line, 0));
+}
+
+static void large_clients_are_refused_in_turn_and_leave_in_any_order(void **state) {
+  (void)state;
+  enum { SHARES = 5, EACH = 70, ALL = SHARES * EACH };
+  struct handshake_share shares[SHARES] = {0}, small = {0};
+  begin();
+  for (int i = 0; i < ALL; i++) {
+    some[i].share = &shares[i % SHARES];
+    assert_true(offer(i, HANDSHAKE_NEW, 0));
+  }
+  some[ALL].share = &small;
+  assert_true(offer(ALL, HANDSHAKE_NEW, 0));
+  line.turn_us = LIMIT_US;  // two fit
+  struct handshake *excess;
+  while (small.waiting > 0 && (excess = delivery_handshakes_excess(&line, 0))) {
+    for (int k = 0; k < SHARES && excess->share != &small; k++) {
+      assert_true(excess->share->waiting * 2 >= shares[k].waiting);
+    }
+    assert_ptr_equal(excess, excess->share->newest);
+    delivery_handshakes_leave(&line, excess);
+  }
+  for (int k = 0; k < SHARES; k++) assert_int_equal(shares[k].waiting, DELIVERY_WAITING_MANY - 1);
+  for (int i = 0; i < ALL; i++) {
+    struct handshake *gone = &some[i * 37 % ALL];
+    struct handshake_share *share = gone->share;
+    delivery_handshakes_leave(&line, gone);
+    for (const struct handshake *of = share->newest; of; of = of->older) {
+      assert_ptr_equal(of->share, share);
+      assert_ptr_not_equal(of, gone);
+    }
+  }
+  assert_int_equal(line.counts[HANDSHAKE_NEW], 0);
+  for (int k = 0; k < SHARES; k++) assert_true(shares[k].waiting == 0 && !shares[k].newest);
+  for (int size = 0; size < DELIVERY_WAITING_SIZES; size++) assert_null(line.large[size]);
 }
 
 // A loop with a processor of its own, and clients that are `round_trip_us` away; every `silent_every`-th never answers.
@@ -284,6 +438,12 @@ int main(void) {
       cmocka_unit_test(a_client_is_refused_when_the_wait_would_be_too_long),
       cmocka_unit_test(the_newest_are_refused_when_turns_get_longer),
       cmocka_unit_test(time_in_which_nobody_waits_is_not_measured),
+      cmocka_unit_test(a_measure_is_forgotten_when_nobody_waits),
+      cmocka_unit_test(long_turns_are_known_before_the_limit_is_over),
+      cmocka_unit_test(a_client_that_says_little_keeps_its_place_at_work),
+      cmocka_unit_test(one_client_can_not_keep_others_out),
+      cmocka_unit_test(a_client_that_is_alone_or_not_known_may_fill_the_queue),
+      cmocka_unit_test(large_clients_are_refused_in_turn_and_leave_in_any_order),
       cmocka_unit_test(a_crowd_is_served_at_the_peak_rate_and_the_rest_refused_early),
       cmocka_unit_test(clients_that_stop_half_way_cost_their_first_step_only),
   };

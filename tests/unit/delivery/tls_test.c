@@ -292,6 +292,43 @@ static void single_bytes_do_not_prolong_a_handshake(void **state) {
   }
 }
 
+// The clock stands, so that nobody's grace ends. A plain request's reply says that the loop has seen what came before.
+static void single_bytes_make_no_room_for_more_clients(void **state) {
+  (void)state;
+  enum { AT_WORK = 128 };
+  static struct wire wires[AT_WORK + 1], plain;
+  struct wire_reply reply;
+  struct fake_clock fake;
+  uint8_t byte;
+  fake_clock_init(&fake, 1760000000);
+  start((struct delivery_config){.clock = &fake.clock, .max_connections_per_client = AT_WORK + 2});
+  wire_open(&plain, served.port);
+  for (int i = 0; i <= AT_WORK; i++) {
+    wire_open_from(&wires[i], tls_port(), i < AT_WORK ? "127.0.0.1" : "127.0.0.2", 0);
+    assert_int_equal(write(wires[i].fd, hello, sizeof hello), sizeof hello);
+    if (i < AT_WORK) expect_greeting(&wires[i]);
+  }
+  struct wire *later = &wires[AT_WORK];
+  for (int i = 0; i < 3; i++) {
+    assert_int_equal(write(wires[i].fd, hello, 1), 1);
+    for (int k = 0; k < 2; k++) wire_get(&plain, "/text/a", &reply);
+    assert_int_equal(recv(later->fd, &byte, 1, MSG_DONTWAIT), -1);
+  }
+  // The one that waits is its client's only one: its share is given back before the client goes.
+  wire_close(later);
+  served_wait_metric(&served, "pixpop_delivery_connections_open", AT_WORK + 1);
+  wire_open(later, tls_port());
+  assert_int_equal(write(later->fd, hello, sizeof hello), sizeof hello);
+  wire_close(&wires[3]);
+  expect_greeting(later);
+  for (int i = 0; i <= AT_WORK; i++) {
+    if (i != 3) wire_close(&wires[i]);
+  }
+  wire_close(&plain);
+  served_wait_metric(&served, "pixpop_delivery_connections_open", 0);
+  served_end(&served, 0);
+}
+
 static void what_is_no_tls_is_closed(void **state) {
   (void)state;
   static struct wire wire;
@@ -374,6 +411,7 @@ int main(void) {
       cmocka_unit_test(a_first_message_in_pieces_is_answered),
       cmocka_unit_test(a_client_costs_little_until_its_first_message_is_there),
       cmocka_unit_test(single_bytes_do_not_prolong_a_handshake),
+      cmocka_unit_test(single_bytes_make_no_room_for_more_clients),
       cmocka_unit_test(what_is_no_tls_is_closed),
       cmocka_unit_test(a_new_certificate_is_shown_after_a_reload),
       cmocka_unit_test(both_doors_are_handed_over),

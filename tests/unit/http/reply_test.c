@@ -99,6 +99,25 @@ static void owns_its_parts_until_it_drops_them(void **state) {
   http_reply_finish(&reply);
 }
 
+static void end_lease(const struct http_lease *lease) { ++*(int *)lease->lender; }
+
+static void keeps_the_length_alone_for_head(void **state) {
+  (void)state;
+  int ended = 0;
+  struct http_reply reply;
+  http_reply_init(&reply, 200);
+  http_reply_add_text(&reply, base_span_text("text"));
+  reply.lease = (struct http_lease){.end = end_lease, .lender = &ended};
+  http_reply_keep_length(&reply);
+  assert_int_equal(reply.part_count, 0);
+  assert_int_equal(reply.body_bytes, 4);
+  assert_int_equal(ended, 1);
+  http_reply_keep_length(&reply);
+  assert_int_equal(reply.body_bytes, 4);
+  http_reply_finish(&reply);
+  assert_int_equal(ended, 1);
+}
+
 static void names_the_statuses(void **state) {
   (void)state;
   assert_string_equal(http_status_text(206), "Partial Content");
@@ -108,11 +127,9 @@ static void names_the_statuses(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(gives_back_the_headers_that_were_set),
-      cmocka_unit_test(keeps_a_value_whole_when_it_is_long),
-      cmocka_unit_test(becomes_500_when_headers_are_too_many),
-      cmocka_unit_test(owns_its_parts_until_it_drops_them),
-      cmocka_unit_test(names_the_statuses),
+      cmocka_unit_test(gives_back_the_headers_that_were_set),  cmocka_unit_test(keeps_a_value_whole_when_it_is_long),
+      cmocka_unit_test(becomes_500_when_headers_are_too_many), cmocka_unit_test(owns_its_parts_until_it_drops_them),
+      cmocka_unit_test(keeps_the_length_alone_for_head),       cmocka_unit_test(names_the_statuses),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

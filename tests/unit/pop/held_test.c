@@ -20,6 +20,7 @@ static int64_t held_bytes(struct rig *rig) {
 }
 
 static int64_t sending_bytes(struct rig *rig) {
+  pop_measure(rig->pop);
   return base_metric_get(base_metrics_gauge(rig->metrics, "pixpop_pop_sending_bytes", "", ""));
 }
 
@@ -129,8 +130,10 @@ static void a_slow_client_is_refused_and_its_neighbour_is_served(void **state) {
   assert_non_null(http_reply_get_header(&clients[count].reply, "Retry-After").data);
   rig_client_finish(&clients[count]);
   assert_in_range(sending_bytes(&rig), CLIENTS_BUDGET_BYTES / 2, CLIENTS_BUDGET_BYTES / 2 + PRODUCT_BYTES * 2);
-  // Not even what is in RAM.
-  assert_int_equal(get_as(&rig, &client, slow, count), 503);
+  // Nothing new, but what is small and in RAM.
+  assert_int_equal(get_as(&rig, &client, slow, MOST + 1), 503);
+  rig_client_finish(&client);
+  assert_int_equal(get_as(&rig, &client, slow, count), 200);
   rig_client_finish(&client);
   // What needs no bytes it gets.
   char query[64], etag[128], fields[160];
@@ -192,6 +195,136 @@ static void a_client_that_asks_for_all_at_once_has_no_more_than_its_share(void *
   assert_true(sending_bytes(&rig) <= BURST_BUDGET_BYTES / 2 + PRODUCT_BYTES * 2);
   for (unsigned i = 0; i < BURST; i++) rig_client_finish(&clients[i]);
   assert_int_equal(sending_bytes(&rig), 0);
+  rig_close(&rig);
+}
+
+// Whoever is refused something large asks again, when it has been made and is in RAM.
+static void address_after_address_that_asks_twice_comes_to_the_bound_only(void **state) {
+  (void)state;
+  enum { ADDRESSES = 60, LARGE_BYTES = 200 * 1024, LARGE_BUDGET_BYTES = 4 << 20, WHOLE_BYTES = LARGE_BYTES + 8192 };
+  static struct rig rig;
+  static struct rig_client clients[ADDRESSES];
+  unsigned count = 0;
+  rig_open(&rig, &(struct rig_config){.ram_budget_bytes = LARGE_BUDGET_BYTES, .sending_least_bytes = 1});
+  rig.renderer.padded_bytes = LARGE_BYTES;
+  for (unsigned i = 0; i < ADDRESSES; i++) {
+    const uint8_t whom[16] = {[10] = 0xff, [11] = 0xff, 10, 1, 0, (uint8_t)i};
+    for (int asked = 0; asked < 2; asked++) {
+      if (get_as(&rig, &clients[count], whom, i + 1) == 200) {
+        count++;
+        break;
+      }
+      rig_client_finish(&clients[count]);
+    }
+  }
+  assert_in_range(count, 1, ADDRESSES - 1);
+  assert_in_range(sending_bytes(&rig), LARGE_BUDGET_BYTES, LARGE_BUDGET_BYTES + WHOLE_BYTES);
+  for (unsigned i = 0; i < count; i++) rig_client_finish(&clients[i]);
+  rig_close(&rig);
+}
+
+// --- what has been read ---
+
+// A slow reader comes to its share, and the neighbour pushes all of it out of the cache. Returns how many it holds.
+static unsigned hold_all(struct rig *rig, struct rig_client clients[MOST]) {
+  unsigned count = 0;
+  rig_open(rig, &(struct rig_config){.ram_budget_bytes = CLIENTS_BUDGET_BYTES, .sending_least_bytes = 1});
+  rig->renderer.padded_bytes = PRODUCT_BYTES;
+  while (count < MOST && get_as(rig, &clients[count], slow, count + 1) == 200) count++;
+  rig_client_finish(&clients[count]);
+  for (unsigned i = 0; i < 2 * count; i++) {
+    struct rig_client client;
+    assert_int_equal(get_as(rig, &client, neighbour, MOST + i), 200);
+    rig_client_finish(&client);
+  }
+  pop_measure(rig->pop);
+  assert_true(held_bytes(rig) > CLIENTS_BUDGET_BYTES / 4);
+  return count;
+}
+
+static void what_has_been_read_is_let_go_of_when_only_hits_come(void **state) {
+  (void)state;
+  static struct rig rig;
+  static struct rig_client clients[MOST];
+  struct rig_client client;
+  const unsigned count = hold_all(&rig, clients);
+  for (unsigned i = 0; i < count; i++) rig_client_finish(&clients[i]);
+  assert_true(held_bytes(&rig) > CLIENTS_BUDGET_BYTES / 4);  // nobody has come
+  for (int i = 0; i < 1000 && held_bytes(&rig) > 0; i++) {
+    assert_int_equal(get_as(&rig, &client, neighbour, MOST + 2 * count - 1), 200);
+    rig_assert_field(&client, "Cache-Status", "pixpop; hit");
+    rig_client_finish(&client);
+    nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);  // it is in no hurry
+  }
+  assert_int_equal(held_bytes(&rig), 0);
+  rig_close(&rig);
+}
+
+static void what_has_been_read_is_let_go_of_when_metrics_are_read(void **state) {
+  (void)state;
+  static struct rig rig;
+  static struct rig_client clients[MOST];
+  const unsigned count = hold_all(&rig, clients);
+  for (unsigned i = 0; i < count; i++) rig_client_finish(&clients[i]);
+  pop_measure(rig.pop);
+  assert_int_equal(held_bytes(&rig), 0);
+  rig_close(&rig);
+}
+
+static void assert_not_in_ram(const struct rig_client *client) {
+  const struct base_span status = http_reply_get_header(&client->reply, "Cache-Status");
+  assert_true(status.data && !base_span_is(status, "pixpop; hit"));
+}
+
+// Its share is used up, but these need none of it, wherever the variant is.
+static void a_client_without_a_share_has_what_needs_no_bytes(void **state) {
+  (void)state;
+  static struct rig rig;
+  static struct rig_client clients[MOST];
+  struct rig_client client;
+  char etag[128], fields[160];
+  const unsigned count = hold_all(&rig, clients);
+  const char *query = "?w=1&dpr=1&fm=webp&q=80";
+  memcpy(rig.client, slow, sizeof rig.client);
+  rig_send(&rig, &client, "HEAD", query, "");
+  assert_int_equal(rig_receive(&client), 200);
+  assert_not_in_ram(&client);
+  assert_true(base_span_copy(http_reply_get_header(&client.reply, "ETag"), etag, sizeof etag));
+  rig_client_finish(&client);
+  snprintf(fields, sizeof fields, "If-None-Match: %s\r\n", etag);
+  for (unsigned i = 0; i < 2 * count; i++) {
+    assert_int_equal(get_as(&rig, &client, neighbour, 2 * MOST + i), 200);
+    rig_client_finish(&client);
+  }
+  memcpy(rig.client, slow, sizeof rig.client);
+  assert_int_equal(rig_get(&rig, &client, query, fields), 304);
+  assert_not_in_ram(&client);
+  rig_client_finish(&client);
+  // Whoever has another one than that is refused it all the same.
+  assert_int_equal(rig_get(&rig, &client, "?w=2&dpr=1&fm=webp&q=80", "If-None-Match: \"other\"\r\n"), 503);
+  rig_assert_body_has(&client, "\"subject\":\"client\"");
+  rig_client_finish(&client);
+  for (unsigned i = 0; i < count; i++) rig_client_finish(&clients[i]);
+  rig_close(&rig);
+}
+
+// The reply may wait in a connection for long.
+static void a_head_keeps_nothing_in_ram(void **state) {
+  (void)state;
+  enum { HEADS = 100 };
+  static struct rig rig;
+  static struct rig_client clients[HEADS];
+  rig_open(&rig, &(struct rig_config){.ram_budget_bytes = NO_ROOM_BYTES, .sending_least_bytes = 1});
+  rig.renderer.padded_bytes = PRODUCT_BYTES;
+  for (unsigned i = 0; i < HEADS; i++) {
+    char query[64];
+    snprintf(query, sizeof query, "?w=%u&dpr=1&fm=webp&q=80", i + 1);
+    rig_send(&rig, &clients[i], "HEAD", query, "");
+    assert_int_equal(rig_receive(&clients[i]), 200);
+    assert_int_equal(clients[i].reply.part_count, 0);
+    assert_true(clients[i].reply.body_bytes >= PRODUCT_BYTES);
+  }
+  for (unsigned i = 0; i < HEADS; i++) rig_client_finish(&clients[i]);
   rig_close(&rig);
 }
 
@@ -277,6 +410,11 @@ int main(void) {
       cmocka_unit_test(what_ram_never_had_room_for_counts_too),
       cmocka_unit_test(a_slow_client_is_refused_and_its_neighbour_is_served),
       cmocka_unit_test(a_client_that_asks_for_all_at_once_has_no_more_than_its_share),
+      cmocka_unit_test(address_after_address_that_asks_twice_comes_to_the_bound_only),
+      cmocka_unit_test(what_has_been_read_is_let_go_of_when_only_hits_come),
+      cmocka_unit_test(what_has_been_read_is_let_go_of_when_metrics_are_read),
+      cmocka_unit_test(a_client_without_a_share_has_what_needs_no_bytes),
+      cmocka_unit_test(a_head_keeps_nothing_in_ram),
       cmocka_unit_test(the_cache_has_the_newest_share_when_two_give_one_at_once),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

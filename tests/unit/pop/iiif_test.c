@@ -385,10 +385,10 @@ static void reads_the_identifier_when_unreserved_characters_are_escaped(void **s
   char every[3 * sizeof ID + sizeof "/iiif/3//info.json"] = "/iiif/3/", identifier[POP_IIIF_IDENTIFIER_CHARS + 1];
   struct pop_address plain, address;
   assert_int_equal(read_path(BASE ".1893456000." SIGNATURE "/info.json", &plain, NULL), BASE_OK);
-  assert_false(plain.wish.iiif.is_escaped);
+  assert_false(plain.wish.iiif.has_plainer);
   for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
     if (read_path(paths[i], &address, NULL) != BASE_OK) fail_msg("not found: %s", paths[i]);
-    assert_true(address.wish.iiif.is_escaped);
+    assert_true(address.wish.iiif.has_plainer);
     assert_true(integrity_digest_equal(&address.original, &plain.original));
     assert_int_equal(address.expires_s, plain.expires_s);
     assert_string_equal(address.wish.iiif.signature, plain.wish.iiif.signature);

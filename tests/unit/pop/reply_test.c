@@ -283,6 +283,31 @@ static void tells_repeated_requests_apart_by_accept_and_query(void **state) {
   assert_int_equal(rig_count(rig, &rig->renderer.submitted), 3);  // nothing is tried for a forgotten original
 }
 
+// In the other grammars: however often it is asked for, it has no alias.
+static void is_for_no_cache_when_there_is_a_plainer_url(void **state) {
+  struct rig *rig = *state;
+  static const struct {
+    const char *front, *tails[2];  // before and behind the id
+  } paths[] = {
+      {"/iiif/3/", {"/full/64,/0/default.jpg", "/full/%364,/0/default.jpg"}},
+      {"/iiif/3/", {"/full/%5E64,/0/default.jpg", "/full/%5E64,/0.0/default.jpg"}},
+      {"/imgproxy/unsafe/w:64/f:png/plain/local:///", {"", "@png"}},
+  };
+  for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+    for (int has_plainer = 0; has_plainer < 2; has_plainer++) {
+      for (int again = 0; again < 3; again++) {
+        char path[256];
+        struct rig_client client;
+        (void)snprintf(path, sizeof path, "%s%s%s", paths[i].front, rig->id, paths[i].tails[has_plainer]);
+        rig_send_path(rig, &client, "GET", path, "");
+        assert_int_equal(rig_receive(&client), 200);
+        rig_assert_field(&client, "Cache-Control", has_plainer ? "no-store" : "public, immutable, max-age=31536000");
+        rig_client_finish(&client);
+      }
+    }
+  }
+}
+
 static void separates_tenants_by_host(void **state) {
   (void)state;
   static struct rig rig;
@@ -347,6 +372,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(finds_nothing_when_the_original_is_unknown, setup, teardown),
       cmocka_unit_test_setup_teardown(passes_the_fault_on_when_the_renderer_fails, setup, teardown),
       cmocka_unit_test_setup_teardown(tells_repeated_requests_apart_by_accept_and_query, setup, teardown),
+      cmocka_unit_test_setup_teardown(is_for_no_cache_when_there_is_a_plainer_url, setup, teardown),
       cmocka_unit_test(separates_tenants_by_host),
       cmocka_unit_test(keeps_its_tenants_when_new_ones_are_wrong),
   };

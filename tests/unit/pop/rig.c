@@ -1,3 +1,4 @@
+#include "pop/ledger.h"
 #include "rig.h"
 
 #include <setjmp.h>
@@ -383,7 +384,10 @@ void rig_send_path(struct rig *rig, struct rig_client *client, const char *metho
   }
   strcpy(request.id, "0123456789abcdef");
   memcpy(request.client, rig->client, sizeof request.client);
-  const struct http_handler handler = rig->is_trusted ? pop_trusted_handler(rig->pop) : pop_handler(rig->pop);
+  request.is_secure = rig->is_secure;
+  const struct http_handler handler = rig->is_ledger    ? pop_ledger_handler(rig->pop)
+                                      : rig->is_trusted ? pop_trusted_handler(rig->pop)
+                                                        : pop_handler(rig->pop);
   handler.handle(handler.self, &request, &client->sink);
   memset(text, 'x', sizeof text);
   memset(&request, 'x', sizeof request);

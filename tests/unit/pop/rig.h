@@ -59,6 +59,8 @@ struct rig {
   struct pop *pop;
   struct rig_renderer renderer;
   bool is_trusted;     // requests go to the trusted handler
+  bool is_ledger;      // to the ledger's
+  bool is_secure;      // they come over TLS
   bool is_unhurried;   // batches are in the background
   uint8_t client[16];  // whom they come from
   struct integrity_digest original;

@@ -75,7 +75,7 @@ static void live(const struct store_config *config, const struct crash_plan *pla
     struct base_buffer proof;
     base_buffer_init(&proof, INTEGRITY_PROOF_MAX_BYTES);
     const struct store_variant last = fixture_variant(&original, 4 * seed + 2, BODY);
-    MUST(store_ledger_prove(store, "default", &last.digest, &proof, NULL));
+    MUST(store_ledger_prove(store, "default", &last.digest, NULL, &proof, NULL));
     base_buffer_finish(&proof);
     publish(store);
     const struct cache_key key = fixture_key(4 * seed);

@@ -129,7 +129,7 @@ static void try_with(size_t which, const struct base_buffer *bytes, bool must_ha
     struct base_buffer text;
     base_buffer_init(&text, INTEGRITY_PROOF_MAX_BYTES);
     assert_non_null(strstr(status.reason, "--new-ledger"));
-    assert_int_equal(store_ledger_prove(fixture.store, "default", &id, &text, NULL), BASE_CONFLICT);
+    assert_int_equal(store_ledger_prove(fixture.store, "default", &id, NULL, &text, NULL), BASE_CONFLICT);
     assert_true(fixture_bytes_match(fixture.store, 1, BYTES));
     base_buffer_finish(&text);
     fixture_close(&fixture);
@@ -188,6 +188,42 @@ static void is_halted_when_a_file_is_missing(void **state) {
     fixture_path(&fixture, relative, path);
     assert_int_equal(fixture_exists(path), which == VKEY);  // nothing is made up in its place
     restore();
+  }
+}
+
+// Whoever has seen its checkpoint must not be shown another log of the same key.
+static void is_halted_when_several_files_are_missing(void **state) {
+  (void)state;
+  for (unsigned left = 0; left < 1u << FILES; left++) {
+    // Nothing, or the key alone: a first start that did not get any further.
+    const bool may_begin = left == 0 || left == 1u << KEY;
+    if (may_begin || __builtin_popcount(left) > FILES - 2) continue;
+    for (size_t i = 0; i < FILES; i++) {
+      if (!(left >> i & 1)) lose(names[i]);
+    }
+    fixture_open(&fixture);
+    if (ledger_status(&fixture).state != STORE_LEDGER_HALTED) fail_msg("begun anew with the files %x", left);
+    fixture_close(&fixture);
+    restore();
+  }
+}
+
+static void is_halted_by_damage_before_entries_that_are_not_signed_yet(void **state) {
+  (void)state;
+  struct base_buffer *entries = &saved.files[ENTRIES];
+  struct base_span rest = base_span_of(entries->data + saved.signed_bytes, entries->bytes - saved.signed_bytes);
+  struct store_ledger_record record;
+  assert_int_equal(store_ledger_record_next(&rest, &record, NULL), BASE_OK);
+  const size_t last = entries->bytes - rest.bytes;
+  for (size_t at = saved.signed_bytes; at < entries->bytes; at += 9) {
+    entries->data[at] ^= 0x10;
+    struct base_buffer changed = *entries;
+    changed.data = malloc(entries->bytes);
+    assert_non_null(changed.data);
+    memcpy(changed.data, entries->data, entries->bytes);
+    entries->data[at] ^= 0x10;
+    try_with(ENTRIES, &changed, at < last);
+    free(changed.data);
   }
 }
 
@@ -356,6 +392,8 @@ int main(void) {
       cmocka_unit_test_setup_teardown(is_halted_or_whole_when_a_file_is_cut_off_anywhere, setup, teardown),
       cmocka_unit_test_setup_teardown(is_halted_or_whole_when_any_bit_turns, setup, teardown),
       cmocka_unit_test_setup_teardown(is_halted_when_a_file_is_missing, setup, teardown),
+      cmocka_unit_test_setup_teardown(is_halted_when_several_files_are_missing, setup, teardown),
+      cmocka_unit_test_setup_teardown(is_halted_by_damage_before_entries_that_are_not_signed_yet, setup, teardown),
       cmocka_unit_test_setup_teardown(takes_another_ledgers_files_for_damage, setup, teardown),
       cmocka_unit_test_setup_teardown(is_halted_by_entries_that_are_well_made_but_others, setup, teardown),
       cmocka_unit_test_setup_teardown(works_on_while_it_is_halted_and_catches_up_in_a_new_one, setup, teardown),

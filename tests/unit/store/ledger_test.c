@@ -223,7 +223,7 @@ static void expect_proof(struct fixture *fixture, const char *tenant, const stru
   struct integrity_note_key key;
   base_buffer_init(&text, INTEGRITY_PROOF_MAX_BYTES);
   base_buffer_init(&storage, INTEGRITY_PROOF_MAX_BYTES);
-  assert_int_equal(store_ledger_prove(fixture->store, tenant, object, &text, NULL), BASE_OK);
+  assert_int_equal(store_ledger_prove(fixture->store, tenant, object, NULL, &text, NULL), BASE_OK);
   assert_int_equal(integrity_proof_parse(base_buffer_span(&text), &storage, &proof, NULL), BASE_OK);
   assert_int_equal(integrity_note_key_parse(base_span_text(ledger_status(fixture).vkey), &key, NULL), BASE_OK);
   assert_int_equal(integrity_proof_check(&proof, &key, &proven, NULL), BASE_OK);
@@ -237,7 +237,7 @@ static void expect_proof(struct fixture *fixture, const char *tenant, const stru
 static enum base_result prove(struct fixture *fixture, const char *tenant, const struct integrity_digest *object) {
   struct base_buffer text;
   base_buffer_init(&text, INTEGRITY_PROOF_MAX_BYTES);
-  const enum base_result result = store_ledger_prove(fixture->store, tenant, object, &text, NULL);
+  const enum base_result result = store_ledger_prove(fixture->store, tenant, object, NULL, &text, NULL);
   base_buffer_finish(&text);
   return result;
 }
@@ -256,6 +256,31 @@ static void proves_what_is_there_at_once_and_nothing_else(void **state) {
   assert_int_equal(store_original_delete(fixture->store, "default", &original.id, NULL), BASE_OK);
   assert_int_equal(prove(fixture, "default", &original.id), BASE_NOT_FOUND);
   assert_int_equal(prove(fixture, "default", &variant.digest), BASE_NOT_FOUND);
+}
+
+// It may still be served from RAM. What somebody purged is not spoken of any more, nor what belonged to it.
+static void proves_what_was_evicted_and_not_what_was_purged(void **state) {
+  struct fixture *fixture = *state;
+  const struct store_original original = fixture_put(fixture, "default", 1, BYTES);
+  const struct store_variant evicted = fixture_variant(&original, 0, 30000),
+                             purged = fixture_variant(&original, 90, 50);
+  for (unsigned i = 0; i < 60; i++) {  // in a budget of 1 MiB
+    assert_int_equal(fixture_put_variant(fixture->store, &original, i, 30000), BASE_OK);
+  }
+  assert_int_equal(fixture_put_variant(fixture->store, &original, 90, 50), BASE_OK);
+  assert_int_equal(store_variant_drop(fixture->store, &purged.key, NULL), BASE_OK);
+  assert_false(store_variant_exists(fixture->store, &evicted.key));
+  expect_proof(fixture, "default", &evicted.digest, INTEGRITY_ENTRY_DERIVE);
+  assert_int_equal(prove(fixture, "other", &evicted.digest), BASE_NOT_FOUND);
+  assert_int_equal(prove(fixture, "default", &purged.digest), BASE_NOT_FOUND);
+  assert_int_equal(fixture_put_variant(fixture->store, &original, 0, 30000), BASE_OK);  // there again: the newer one
+  expect_proof(fixture, "default", &evicted.digest, INTEGRITY_ENTRY_DERIVE);
+  const struct store_variant next = fixture_variant(&original, 1, 30000);
+  expect_proof(fixture, "default", &next.digest, INTEGRITY_ENTRY_DERIVE);
+  assert_int_equal(store_original_delete(fixture->store, "default", &original.id, NULL), BASE_OK);
+  assert_int_equal(prove(fixture, "default", &evicted.digest), BASE_NOT_FOUND);
+  assert_int_equal(prove(fixture, "default", &next.digest), BASE_NOT_FOUND);
+  assert_int_equal(prove(fixture, "default", &original.id), BASE_NOT_FOUND);
 }
 
 // Reads tiles through the store, as a client would.
@@ -367,6 +392,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(tells_variants_of_equal_bytes_apart, setup, teardown),
       cmocka_unit_test_setup_teardown(enters_settings_once_until_they_change, setup, teardown),
       cmocka_unit_test_setup_teardown(proves_what_is_there_at_once_and_nothing_else, setup, teardown),
+      cmocka_unit_test_setup_teardown(proves_what_was_evicted_and_not_what_was_purged, setup, teardown),
       cmocka_unit_test_setup_teardown(serves_tiles_that_make_the_signed_root, setup, teardown),
       cmocka_unit_test_setup_teardown(enters_what_was_there_before, setup, teardown),
       cmocka_unit_test_setup_teardown(begins_anew_when_told_and_keeps_the_old_one, setup, teardown),

@@ -12,6 +12,7 @@ enum {
   DELTA_SIGNATURE_HEAD_BYTES = 12,
   DELTA_SIGNATURE_ROW_BYTES = 4 + 4,  // of a block: rolling sum and BLAKE2, cut; the result is checked as a whole
   DELTA_SIGNATURE_MAX_ROWS = 7500,    // larger objects have larger blocks
+  DELTA_ROLLING_MAX_BYTES = 26 * 1024 * 1024,  // of a delta that is made or taken: both sides hold it in memory
   DELTA_SIGNATURE_MAX_BYTES = DELTA_SIGNATURE_HEAD_BYTES + DELTA_SIGNATURE_MAX_ROWS * DELTA_SIGNATURE_ROW_BYTES,
 };
 

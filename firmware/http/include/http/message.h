@@ -95,8 +95,7 @@ struct http_reply {
   struct base_buffer text;
   size_t part_count;
   struct http_body_part parts[HTTP_MAX_BODY_PARTS];
-  // Sum of the parts. Content-Length is written by the server from this, also for HEAD (which sends no body);
-  // never for 204 and 304.
+  // Sum of the parts, which HEAD has dropped. The server writes Content-Length from this; never for 204 and 304.
   uint64_t body_bytes;
   bool close;  // the server closes the connection after this reply
   struct http_lease lease;
@@ -118,8 +117,9 @@ void http_reply_add_blob(struct http_reply *reply, struct base_blob *blob, uint6
 void http_reply_add_file(struct http_reply *reply, struct http_file *file, uint64_t offset, uint64_t bytes);
 // Adds a copy of `text` as a body part; too little memory sets status 500.
 void http_reply_add_text(struct http_reply *reply, struct base_span text);
-// Drops all parts (body_bytes becomes 0); ends the lease.
+// Drops all parts and ends the lease. body_bytes becomes 0, or stays (keep_length): for HEAD, which must not keep them.
 void http_reply_drop_body(struct http_reply *reply);
+void http_reply_keep_length(struct http_reply *reply);
 // "OK", "Not Found" ...; "Unknown" for statuses we never send.
 const char *http_status_text(int status);
 

@@ -28,6 +28,8 @@ struct pop_address {
 // BASE_BAD_INPUT, with its first name as subject, for a query where the grammar has none.
 enum base_result pop_address_read(struct base_span path, struct base_span query, struct pop_address *out,
                                   struct base_fault *fault) BASE_CHECKED;
+// True when the same can be asked for with a plainer URL, so that this one is for no cache.
+bool pop_address_has_plainer(const struct pop_address *address);
 // The recipe for an original. Pure. BASE_BAD_INPUT and BASE_UNPROCESSABLE name what can not be followed.
 enum base_result pop_address_resolve(const struct pop_address *address, const struct image_header *original,
                                      struct recipe *out, struct base_fault *fault) BASE_CHECKED;

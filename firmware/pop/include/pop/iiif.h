@@ -9,8 +9,13 @@
 //
 // Segments behind the identifier are percent-decoded once, since browsers write '^' as %5E. In the identifier only
 // unreserved characters are (RFC 3986 6.2.2.2: "%2D" is "-"), again once, before anything else looks at it: it is the
-// decoded one that is signed, found and given by info.json. Nothing keeps what came for an identifier with escapes, as
-// every picture would have many URLs: neither this server by its URL nor a cache in front (Cache-Control: no-store).
+// decoded one that is signed, found and given by info.json.
+//
+// Nothing keeps what came for a URL that could be written more plainly, as every picture would have many: neither this
+// server by its URL nor a cache in front (Cache-Control: no-store). Such have an escape of an unreserved character or
+// in lower case, one character both with and without an escape, or a decimal with needless zeros, with
+// no digit before its point or with more than six behind it ("0.0", "050", ".5", "33.3333333"). %5E, %2C, %3A and %21
+// are as good as what they stand for.
 //
 // A query is refused (pop_address_read): the API has none (and leaves what to do with one to servers), no signature
 // covers it, and each would be another entry in the caches in front. Beyond level 2 there are mirroring, sizes with '^'
@@ -40,7 +45,7 @@ enum { POP_IIIF_UNIT = 1000000 };  // percents are kept in millionths of a whole
 
 struct pop_iiif {
   enum pop_iiif_kind kind;
-  bool is_escaped;  // the identifier came with escapes
+  bool has_plainer;  // there is a plainer URL of the same
   bool is_signed;
   char signature[RECIPE_SIGNATURE_CHARS + 1];
   enum pop_iiif_region region;

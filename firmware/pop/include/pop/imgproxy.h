@@ -12,6 +12,10 @@
 // cachebuster/cb. As in imgproxy an empty argument leaves what was there, and a later option goes over an earlier one.
 // Smart gravity is taken as the centre.
 //
+// Nothing keeps what came for a URL that nobody signed and that could be written more plainly, as every picture would
+// have any number of them (as in pop/iiif.h): with an option that is given twice or whose last argument is empty, with
+// numbers that are not the shortest of their kind, with a source in pieces, padded, or with escapes but of ':' and '/'.
+//
 // A query is refused (pop_address_read), where imgproxy passes over it: no signature covers it, and each would be
 // another entry in the caches in front. Who wants another URL of the same picture has cachebuster, which is signed.
 #ifndef POP_IMGPROXY_H
@@ -60,6 +64,7 @@ struct pop_imgproxy {
   enum recipe_format format;
   enum image_orientation turn;
   bool has_cachebuster;
+  bool has_plainer;  // there is a plainer URL of the same, and nobody signed this one
 };
 
 struct pop_address;

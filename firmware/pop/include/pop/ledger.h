@@ -5,10 +5,12 @@
 //   /ledger/checkpoint                    the newest signed checkpoint
 //   /ledger/tile/<L>/<N>[.p/<W>]          hashes of the tree
 //   /ledger/tile/entries/<N>[.p/<W>]      entries
-//   /ledger/proof/<digest>                that the tenant's object with this SHA-256 (base64url) is in the ledger
+//   /ledger/proof/<digest>[?original=<id>[&<recipe>]]
+//                                         that the tenant's object with this SHA-256 (base64url) is in the ledger; as
+//                                         which one says the query, for bytes that are more than one object
 // Checkpoint and hashes go by the tenant's policy for what is unsigned: with POP_UNSIGNED_NONE they want a signature as
 // native URLs have it, or a token. Entries and proofs want a token unless they are public; then they go as the others.
-// What went to a token is private and not stored by caches.
+// What went to a token is private and not stored by caches. Over plain HTTP tokens are taken from this machine only.
 #ifndef POP_LEDGER_H
 #define POP_LEDGER_H
 

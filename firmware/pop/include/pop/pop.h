@@ -87,6 +87,9 @@ void pop_forget(struct pop *pop, const char *tenant, const struct integrity_dige
 // counts them. BASE_NOT_FOUND: no such original.
 enum base_result pop_purge(struct pop *pop, const char *tenant, const struct integrity_digest *original,
                            const struct recipe *recipe, uint64_t *dropped, struct base_fault *fault) BASE_CHECKED;
+// Brings up to date what is not counted while requests are answered: to be called before metrics are rendered. Lets go
+// of variants that have left the cache and have been read.
+void pop_measure(struct pop *pop);
 void pop_get_ram_stats(struct pop *pop, struct cache_stats *out);
 // New tenants and RAM budget (SIGHUP). BASE_BAD_INPUT for too many tenants, a bad or repeated name or a host that two
 // tenants claim; then nothing changes.

@@ -6,6 +6,7 @@
 //   of
 //                            256), then for each tile level from 1 up the hashes of the partial tile of a tree of that
 //                            many entries, then the SHA-256 of all before
+//   past                     leaves of what was pruned last; store only, not needed, see store/ledger.h
 // A record, big-endian:
 //   0   u16       bytes of the subject
 //   2   58 bytes  the entry (integrity/entry.h)
