@@ -97,5 +97,10 @@ enum base_result console_purge(struct console_exchange *exchange, struct http_re
                    "%llu variants of %llu originals purged", (unsigned long long)purge.dropped,
                    (unsigned long long)purge.originals);
   }
-  return result == BASE_OK ? reply_counts(&purge, reply) : result;
+  // One wait for all of them, and for those before one that failed too.
+  struct base_fault unsettled = {0};
+  const enum base_result settled = store_variants_settle(exchange->console->config.store, &unsettled);
+  if (result != BASE_OK) return result;
+  if (settled != BASE_OK) return BASE_FAIL(fault, settled, unsettled.subject, "%s", unsettled.text);
+  return reply_counts(&purge, reply);
 }

@@ -33,6 +33,11 @@ static void register_meters(struct store_ledger *ledger) {
       base_metrics_counter(metrics, "pixpop_store_ledger_appended_bytes_total", "", "Bytes written to the ledger.");
   m->compactions =
       base_metrics_counter(metrics, "pixpop_store_ledger_compactions_total", "", "Compactions of the ledger.");
+  m->failures = base_metrics_counter(metrics, "pixpop_store_ledger_failures_total", "",
+                                     "Attempts to write or sign the ledger that failed.");
+  m->queue = base_metrics_gauge(metrics, "pixpop_store_ledger_queue", "", "Entries that wait to be written.");
+  m->dropped = base_metrics_counter(metrics, "pixpop_store_ledger_dropped_total", "",
+                                    "Entries not made because too many wait; the next start makes them.");
   m->halted = base_metrics_gauge(metrics, "pixpop_store_ledger_halted", "", "1: something is wrong with the ledger.");
 }
 
@@ -88,6 +93,7 @@ static enum base_result start(struct store_ledger *ledger, bool is_missing, stru
   uint64_t from = ledger->first / INTEGRITY_TILE_WIDTH, bytes;
   while (from > 0 && store_file_size(ledger->store, store_ledger_bundle_path(from - 1).text, &bytes)) from--;
   (void)store_ledger_remove_bundles(ledger->store, from, ledger->first / INTEGRITY_TILE_WIDTH);
+  ledger->is_bounded = true;
   ledger->has_writer = pthread_create(&ledger->writer, NULL, store_ledger_writer, ledger) == 0;
   if (!ledger->has_writer) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no thread for the ledger");
   atomic_store(&ledger->is_matching_ended, !is_missing);
@@ -143,13 +149,31 @@ void store_ledger_before_pruning(struct store *store, void (*listener)(void *sel
 
 // What it tells.
 
+// The lock is held.
+static void write_reason(const struct store_ledger *ledger, char *out, size_t capacity) {
+  struct base_span pieces[] = {base_span_text(ledger->reason), base_span_of(NULL, 0)};
+  if (ledger->state == STORE_LEDGER_RUNNING && ledger->is_failing) {
+    pieces[0] = base_span_text("it can not be written at present: ");
+    pieces[1] = base_span_text(ledger->failure.text);
+  } else if (ledger->state == STORE_LEDGER_RUNNING && ledger->compaction.is_hindered) {
+    pieces[0] = base_span_text("its compaction can not go on at present; the log tells why");
+  }
+  size_t at = 0;
+  for (size_t i = 0; i < 2 && at + 1 < capacity; i++) {
+    const size_t bytes = base_min_u64(pieces[i].bytes, capacity - 1 - at);
+    if (bytes > 0) memcpy(out + at, pieces[i].data, bytes);
+    at += bytes;
+  }
+  out[at] = '\0';
+}
+
 void store_ledger_get_status(struct store *store, struct store_ledger_status *out) {
   struct store_ledger *ledger = store->ledger;
   *out = (struct store_ledger_status){.state = STORE_LEDGER_OFF};
   if (!ledger) return;
   pthread_mutex_lock(&ledger->lock);
   out->state = ledger->state;
-  memcpy(out->reason, ledger->reason, sizeof out->reason);
+  write_reason(ledger, out->reason, sizeof out->reason);
   memcpy(out->origin, ledger->key.name, sizeof out->origin);
   if (out->origin[0]) integrity_note_key_text(&ledger->key, out->vkey);
   out->size = ledger->size;

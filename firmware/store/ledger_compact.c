@@ -68,25 +68,43 @@ static bool enter_again(struct store_ledger *ledger, uint64_t index, const struc
   return true;
 }
 
-static void go_through_bundle(struct store_ledger *ledger, struct store_ledger_record *records) {
+// Said once, until it goes on again.
+static void note_obstacle(struct store_ledger *ledger, const struct base_fault *fault) {
+  struct store_ledger_compaction *compaction = &ledger->compaction;
+  if (!compaction->is_hindered) base_log_fault(ledger->store->config.log, BASE_LOG_ERROR, STORE_ROOM, NULL, fault);
+  pthread_mutex_lock(&ledger->lock);
+  compaction->is_hindered = true;
+  pthread_mutex_unlock(&ledger->lock);
+}
+
+// False: something that may pass is in the way (damage halts the ledger). Those that have been entered again are dead.
+static bool go_through_bundle(struct store_ledger *ledger, struct store_ledger_record *records) {
   struct store_ledger_compaction *compaction = &ledger->compaction;
   struct base_buffer bytes;
   struct base_fault fault = {0};
-  const enum base_result result = store_ledger_read_bundle(ledger, compaction->next / INTEGRITY_TILE_WIDTH,
-                                                           INTEGRITY_TILE_WIDTH, &bytes, records, &fault);
-  bool is_well = result == BASE_OK;
-  if (!is_well) base_log_fault(ledger->store->config.log, BASE_LOG_ERROR, STORE_ROOM, NULL, &fault);
-  if (is_well) keep_leaves(compaction, records);
+  enum base_result result = store_ledger_read_bundle(ledger, compaction->next / INTEGRITY_TILE_WIDTH,
+                                                     INTEGRITY_TILE_WIDTH, &bytes, records, &fault);
   pthread_mutex_lock(&ledger->lock);
-  for (unsigned i = 0; i < INTEGRITY_TILE_WIDTH && is_well; i++) {
+  for (unsigned i = 0; i < INTEGRITY_TILE_WIDTH && result == BASE_OK; i++) {
     const uint64_t index = compaction->next + i;
-    if (!store_ledger_is_dead(ledger, index)) is_well = enter_again(ledger, index, &records[i]);
+    if (store_ledger_is_dead(ledger, index)) continue;
+    if (!enter_again(ledger, index, &records[i])) {
+      result = BASE_FAIL(&fault, BASE_NO_MEMORY, "ledger", "no memory to enter again what is compacted");
+    }
   }
-  if (is_well) compaction->next += INTEGRITY_TILE_WIDTH;
-  if (compaction->next == compaction->cut) compaction->last = ledger->size;
   pthread_mutex_unlock(&ledger->lock);
+  if (result == BASE_OK) {
+    keep_leaves(compaction, records);
+    pthread_mutex_lock(&ledger->lock);
+    compaction->next += INTEGRITY_TILE_WIDTH;
+    if (compaction->next == compaction->cut) compaction->last = ledger->size;
+    compaction->is_hindered = false;
+    pthread_mutex_unlock(&ledger->lock);
+  } else {
+    note_obstacle(ledger, &fault);
+  }
   base_buffer_finish(&bytes);
-  if (!is_well) store_ledger_halt(ledger, false, "its compaction failed");
+  return result == BASE_OK;
 }
 
 // The end: what lies before the cut goes.
@@ -156,16 +174,16 @@ static void tell_listener(struct store_ledger *ledger) {
   pthread_mutex_unlock(&ledger->listener_lock);
 }
 
-static void prune(struct store_ledger *ledger) {
+// False as above.
+static bool prune(struct store_ledger *ledger) {
   struct base_fault fault = {0};
   const uint64_t from = ledger->first, to = ledger->compaction.cut;
   tell_listener(ledger);
   uint64_t leaves_bytes;
   const uint64_t leaves_first = store_ledger_past_write(ledger, &leaves_bytes);
   if (write_pruned(ledger, &fault) != BASE_OK) {
-    base_log_fault(ledger->store->config.log, BASE_LOG_ERROR, STORE_ROOM, NULL, &fault);
-    store_ledger_halt(ledger, false, "what was pruned can not be written");
-    return;
+    note_obstacle(ledger, &fault);
+    return false;
   }
   forget(ledger, leaves_first, leaves_bytes);
   const uint64_t removed =
@@ -177,19 +195,17 @@ static void prune(struct store_ledger *ledger) {
   base_log_write(ledger->store->config.log, BASE_LOG_INFO, STORE_ROOM, NULL,
                  "the ledger was compacted: %llu bytes of entries before number %llu went", (unsigned long long)removed,
                  (unsigned long long)to);
+  return true;
 }
 
-void store_ledger_compact(struct store_ledger *ledger, struct store_ledger_record records[INTEGRITY_TILE_WIDTH]) {
+bool store_ledger_compact(struct store_ledger *ledger, struct store_ledger_record records[INTEGRITY_TILE_WIDTH]) {
   struct store_ledger_compaction *compaction = &ledger->compaction;
   pthread_mutex_lock(&ledger->lock);
   if (!compaction->is_on && is_wanted(ledger)) begin(ledger);
   const bool is_on = compaction->is_on, is_through = compaction->next == compaction->cut;
   const bool is_signed = ledger->signed_head.size >= compaction->last;
   pthread_mutex_unlock(&ledger->lock);
-  if (!is_on) return;
-  if (!is_through) {
-    go_through_bundle(ledger, records);
-  } else if (is_signed) {
-    prune(ledger);
-  }
+  if (!is_on) return false;
+  if (!is_through) return go_through_bundle(ledger, records);
+  return !is_signed || prune(ledger);
 }

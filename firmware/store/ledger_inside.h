@@ -17,7 +17,13 @@
 
 #define STORE_LEDGER_FOLDER "ledger"
 
-enum { STORE_LEDGER_BARE_BYTES = 160 };  // "pixpop evict", tenant and object, with room to spare
+enum {
+  STORE_LEDGER_BARE_BYTES = 160,  // "pixpop evict", tenant and object, with room to spare
+  // Entries that may wait to be written: some 30 MB. The last ones are for what somebody waits for; what the next open
+  // finds by itself is not entered any more then.
+  STORE_LEDGER_MAX_QUEUE = 65536,
+  STORE_LEDGER_QUEUE_RESERVE = 4096,
+};
 
 // An entry that is not written yet.
 struct store_ledger_item {
@@ -25,20 +31,21 @@ struct store_ledger_item {
   enum integrity_entry_kind kind;
   uint64_t time_s, refers, renews;
   uint8_t salt[INTEGRITY_SALT_BYTES];
-  bool is_bare;  // it gets its subject from the entry it refers to, when it is written
+  bool is_bare;  // it has none, and is given that of the entry it refers to when it is written
   size_t subject_bytes;
   uint8_t subject[];
 };
 
 struct store_ledger_config_seen {
   bool is_there;
+  uint64_t said_first;  // index, of what was read at open
   struct integrity_digest settings;
   char version[INTEGRITY_SUBJECT_MAX_VERSION + 1];
 };
 
 // The entries before `cut` are gone through, bundle by bundle.
 struct store_ledger_compaction {
-  bool is_on;
+  bool is_on, is_hindered;
   uint64_t next, cut;
   uint64_t from;              // from here on the leaves of what goes are kept
   struct base_buffer leaves;  // of [from, next)
@@ -48,7 +55,7 @@ struct store_ledger_compaction {
 
 struct store_ledger_meters {
   struct base_metric *entries[INTEGRITY_ENTRY_CONFIG + 1];
-  struct base_metric *bytes, *appended, *compactions, *halted;
+  struct base_metric *bytes, *appended, *compactions, *halted, *failures, *queue, *dropped;
 };
 
 struct store_ledger {
@@ -68,6 +75,9 @@ struct store_ledger {
   uint64_t wanted, wanted_signed;                    // somebody waits for the entries before
   uint64_t failures;                                 // of writing
   struct base_fault failure;                         // the last one
+  bool is_failing;                                   // and has not worked since
+  bool is_full;                                      // the queue, and that was said
+  bool is_bounded;                                   // the queue: from the time on that it is written
   bool is_stopping;
 
   struct store_ledger_tree tree;  // of what is durable
@@ -115,13 +125,16 @@ uint64_t store_ledger_resolve(const struct store_ledger *ledger, uint32_t value)
 bool store_ledger_grow_bits(struct store_ledger *ledger, uint64_t size) BASE_CHECKED;
 struct store_ledger_item *store_ledger_item_new(struct store_ledger *ledger, enum integrity_entry_kind kind,
                                                 size_t subject_capacity);
-// Locked: gives the item its index, or drops it when the ledger is not running; INTEGRITY_ENTRY_NONE then.
+// Locked: gives the item its index, or drops it when the ledger is not running or the queue is full;
+// INTEGRITY_ENTRY_NONE then.
 uint64_t store_ledger_enqueue(struct store_ledger *ledger, struct store_ledger_item *item);
 // Locked: the put of an original, INTEGRITY_ENTRY_NONE when there is none.
 uint64_t store_ledger_find_put(const struct store_ledger *ledger, const char *tenant,
                                const struct integrity_digest *id);
-// Locked: ends an entry; the index of the entry that says so, or INTEGRITY_ENTRY_NONE.
-uint64_t store_ledger_end(struct store_ledger *ledger, uint64_t index, enum integrity_entry_kind kind);
+// Locked: ends an entry, which is about the tenant's `object` (NULL: found out when it is written); the index of the
+// entry that says so, or INTEGRITY_ENTRY_NONE.
+uint64_t store_ledger_end(struct store_ledger *ledger, uint64_t index, enum integrity_entry_kind kind,
+                          const char *tenant, const struct integrity_digest *object);
 // Enters a put without waiting; its index, or INTEGRITY_ENTRY_NONE: it is there already, or can not be entered.
 uint64_t store_ledger_enter_put(struct store_ledger *ledger, const struct store_original *original,
                                 const struct integrity_digest *root);
@@ -144,7 +157,7 @@ void *store_ledger_matcher(void *argument);
 void *store_ledger_writer(void *argument);
 
 // ledger_compact.c: the writer's. Enters the next bundle's entries again, begins or ends a compaction. `records` is
-// room for a bundle's.
-void store_ledger_compact(struct store_ledger *ledger, struct store_ledger_record records[INTEGRITY_TILE_WIDTH]);
+// room for a bundle's. False: there is nothing to go on with at once, or something that may pass was in the way.
+bool store_ledger_compact(struct store_ledger *ledger, struct store_ledger_record records[INTEGRITY_TILE_WIDTH]);
 
 #endif

@@ -88,6 +88,16 @@ static bool is_derive(const struct store_ledger *ledger, const struct store_ledg
   return false;
 }
 
+// One that compaction entered again may stand behind one that came meanwhile, and is the older one all the same.
+static void note_config(struct store_ledger *ledger, uint64_t said_first, const struct integrity_subject *subject) {
+  struct store_ledger_config_seen *seen = &ledger->config;
+  if (seen->is_there && said_first < seen->said_first) return;
+  seen->is_there = true;
+  seen->said_first = said_first;
+  seen->settings = subject->object;
+  memcpy(seen->version, subject->version, sizeof seen->version);
+}
+
 enum base_result store_ledger_known_add(struct store_ledger *ledger, struct store_ledger_known *known,
                                         const struct integrity_entry *entry, const struct integrity_subject *subject,
                                         struct base_fault *fault) {
@@ -113,9 +123,7 @@ enum base_result store_ledger_known_add(struct store_ledger *ledger, struct stor
       if (is_derive(ledger, known, entry->refers)) store_ledger_mark_dead(ledger, index);
       break;
     case INTEGRITY_ENTRY_CONFIG:
-      ledger->config.is_there = true;
-      ledger->config.settings = subject->object;
-      memcpy(ledger->config.version, subject->version, sizeof ledger->config.version);
+      note_config(ledger, entry->renews != INTEGRITY_ENTRY_NONE ? entry->renews : index, subject);
       break;
   }
   return result == BASE_OK ? BASE_OK : BASE_FAIL(fault, result, "", "no memory for the ledger");

@@ -89,13 +89,13 @@ static uint64_t end_unmatched(struct match *match, const struct store_ledger_kno
   for (size_t i = 0; i < match->derives.capacity; i++) {
     const struct store_ledger_slot *slot = &match->derives.slots[i];
     if (slot->value == 0) continue;
-    store_ledger_end(ledger, ledger->base + slot->value - 1, INTEGRITY_ENTRY_EVICT);
+    store_ledger_end(ledger, ledger->base + slot->value - 1, INTEGRITY_ENTRY_EVICT, NULL, NULL);
     ended++;
   }
   for (size_t i = 0; i < known->objects.bytes / sizeof *objects; i++) {
     if (objects[i].is_derive || match->is_matched[i]) continue;
     store_ledger_map_remove(&ledger->by_key, &objects[i].key, objects[i].value);
-    store_ledger_end(ledger, ledger->base + objects[i].value, INTEGRITY_ENTRY_EVICT);
+    store_ledger_end(ledger, ledger->base + objects[i].value, INTEGRITY_ENTRY_EVICT, NULL, NULL);
     ended++;
   }
   return ended;
@@ -164,6 +164,16 @@ static enum base_result note_row(void *argument, const struct integrity_digest *
   return base_buffer_append(&missing->rows, &row, sizeof row);
 }
 
+// The queue is bounded.
+static enum base_result keep_pace(struct store_ledger *ledger, struct base_fault *fault) {
+  enum base_result result = BASE_OK;
+  pthread_mutex_lock(&ledger->lock);
+  const uint64_t waiting = ledger->size - ledger->tree.size;
+  if (waiting >= STORE_LEDGER_QUEUE_RESERVE) result = store_ledger_wait(ledger, ledger->size, fault);
+  pthread_mutex_unlock(&ledger->lock);
+  return result;
+}
+
 // One that is damaged gets its entry when it is uploaded again.
 static void enter_original(struct missing *missing, const struct missing_original *row) {
   struct store *store = missing->ledger->store;
@@ -184,11 +194,12 @@ static enum base_result enter_originals(struct missing *missing, unsigned shard,
   struct integrity_digest first, last;
   (void)store_path_shard_number(STORE_ORIGINALS, shard, &first, &last);
   missing->rows.bytes = 0;
-  const enum base_result result =
+  enum base_result result =
       store_index_original_range(missing->ledger->store->index, &first, &last, note_row, missing, fault);
   const struct missing_original *rows = (const void *)missing->rows.data;
-  for (size_t i = 0; i < missing->rows.bytes / sizeof *rows && !is_over(missing->ledger); i++) {
+  for (size_t i = 0; i < missing->rows.bytes / sizeof *rows && result == BASE_OK && !is_over(missing->ledger); i++) {
     enter_original(missing, &rows[i]);
+    result = keep_pace(missing->ledger, fault);
   }
   return result;
 }
@@ -245,7 +256,7 @@ static enum base_result enter_variant(void *argument, const struct store_variant
     missing->entered++;
   }
   pthread_mutex_unlock(lock);
-  return BASE_OK;
+  return keep_pace(ledger, fault);
 }
 
 void *store_ledger_matcher(void *argument) {

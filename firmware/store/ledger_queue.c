@@ -104,9 +104,26 @@ struct store_ledger_item *store_ledger_item_new(struct store_ledger *ledger, enu
   return item;
 }
 
+// The next open finds by itself which variants are there, and which are not.
+static bool has_room(struct store_ledger *ledger, const struct store_ledger_item *item) {
+  const bool is_found_later = item->is_bare || item->kind == INTEGRITY_ENTRY_DERIVE;
+  const uint64_t waiting = ledger->size - ledger->tree.size;
+  if (!ledger->is_bounded || waiting < STORE_LEDGER_MAX_QUEUE - (is_found_later ? STORE_LEDGER_QUEUE_RESERVE : 0)) {
+    return true;
+  }
+  base_metric_add(ledger->meters.dropped, 1);
+  if (!ledger->is_full) {
+    base_log_write(ledger->store->config.log, BASE_LOG_ERROR, STORE_ROOM, NULL,
+                   "%llu entries of the ledger wait to be written: others are not made, and will be at the next start",
+                   (unsigned long long)waiting);
+  }
+  ledger->is_full = true;
+  return false;
+}
+
 uint64_t store_ledger_enqueue(struct store_ledger *ledger, struct store_ledger_item *item) {
   if (ledger->state != STORE_LEDGER_RUNNING || ledger->size - ledger->base >= UINT32_MAX - 1 ||
-      !store_ledger_grow_bits(ledger, ledger->size + 1)) {
+      !has_room(ledger, item) || !store_ledger_grow_bits(ledger, ledger->size + 1)) {
     free(item);
     return INTEGRITY_ENTRY_NONE;
   }
@@ -118,14 +135,46 @@ uint64_t store_ledger_enqueue(struct store_ledger *ledger, struct store_ledger_i
   if (item->kind == INTEGRITY_ENTRY_EVICT) store_ledger_mark_dead(ledger, index);
   if (item->kind == INTEGRITY_ENTRY_DERIVE && item->renews == INTEGRITY_ENTRY_NONE) ledger->derives++;
   base_metric_add(ledger->meters.entries[item->kind], 1);
+  base_metric_set(ledger->meters.queue, (int64_t)(ledger->size - ledger->tree.size));
   return index;
 }
 
+// An item with its subject, or NULL: logged.
+static struct store_ledger_item *item_about(struct store_ledger *ledger, const struct integrity_subject *subject) {
+  struct base_fault fault = {0};
+  struct base_buffer text;
+  struct store_ledger_item *item = NULL;
+  base_buffer_init(&text, INTEGRITY_SUBJECT_MAX_BYTES);
+  if (integrity_subject_write(subject, &text, &fault) == BASE_OK) {
+    item = store_ledger_item_new(ledger, subject->kind, text.bytes);
+    if (item) {
+      memcpy(item->subject, text.data, text.bytes);
+      item->subject_bytes = text.bytes;
+    }
+  } else {
+    base_log_fault(ledger->store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, &fault);
+  }
+  base_buffer_finish(&text);
+  return item;
+}
+
+static struct store_ledger_item *item_of_end(struct store_ledger *ledger, enum integrity_entry_kind kind,
+                                             const char *tenant, const struct integrity_digest *object) {
+  if (!object) {
+    struct store_ledger_item *item = store_ledger_item_new(ledger, kind, 0);
+    if (item) item->is_bare = true;
+    return item;
+  }
+  struct integrity_subject subject = {.kind = kind, .object = *object};
+  BASE_ASSERT(base_span_copy(base_span_text(tenant), subject.tenant, sizeof subject.tenant));
+  return item_about(ledger, &subject);
+}
+
 // Without memory it stays as if it had not ended; the next open finds out.
-uint64_t store_ledger_end(struct store_ledger *ledger, uint64_t index, enum integrity_entry_kind kind) {
-  struct store_ledger_item *item = store_ledger_item_new(ledger, kind, STORE_LEDGER_BARE_BYTES);
+uint64_t store_ledger_end(struct store_ledger *ledger, uint64_t index, enum integrity_entry_kind kind,
+                          const char *tenant, const struct integrity_digest *object) {
+  struct store_ledger_item *item = item_of_end(ledger, kind, tenant, object);
   if (!item) return INTEGRITY_ENTRY_NONE;
-  item->is_bare = true;
   item->refers = index;
   const uint64_t end = store_ledger_enqueue(ledger, item);
   if (end == INTEGRITY_ENTRY_NONE) return INTEGRITY_ENTRY_NONE;
@@ -166,25 +215,6 @@ void store_ledger_halt(struct store_ledger *ledger, bool is_damaged, const char 
 
 // What the store tells.
 
-// An item with its subject, or NULL: logged.
-static struct store_ledger_item *item_about(struct store_ledger *ledger, const struct integrity_subject *subject) {
-  struct base_fault fault = {0};
-  struct base_buffer text;
-  struct store_ledger_item *item = NULL;
-  base_buffer_init(&text, INTEGRITY_SUBJECT_MAX_BYTES);
-  if (integrity_subject_write(subject, &text, &fault) == BASE_OK) {
-    item = store_ledger_item_new(ledger, subject->kind, text.bytes);
-    if (item) {
-      memcpy(item->subject, text.data, text.bytes);
-      item->subject_bytes = text.bytes;
-    }
-  } else {
-    base_log_fault(ledger->store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, &fault);
-  }
-  base_buffer_finish(&text);
-  return item;
-}
-
 static void remember(struct store_ledger *ledger, const struct store_ledger_key *key,
                      const struct store_ledger_key *object, uint64_t index) {
   if (index == INTEGRITY_ENTRY_NONE) return;
@@ -212,11 +242,11 @@ uint64_t store_ledger_find_put(const struct store_ledger *ledger, const char *te
 }
 
 // Ends what lives under a key; the index of the entry that says so, or INTEGRITY_ENTRY_NONE.
-static uint64_t end_key(struct store_ledger *ledger, const struct store_ledger_key *key,
-                        enum integrity_entry_kind kind) {
+static uint64_t end_key(struct store_ledger *ledger, const struct store_ledger_key *key, enum integrity_entry_kind kind,
+                        const char *tenant, const struct integrity_digest *object) {
   uint32_t value;
   if (!find_living(ledger, key, &value)) return INTEGRITY_ENTRY_NONE;
-  const uint64_t end = store_ledger_end(ledger, store_ledger_resolve(ledger, value), kind);
+  const uint64_t end = store_ledger_end(ledger, store_ledger_resolve(ledger, value), kind, tenant, object);
   store_ledger_map_remove(&ledger->by_key, key, value);
   return end;
 }
@@ -246,9 +276,13 @@ enum base_result store_ledger_put(struct store *store, const struct store_origin
   struct store_ledger *ledger = store->ledger;
   if (!ledger) return BASE_OK;
   const uint64_t index = store_ledger_enter_put(ledger, original, root);
-  if (index == INTEGRITY_ENTRY_NONE) return BASE_OK;  // halted, or found missing at the next open
   pthread_mutex_lock(&ledger->lock);
-  const enum base_result result = store_ledger_wait(ledger, index + 1, fault);
+  enum base_result result = BASE_OK;
+  if (index != INTEGRITY_ENTRY_NONE) {
+    result = store_ledger_wait(ledger, index + 1, fault);
+  } else if (ledger->state == STORE_LEDGER_RUNNING) {
+    result = BASE_FAIL(fault, BASE_BUSY, "ledger", "the ledger can not take an entry now");
+  }
   pthread_mutex_unlock(&ledger->lock);
   return result;
 }
@@ -258,7 +292,7 @@ void store_ledger_take_back(struct store *store, const struct store_original *or
   if (!ledger) return;
   const struct store_ledger_key key = store_ledger_key_of_original(ledger, original->tenant, &original->id);
   pthread_mutex_lock(&ledger->lock);
-  end_key(ledger, &key, INTEGRITY_ENTRY_EVICT);
+  end_key(ledger, &key, INTEGRITY_ENTRY_EVICT, original->tenant, &original->id);
   pthread_mutex_unlock(&ledger->lock);
 }
 
@@ -278,7 +312,7 @@ void store_ledger_derive(struct store *store, const struct store_variant *varian
   memcpy(subject.recipe, variant->recipe, sizeof subject.recipe);
   struct store_ledger_item *item = item_about(ledger, &subject);
   pthread_mutex_lock(&ledger->lock);
-  end_key(ledger, &key, INTEGRITY_ENTRY_EVICT);
+  end_key(ledger, &key, INTEGRITY_ENTRY_EVICT, NULL, NULL);
   if (item) {
     item->refers = store_ledger_find_put(ledger, variant->tenant, &variant->original);
     remember(ledger, &key, &object, store_ledger_enqueue(ledger, item));
@@ -291,7 +325,7 @@ static void end_variant(struct store *store, const struct cache_key *key, enum i
   if (!ledger) return;
   const struct store_ledger_key short_key = store_ledger_key_of_variant(ledger, key);
   pthread_mutex_lock(&ledger->lock);
-  const uint64_t end = end_key(ledger, &short_key, kind);
+  const uint64_t end = end_key(ledger, &short_key, kind, NULL, NULL);
   // Compaction takes both away; of a purge that lasts, the original's stays.
   if (end != INTEGRITY_ENTRY_NONE) store_ledger_mark_dead(ledger, end);
   pthread_mutex_unlock(&ledger->lock);
@@ -310,7 +344,7 @@ void store_ledger_purge_original(struct store *store, const char *tenant, const 
   if (!ledger) return;
   const struct store_ledger_key key = store_ledger_key_of_original(ledger, tenant, id);
   pthread_mutex_lock(&ledger->lock);
-  end_key(ledger, &key, INTEGRITY_ENTRY_PURGE);
+  end_key(ledger, &key, INTEGRITY_ENTRY_PURGE, tenant, id);
   pthread_mutex_unlock(&ledger->lock);
 }
 

@@ -18,9 +18,12 @@ struct batch {
   // The bundle that was read last for a bare entry: what is evicted together was often derived together.
   uint64_t read_bundle;
   unsigned read_count;
+  uint64_t blind_bundle;  // could not be read just now
   struct base_buffer read;
   struct store_ledger_record *records;
-  bool is_failing;  // and has said so
+  uint8_t bare[INTEGRITY_TILE_WIDTH][STORE_LEDGER_BARE_BYTES];  // subjects of bare entries
+  bool is_failing;                                              // and has said so
+  bool is_blind;                                                // an older bundle can not be read, and that was said
 };
 
 // What a bare entry is about: tenant and object of the one that it refers to.
@@ -34,6 +37,7 @@ static enum base_result read_subject(struct store_ledger *ledger, struct batch *
   }
   const uint64_t bundle = index / INTEGRITY_TILE_WIDTH;
   const unsigned at = (unsigned)(index % INTEGRITY_TILE_WIDTH);
+  if (batch->blind_bundle == bundle) return BASE_IO;
   if (batch->read_bundle != bundle || at >= batch->read_count) {
     base_buffer_finish(&batch->read);
     batch->read_count = 0;
@@ -41,7 +45,13 @@ static enum base_result read_subject(struct store_ledger *ledger, struct batch *
     const unsigned count = there < INTEGRITY_TILE_WIDTH ? (unsigned)there : INTEGRITY_TILE_WIDTH;
     const enum base_result result =
         store_ledger_read_bundle(ledger, bundle, count, &batch->read, batch->records, fault);
+    if (result == BASE_IO) {
+      if (!batch->is_blind) base_log_fault(ledger->store->config.log, BASE_LOG_ERROR, STORE_ROOM, NULL, fault);
+      batch->is_blind = true;
+      batch->blind_bundle = bundle;
+    }
     if (result != BASE_OK) return result;
+    batch->is_blind = false;
     batch->read_bundle = bundle;
     batch->read_count = count;
   }
@@ -49,24 +59,31 @@ static enum base_result read_subject(struct store_ledger *ledger, struct batch *
   return BASE_OK;
 }
 
-static enum base_result fill_subject(struct store_ledger *ledger, struct batch *batch, struct store_ledger_item *item,
+// What the disk can not read any more must not hold up what others wait for: then the entry says what it refers to, and
+// not what that was. Shortages pass, and are failures.
+static enum base_result find_subject(struct store_ledger *ledger, struct batch *batch, size_t at, struct base_span *out,
                                      struct base_fault *fault) {
+  const struct store_ledger_item *item = batch->items[at];
+  *out = base_span_of(item->subject, item->subject_bytes);
+  if (!item->is_bare) return BASE_OK;
   struct base_span text;
-  struct integrity_subject about;
+  struct integrity_subject about = {.tenant = INTEGRITY_SUBJECT_UNKNOWN_TENANT};
   enum base_result result = read_subject(ledger, batch, item->refers, &text, fault);
-  if (result == BASE_OK) result = integrity_subject_parse(text, &about, fault);
-  if (result != BASE_OK) return result;
+  if (result == BASE_OK) {
+    result = integrity_subject_parse(text, &about, fault);
+  } else if (result == BASE_IO) {
+    result = BASE_OK;
+  }
   struct integrity_subject subject = {.kind = item->kind, .object = about.object};
   memcpy(subject.tenant, about.tenant, sizeof subject.tenant);
-  struct base_buffer out;
-  base_buffer_init(&out, STORE_LEDGER_BARE_BYTES);
-  result = integrity_subject_write(&subject, &out, fault);
+  struct base_buffer written;
+  base_buffer_init(&written, STORE_LEDGER_BARE_BYTES);
+  if (result == BASE_OK) result = integrity_subject_write(&subject, &written, fault);
   if (result == BASE_OK) {
-    memcpy(item->subject, out.data, out.bytes);
-    item->subject_bytes = out.bytes;
-    item->is_bare = false;
+    memcpy(batch->bare[at], written.data, written.bytes);
+    *out = base_span_of(batch->bare[at], written.bytes);
   }
-  base_buffer_finish(&out);
+  base_buffer_finish(&written);
   return result;
 }
 
@@ -75,12 +92,12 @@ static enum base_result fill_subject(struct store_ledger *ledger, struct batch *
 static enum base_result compose(struct store_ledger *ledger, struct batch *batch, struct base_fault *fault) {
   enum base_result result = BASE_OK;
   for (size_t i = 0; i < batch->count && result == BASE_OK; i++) {
-    struct store_ledger_item *item = batch->items[i];
-    if (item->is_bare) result = fill_subject(ledger, batch, item, fault);
+    const struct store_ledger_item *item = batch->items[i];
+    struct store_ledger_record record;
+    result = find_subject(ledger, batch, i, &record.subject, fault);
     if (result != BASE_OK) break;
     struct integrity_entry entry = {
         .kind = item->kind, .time_s = item->time_s, .refers = item->refers, .renews = item->renews};
-    struct store_ledger_record record = {.subject = base_span_of(item->subject, item->subject_bytes)};
     memcpy(record.salt, item->salt, sizeof record.salt);
     integrity_commit(item->salt, record.subject, &entry.commitment);
     integrity_entry_write(&entry, record.entry);
@@ -182,6 +199,8 @@ static void note_failure(struct store_ledger *ledger, struct batch *batch, const
   batch->is_failing = true;
   ledger->failures++;
   ledger->failure = *fault;
+  ledger->is_failing = true;
+  base_metric_add(ledger->meters.failures, 1);
   ledger->wanted = ledger->wanted_signed = 0;  // who waited is told; others ask again
   pthread_cond_broadcast(&ledger->done);
 }
@@ -205,6 +224,7 @@ static bool write_some(struct store_ledger *ledger, struct batch *batch) {
     return false;
   }
   leave_queue(ledger, batch);
+  base_metric_set(ledger->meters.queue, (int64_t)(ledger->size - ledger->tree.size));
   for (size_t i = 0; i < batch->count; i++) free(batch->items[i]);
   pthread_cond_broadcast(&ledger->done);
   return true;
@@ -222,7 +242,10 @@ static bool sign(struct store_ledger *ledger, struct batch *batch) {
   const enum base_result result = store_ledger_sign(ledger, false, &note, &head, &fault);
   pthread_mutex_lock(&ledger->lock);
   if (result == BASE_OK) {
-    batch->is_failing = false;
+    if (batch->is_failing) {
+      base_log_write(ledger->store->config.log, BASE_LOG_INFO, STORE_ROOM, NULL, "the ledger can be written again");
+    }
+    batch->is_failing = ledger->is_failing = ledger->is_full = false;
     base_buffer_finish(&ledger->note);
     ledger->note = note;
     ledger->signed_head = head;
@@ -255,10 +278,11 @@ static bool is_urgent(const struct store_ledger *ledger) {
 }
 
 static bool has_work(const struct store_ledger *ledger) {
-  return ledger->first_item || ledger->signed_head.size < ledger->tree.size;
+  return ledger->first_item || ledger->signed_head.size < ledger->tree.size || ledger->compaction.is_on;
 }
 
-// Until somebody waits for an entry, or the first one in the queue has waited long enough.
+// Until somebody waits for an entry, or the first one in the queue has waited long enough. A compaction that could not
+// go on is tried again then too.
 static void wait_for_work(struct store_ledger *ledger) {
   while (!is_urgent(ledger) && !has_work(ledger)) pthread_cond_wait(&ledger->wake, &ledger->lock);
   const struct timespec due = in_ms(ledger->store->config.ledger.commit_ms);
@@ -268,8 +292,8 @@ static void wait_for_work(struct store_ledger *ledger) {
 }
 
 static void work(struct store_ledger *ledger, struct batch *batch) {
+  bool is_compacting = false;
   while (ledger->state == STORE_LEDGER_RUNNING) {
-    const bool is_compacting = ledger->compaction.is_on;
     if (!is_compacting) wait_for_work(ledger);
     if (ledger->state != STORE_LEDGER_RUNNING) break;
     bool is_well = true;
@@ -281,8 +305,9 @@ static void work(struct store_ledger *ledger, struct batch *batch) {
     pthread_mutex_unlock(&ledger->lock);
     if (is_well) {
       batch->read_count = 0;  // its records make room
+      batch->blind_bundle = UINT64_MAX;
       base_buffer_finish(&batch->read);
-      store_ledger_compact(ledger, batch->records);
+      is_compacting = store_ledger_compact(ledger, batch->records);
     } else {  // disks take their time to get better
       const struct timespec pause = {.tv_nsec = 100000000};
       nanosleep(&pause, NULL);
@@ -297,6 +322,7 @@ void *store_ledger_writer(void *argument) {
   struct store_ledger_record *records = malloc(INTEGRITY_TILE_WIDTH * sizeof *records);
   if (batch && records) {
     batch->records = records;
+    batch->blind_bundle = UINT64_MAX;
     base_buffer_init(&batch->bytes, STORE_LEDGER_MAX_BUNDLE_BYTES);
     base_buffer_init(&batch->read, STORE_LEDGER_MAX_BUNDLE_BYTES);
     pthread_mutex_lock(&ledger->lock);

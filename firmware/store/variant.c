@@ -157,7 +157,7 @@ enum base_result store_variant_drop(struct store *store, const struct cache_key 
   store_tier_bury(store);
   if (!was_there) return BASE_FAIL(fault, BASE_NOT_FOUND, "variant", "the variant is not kept");
   base_metric_add(store->meters.variant_drops, 1);
-  return store_ledger_settle(store, fault);
+  return BASE_OK;
 }
 
 enum base_result store_variants_drop(struct store *store, const char *tenant, const struct integrity_digest *original,
@@ -170,5 +170,9 @@ enum base_result store_variants_drop(struct store *store, const char *tenant, co
   pthread_mutex_unlock(lock);
   store_tier_bury(store);
   base_metric_add(store->meters.variant_drops, (int64_t)*dropped);
-  return result == BASE_OK ? store_ledger_settle(store, fault) : result;
+  return result;
+}
+
+enum base_result store_variants_settle(struct store *store, struct base_fault *fault) {
+  return store_ledger_settle(store, fault);
 }

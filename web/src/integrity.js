@@ -53,7 +53,7 @@ function ledgerView(ledger, nowS, onTrusted) {
   if (ledger.state === 'off') {
     return [element('p', { class: 'hint' }, 'The ledger is off (ledger.on in the configuration): there are no proofs, and of variants nothing but the digest is checked here.')];
   }
-  const halted = ledger.state === 'halted' ? [element('p', { class: 'error', role: 'alert' }, sentence(ledger.reason))] : [];
+  const halted = ledger.reason ? [element('p', { class: 'error', role: 'alert' }, sentence(ledger.reason))] : [];
   return [...halted, ...keyAlert(ledger, onTrusted), element('table', { class: 'report' }, ...(ledger.vkey ? ledgerRows(ledger, nowS) : []))];
 }
 

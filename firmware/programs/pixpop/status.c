@@ -62,7 +62,8 @@ static void print_ledger(const struct base_json_value *ledger) {
          entries == 1 ? "entry" : "entries", terminal_size(number_of(ledger, "disk_bytes"), size));
   if (signed_s > 0) printf(", signed on %s", terminal_time((int64_t)signed_s, time));
   putchar('\n');
-  if (strcmp(state, "halted") == 0) print_text("", ledger, "reason");
+  const char *reason = base_json_as_string(base_json_get(ledger, "reason"));
+  if (reason != NULL && reason[0] != '\0') print_text("", ledger, "reason");
   print_text("key", ledger, "vkey");
 }
 

@@ -80,6 +80,7 @@ static void live(const struct store_config *config, const struct crash_plan *pla
     publish(store);
     const struct cache_key key = fixture_key(4 * seed);
     MUST(store_variant_drop(store, &key, NULL));
+    MUST(store_variants_settle(store, NULL));
     publish(store);
     const struct integrity_digest older = fixture_id(seed - 1, BYTES);
     told->is_deleting[seed - 1] = true;

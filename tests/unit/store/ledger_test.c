@@ -139,6 +139,7 @@ static void tells_a_purge_from_an_eviction(void **state) {
   assert_int_equal(fixture_get_variant(fixture->store, 2, 100), BASE_NOT_FOUND);  // dropped for its damage
   assert_int_equal(store_variants_drop(fixture->store, "default", &original.id, &dropped, NULL), BASE_OK);
   assert_int_equal(dropped, 2);
+  assert_int_equal(store_variants_settle(fixture->store, NULL), BASE_OK);
   struct ledger_view view;
   ledger_read(fixture->root, &view);
   size_t evicts = 0;

@@ -16,6 +16,7 @@
 //   put:     "pixpop put", tenant, original (id), bytes, root (of its block tree, base64url)
 //   derive:  "pixpop derive", tenant, original, recipe, render (version), variant (digest), bytes, root
 //   evict, purge: "pixpop evict" or "pixpop purge", tenant, object (digest of the bytes)
+//     (tenant "-" and a digest of zeros: the entry that it refers to could not be read any more)
 //   config:  "pixpop config", settings (digest of their text without secrets), version (of the firmware)
 #ifndef INTEGRITY_ENTRY_H
 #define INTEGRITY_ENTRY_H
@@ -31,6 +32,7 @@ enum {
   INTEGRITY_SUBJECT_MAX_VERSION = 63,
 };
 #define INTEGRITY_ENTRY_NONE UINT64_MAX
+#define INTEGRITY_SUBJECT_UNKNOWN_TENANT "-"
 
 enum integrity_entry_kind {
   INTEGRITY_ENTRY_PUT = 1,

@@ -84,7 +84,8 @@ void pop_forget(struct pop *pop, const char *tenant, const struct integrity_dige
 // Drops variants from RAM and disk, so that they are made anew when they are asked for again: all of an original, or
 // with `recipe` (pinned or not) all that a URL with these options can come to: what it leaves open it has in every
 // format, with every DPR and quality that hints bring, and without a size also in every width of the ladder. *dropped
-// counts them. BASE_NOT_FOUND: no such original.
+// counts them. BASE_NOT_FOUND: no such original. Whoever answers that it is done settles the drops before
+// (store_variants_settle).
 enum base_result pop_purge(struct pop *pop, const char *tenant, const struct integrity_digest *original,
                            const struct recipe *recipe, uint64_t *dropped, struct base_fault *fault) BASE_CHECKED;
 // Brings up to date what is not counted while requests are answered: to be called before metrics are rendered. Lets go

@@ -38,7 +38,7 @@ enum store_ledger_state { STORE_LEDGER_OFF, STORE_LEDGER_RUNNING, STORE_LEDGER_H
 
 struct store_ledger_status {
   enum store_ledger_state state;
-  char reason[256];  // why it is halted, and what to do
+  char reason[256];  // why it is halted, and what to do; while it runs, why it can not be written at present
   char origin[INTEGRITY_NOTE_MAX_NAME + 1];
   char vkey[INTEGRITY_VKEY_MAX_CHARS + 1];
   uint64_t size;                     // entries, signed or not yet

@@ -91,8 +91,6 @@ enum base_result store_open(const struct store_config *config, struct store **ou
                             struct base_fault *fault) BASE_CHECKED;
 void store_close(struct store **store);
 
-// --- uploads: see store/upload.h ---
-
 // --- originals ---
 enum base_result store_original_find(struct store *store, const char *tenant, const struct integrity_digest *id,
                                      struct store_original *out, struct base_fault *fault) BASE_CHECKED;
@@ -133,12 +131,14 @@ enum base_result store_variant_list(struct store *store, const char *tenant, con
                                     bool (*visit)(void *argument, const struct store_variant *variant), void *argument,
                                     struct base_fault *fault) BASE_CHECKED;
 
-// Drops one variant; BASE_NOT_FOUND when it is not there.
+// Drops one variant; BASE_NOT_FOUND when it is not there. The ledger says so durably after store_variants_settle only.
 enum base_result store_variant_drop(struct store *store, const struct cache_key *key,
                                     struct base_fault *fault) BASE_CHECKED;
-// Drops all variants of an original (its levels stay) and counts them.
+// All variants of an original (its levels stay), counted.
 enum base_result store_variants_drop(struct store *store, const char *tenant, const struct integrity_digest *original,
                                      uint64_t *dropped, struct base_fault *fault) BASE_CHECKED;
+// Waits until all drops so far are durable in the ledger, if there is one.
+enum base_result store_variants_settle(struct store *store, struct base_fault *fault) BASE_CHECKED;
 
 struct store_stats {
   uint64_t originals, original_bytes, variants, variant_bytes, levels, level_bytes;
