@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "ledger_disk.h"
 #include "ledger_past.h"
+#include "ledger_queue.h"
 
 enum {
   DEFAULT_COMMIT_MS = 1000,

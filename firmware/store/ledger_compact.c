@@ -4,6 +4,7 @@
 #include "base/checked.h"
 #include "ledger_disk.h"
 #include "ledger_past.h"
+#include "ledger_queue.h"
 
 // What compaction has come to, for the maps.
 struct renumbering {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "ledger_queue.h"
 
 struct store_path store_ledger_path(const char *name) {
   struct store_path path;

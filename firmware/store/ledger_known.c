@@ -1,4 +1,5 @@
 #include "ledger_known.h"
+#include "ledger_queue.h"
 
 #include <stdlib.h>
 #include <string.h>

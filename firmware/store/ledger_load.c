@@ -10,6 +10,7 @@
 #include "ledger_disk.h"
 #include "ledger_known.h"
 #include "ledger_past.h"
+#include "ledger_queue.h"
 
 enum { MAX_CHECKPOINT_BYTES = INTEGRITY_NOTE_MAX_BYTES, MAX_PRUNED_BYTES = 128 * 1024, PAGE_BYTES = 4096 };
 

@@ -6,6 +6,7 @@
 #include "describe.h"
 #include "ledger_known.h"
 #include "store/tree.h"
+#include "ledger_queue.h"
 
 enum { PAGE = 64 };
 

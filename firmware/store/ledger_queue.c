@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "ledger_inside.h"
+#include "ledger_queue.h"
 
 // Keys of the maps.
 

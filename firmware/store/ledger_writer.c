@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "ledger_disk.h"
+#include "ledger_queue.h"
 
 // Entries that are written together, of one bundle.
 struct batch {
