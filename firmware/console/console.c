@@ -93,6 +93,7 @@ void console_stop(struct console **console) {
   struct console *stopping = *console;
   if (!stopping) return;
   *console = NULL;
+  if (stopping->patches) console_patches_stop(stopping->patches);
   if (stopping->gate) console_gate_drain(stopping->gate, DRAIN_MS);
   console_server_stop(&stopping->server);
   console_gate_stop(&stopping->gate);

@@ -1,6 +1,7 @@
 #include "patches.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -12,12 +13,14 @@
 
 enum {
   WAIT_S = 10,                       // for others; then the whole original is no worse
+  WORK_S = 10,                       // on one rolling delta, whose signature may be made to take for ever
   MAX_KEPT_BYTES = 4 * 1024 * 1024,  // of the last patch; a larger one until it is asked for once more
 };
 
 struct console_patches {
   struct store *store;
   pthread_mutex_t one_at_a_time;
+  atomic_bool is_stopping;
   // The last patch; no blob: it was not worth it.
   bool has_last;
   struct integrity_digest old, new;
@@ -41,11 +44,18 @@ void console_patches_destroy(struct console_patches **patches) {
   free(gone);
 }
 
+void console_patches_stop(struct console_patches *patches) { atomic_store(&patches->is_stopping, true); }
+
+static struct timespec in_s(time_t seconds) {
+  struct timespec at;
+  clock_gettime(CLOCK_MONOTONIC, &at);
+  at.tv_sec += seconds;
+  return at;
+}
+
 static bool take_turn(struct console_patches *patches) {
-  struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_sec += WAIT_S;
-  return pthread_mutex_timedlock(&patches->one_at_a_time, &until) == 0;
+  const struct timespec until = in_s(WAIT_S);
+  return pthread_mutex_clocklock(&patches->one_at_a_time, CLOCK_MONOTONIC, &until) == 0;
 }
 
 static enum base_result read_whole(struct store *store, const struct integrity_digest *id, struct base_blob **out,
@@ -131,8 +141,10 @@ enum base_result console_patches_make(struct console_patches *patches, const str
   return result;
 }
 
-// An original that is read in its order, a piece at a time.
+// An original that is read in its order, a piece at a time, until it takes too long.
 struct reading {
+  struct console_patches *patches;
+  struct timespec until;
   struct store *store;
   const struct integrity_digest *id;
   struct store_tree tree;
@@ -140,13 +152,17 @@ struct reading {
 
 static enum base_result read_piece(void *self, uint64_t offset, uint8_t *out, size_t bytes, struct base_fault *fault) {
   const struct reading *reading = self;
+  const struct timespec now = in_s(0);
+  if (atomic_load(&reading->patches->is_stopping) || now.tv_sec > reading->until.tv_sec) {
+    return BASE_FAIL(fault, BASE_TOO_LARGE, "signature", "the delta takes longer than the whole");
+  }
   return store_original_read(reading->store, reading->id, &reading->tree, offset, out, bytes, fault);
 }
 
 enum base_result console_patches_make_delta(struct console_patches *patches, struct base_span signature,
                                             const struct store_original *new, struct base_blob **out,
                                             struct base_fault *fault) {
-  struct reading reading = {.store = patches->store, .id = &new->id};
+  struct reading reading = {.patches = patches, .store = patches->store, .id = &new->id};
   struct base_buffer made;
   const uint64_t worth = delta_worth_bytes(new->bytes);
   *out = NULL;
@@ -155,6 +171,7 @@ enum base_result console_patches_make_delta(struct console_patches *patches, str
   const struct delta_source source = {.bytes = reading.tree.bytes, .read = read_piece, .self = &reading};
   base_buffer_init(&made, (size_t)base_min_u64(worth - base_min_u64(worth, signature.bytes), DELTA_ROLLING_MAX_BYTES));
   if (take_turn(patches)) {
+    reading.until = in_s(WORK_S);
     result = blob_of(delta_rolling_make(signature, &source, &made, fault), &made, out, fault);
     pthread_mutex_unlock(&patches->one_at_a_time);
   }

@@ -10,6 +10,8 @@ struct console_patches;
 // NULL when memory is short.
 struct console_patches *console_patches_create(struct store *store);
 void console_patches_destroy(struct console_patches **patches);
+// What is being made ends soon, and is not worth it.
+void console_patches_stop(struct console_patches *patches);
 
 // The patch from `old` to `new`, which the caller has found in the store: unreferenced by the caller. *out is NULL,
 // with BASE_OK, when there is none that is worth it (delta/choose.h), or when the others that are being made take too
@@ -19,7 +21,7 @@ enum base_result console_patches_make(struct console_patches *patches, const str
                                       const struct store_original *new, struct base_blob **out,
                                       struct base_fault *fault) BASE_CHECKED;
 // The delta from what `signature` (librsync) is of to `new`, in the same way: NULL when signature and delta together
-// are not worth it. BASE_BAD_INPUT for a signature that is none.
+// are not worth it, or when it takes longer than a few seconds. BASE_BAD_INPUT for a signature that is none.
 enum base_result console_patches_make_delta(struct console_patches *patches, struct base_span signature,
                                             const struct store_original *new, struct base_blob **out,
                                             struct base_fault *fault) BASE_CHECKED;

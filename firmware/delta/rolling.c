@@ -12,7 +12,7 @@
 
 enum {
   MIN_BLOCK_BYTES = 128,
-  MAX_BLOCK_BYTES = 16 * 1024 * 1024,
+  MAX_BLOCK_BYTES = 1024 * 1024,
   BLOCK_UNIT = 64,
   MIN_SUM_BYTES = 4,
   MAX_SUM_BYTES = 32,
@@ -20,6 +20,9 @@ enum {
   USUAL_EDITS = 4,
   MAX_ALIKE = 32,  // different blocks of one rolling sum: each costs a comparison at every byte that has the sum
   STEP_BYTES = 64 * 1024,
+  // A block is hashed at every byte that has a rolling sum of the signature: a hostile one is matched at all of them.
+  // Between two looks at the source, which can end the work, no more is hashed than this.
+  MAX_HASHED_BYTES = 64 * 1024 * 1024,
 };
 
 static void hush(void) { rs_trace_set_level(RS_LOG_EMERG); }
@@ -68,6 +71,7 @@ struct run {
   uint64_t left;  // that the sink may still be given
   uint8_t in[STEP_BYTES], step[STEP_BYTES];
   size_t held;  // in `in`
+  size_t most;  // that it may hold; 0: all that there is room for
   struct base_fault *fault;
 };
 
@@ -87,7 +91,9 @@ static enum base_result give(struct run *run, size_t bytes) {
 
 static enum base_result take(struct run *run) {
   if (!run->source) return BASE_OK;
-  const size_t bytes = base_min_u64(STEP_BYTES - run->held, run->source->bytes - run->taken);
+  const size_t most = run->most > 0 ? run->most : STEP_BYTES;
+  const size_t room = most > run->held ? most - run->held : 0;
+  const size_t bytes = base_min_u64(room, run->source->bytes - run->taken);
   if (bytes == 0) return BASE_OK;
   const enum base_result result =
       run->source->read(run->source->self, run->taken, run->in + run->held, bytes, run->fault);
@@ -158,8 +164,8 @@ static uint32_t be32(const uint8_t *at) {
   return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-static int compare_rows(const void *a, const void *b) {
-  return memcmp(*(const uint8_t *const *)a, *(const uint8_t *const *)b, WEAK_BYTES + MIN_SUM_BYTES);
+static int compare_rows(const void *a, const void *b, void *row_bytes) {
+  return memcmp(*(const uint8_t *const *)a, *(const uint8_t *const *)b, *(const size_t *)row_bytes);
 }
 
 // Equal blocks are one to the library; different ones that share a rolling sum are not.
@@ -168,13 +174,13 @@ static enum base_result check_alike(struct base_span rows, size_t row_bytes, str
   const uint8_t **sorted = malloc((count + 1) * sizeof *sorted);
   if (!sorted) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory to check a signature");
   for (size_t i = 0; i < count; i++) sorted[i] = rows.data + i * row_bytes;
-  qsort(sorted, count, sizeof *sorted, compare_rows);
+  qsort_r(sorted, count, sizeof *sorted, compare_rows, &row_bytes);
   size_t alike = 1;
   enum base_result result = BASE_OK;
   for (size_t i = 1; i < count && result == BASE_OK; i++) {
     if (memcmp(sorted[i - 1], sorted[i], WEAK_BYTES) != 0) {
       alike = 1;
-    } else if (compare_rows(&sorted[i - 1], &sorted[i]) != 0 && ++alike > MAX_ALIKE) {
+    } else if (memcmp(sorted[i - 1], sorted[i], row_bytes) != 0 && ++alike > MAX_ALIKE) {
       result = BASE_FAIL(fault, BASE_BAD_INPUT, "signature", "too many blocks of the signature share a rolling sum");
     }
   }
@@ -224,6 +230,7 @@ enum base_result delta_rolling_make(struct base_span signature, const struct del
     run->job = rs_delta_begin(loaded);
     run->source = new;
     run->out = out;
+    run->most = base_min_u64(base_max_u64(MAX_HASHED_BYTES / be32(signature.data + 4), 1), STEP_BYTES);
     result = run_job(run);
   }
   if (loaded) rs_free_sumset(loaded);

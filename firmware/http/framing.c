@@ -81,6 +81,13 @@ enum base_result http_framing_observe(struct http_framing *framing, struct http_
     case sizeof "Connection" - 1:
       if (base_span_is_nocase(header->name, "Connection")) observe_connection(framing, header->value);
       break;
+    case sizeof "Authorization" - 1:
+      if (!base_span_is_nocase(header->name, "Authorization")) break;
+      if (framing->has_authorization) {
+        return BASE_FAIL(fault, BASE_BAD_INPUT, "authorization", "There is more than one Authorization field");
+      }
+      framing->has_authorization = true;
+      break;
     case sizeof "Content-Length" - 1:
       if (!base_span_is_nocase(header->name, "Content-Length")) break;
       return observe_content_length(request, header->value, fault);

@@ -1,5 +1,6 @@
 // The fields that decide where a request goes, where it ends and whether the connection lives on: Host,
-// Content-Length, Transfer-Encoding, Connection (RFC 9112 sections 3.2, 6 and 9). Request smuggling lives here.
+// Content-Length, Transfer-Encoding, Connection (RFC 9112 sections 3.2, 6 and 9). Request smuggling lives here; and who
+// asks, Authorization, which no two parties may read differently either.
 #ifndef HTTP_FRAMING_H
 #define HTTP_FRAMING_H
 
@@ -9,6 +10,7 @@
 struct http_framing {
   struct base_span authority;   // of an absolute-form target; data == NULL otherwise
   struct base_span host_value;  // of the Host field; data == NULL when there is none
+  bool has_authorization;
   bool has_transfer_encoding;
   bool has_other_coding;
   bool wants_close;

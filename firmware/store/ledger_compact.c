@@ -46,7 +46,7 @@ static void keep_leaves(struct store_ledger_compaction *compaction, const struct
   compaction->from = compaction->next + INTEGRITY_TILE_WIDTH;
 }
 
-// An entry that is still true, once more. False when memory is short. The lock is held.
+// An entry that is still true, once more. False when memory is short or the queue is full. The lock is held.
 static bool enter_again(struct store_ledger *ledger, uint64_t index, const struct store_ledger_record *record) {
   struct store_ledger_compaction *compaction = &ledger->compaction;
   struct integrity_entry entry;
@@ -90,7 +90,8 @@ static bool go_through_bundle(struct store_ledger *ledger, struct store_ledger_r
     const uint64_t index = compaction->next + i;
     if (store_ledger_is_dead(ledger, index)) continue;
     if (!enter_again(ledger, index, &records[i])) {
-      result = BASE_FAIL(&fault, BASE_NO_MEMORY, "ledger", "no memory to enter again what is compacted");
+      result = BASE_FAIL(&fault, BASE_BUSY, "ledger",
+                         "no memory, or no room in the queue, to enter again what is compacted");
     }
   }
   pthread_mutex_unlock(&ledger->lock);
@@ -179,13 +180,14 @@ static void tell_listener(struct store_ledger *ledger) {
 static bool prune(struct store_ledger *ledger) {
   struct base_fault fault = {0};
   const uint64_t from = ledger->first, to = ledger->compaction.cut;
-  tell_listener(ledger);
-  uint64_t leaves_bytes;
-  const uint64_t leaves_first = store_ledger_past_write(ledger, &leaves_bytes);
+  // First what may fail: until it is done, the leaves of the last compaction are still served.
   if (write_pruned(ledger, &fault) != BASE_OK) {
     note_obstacle(ledger, &fault);
     return false;
   }
+  tell_listener(ledger);
+  uint64_t leaves_bytes;
+  const uint64_t leaves_first = store_ledger_past_write(ledger, &leaves_bytes);
   forget(ledger, leaves_first, leaves_bytes);
   const uint64_t removed =
       store_ledger_remove_bundles(ledger->store, from / INTEGRITY_TILE_WIDTH, to / INTEGRITY_TILE_WIDTH);

@@ -52,7 +52,7 @@ uint64_t store_ledger_past_write(struct store_ledger *ledger, uint64_t *file_byt
   BASE_ASSERT(compaction->leaves.bytes == (compaction->cut - compaction->from) * sizeof(struct integrity_digest));
   enum base_result result = compose(ledger, &file, &fault);
   if (result == BASE_OK) {
-    result = store_ledger_replace_file(ledger->store, NAME, base_buffer_span(&file), 0644, false, &fault);
+    result = store_ledger_replace_file(ledger->store, NAME, base_buffer_span(&file), 0644, true, &fault);
   }
   *file_bytes = result == BASE_OK ? file.bytes : 0;
   base_buffer_finish(&file);

@@ -226,6 +226,25 @@ describe('bytes of originals', () => {
     assert.equal((await delta(edited, good, { authorization: 'Bearer wrong' })).status, 401);
   });
 
+  // One row whose rolling sum fits at every byte of a run, and whose other sum does not: a block is hashed for each of them.
+  it('stops_although_a_signature_keeps_it_busy', async () => {
+    const other = await startBox();
+    const black = Buffer.concat([Buffer.from('P6 2000 2000 255\n'), Buffer.alloc(12000000)]);
+    const endless = sign(Buffer.alloc(65536), '-b', '65536', '-S', '32');
+    endless.fill(0x55, endless.length - 32);
+    await other.put(black, 'black.ppm');
+    const asked = other.api(path(black, 'delta'), {
+      method: 'POST', body: endless, headers: { 'content-type': 'application/octet-stream', 'content-length': endless.length },
+    }).catch((error) => error);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    assert.equal((await other.api('/healthz')).status, 200);
+    const ended = await other.stop();
+    assert.deepEqual([ended.code, ended.signal], [0, null]);
+    const reply = await asked;
+    assert.ok(reply instanceof Error || reply.status === 204, `${reply.status}`);
+    await other.finish();
+  });
+
   it('sends_the_sound_blocks_of_a_damaged_original_and_never_the_others', async () => {
     const bytes = noisePicture(0.9, 60), id = idOf(bytes), at = 1600000;
     await box.put(bytes, 'damaged');

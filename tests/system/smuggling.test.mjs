@@ -82,6 +82,7 @@ const table = [
   // Whom it is for.
   ['no_host', `GET /healthz HTTP/1.1\r\n\r\n${hidden}`, 400],
   ['two_hosts', get('Host: b\r\n', hidden), 400],
+  ['two_authorizations', get('Authorization: Bearer a\r\nAuthorization: Bearer a\r\n', hidden), 400],
   ['the_same_host_twice', get('Host: a\r\n', hidden), 400],
   ['two_hosts_in_one_field', `GET /healthz HTTP/1.1\r\nHost: a, b\r\n\r\n${hidden}`, 400],
   ['a_host_with_user_information', `GET /healthz HTTP/1.1\r\nHost: b@a\r\n\r\n${hidden}`, 400],

@@ -166,6 +166,41 @@ static void a_signature_that_makes_the_box_compare_for_hours_is_refused(void **s
   object_free(&rows);
 }
 
+struct impatient {
+  struct object *object;
+  unsigned reads;
+  uint64_t bytes;
+};
+
+static enum base_result read_thrice(void *self, uint64_t offset, uint8_t *out, size_t bytes, struct base_fault *fault) {
+  struct impatient *impatient = self;
+  if (++impatient->reads > 3) return BASE_FAIL(fault, BASE_TOO_LARGE, "", "it takes too long");
+  impatient->bytes += bytes;
+  return object_read(impatient->object, offset, out, bytes, fault);
+}
+
+// One row is enough: at every byte of a run the rolling sum fits, and the whole block is hashed in vain.
+static void the_source_can_end_what_would_take_for_ever(void **state) {
+  (void)state;
+  struct object zeros = object_of_noise(8 * MIB, 55);
+  memset(zeros.data, 0, zeros.bytes);
+  uint8_t signature[DELTA_SIGNATURE_HEAD_BYTES + DELTA_SIGNATURE_ROW_BYTES] = {0};
+  put_be32(signature, 0x72730147);
+  put_be32(signature + 4, MIB);
+  put_be32(signature + 8, 4);
+  put_be32(signature + 16, 0x55555555);
+  struct impatient impatient = {.object = &zeros};
+  const struct delta_source source = {.bytes = zeros.bytes, .read = read_thrice, .self = &impatient};
+  struct base_buffer delta;
+  base_buffer_init(&delta, LIMIT);
+  assert_int_equal(delta_rolling_make(base_span_of(signature, sizeof signature), &source, &delta, NULL),
+                   BASE_TOO_LARGE);
+  assert_int_equal(impatient.reads, 4);
+  assert_in_range(impatient.bytes, 1, 3 * 64);  // 64 MiB of hashing at most between two reads
+  base_buffer_finish(&delta);
+  object_free(&zeros);
+}
+
 static void the_signature_of_many_equal_blocks_is_fine(void **state) {
   (void)state;
   struct object zeros = object_of_noise(2 * MIB, 50);
@@ -244,6 +279,7 @@ int main(void) {
       cmocka_unit_test(signatures_of_unusual_sizes_are_refused),
       cmocka_unit_test(a_signature_with_too_many_rows_is_refused),
       cmocka_unit_test(a_signature_that_makes_the_box_compare_for_hours_is_refused),
+      cmocka_unit_test(the_source_can_end_what_would_take_for_ever),
       cmocka_unit_test(the_signature_of_many_equal_blocks_is_fine),
       cmocka_unit_test(a_delta_that_makes_too_much_stops),
       cmocka_unit_test(a_copy_from_beyond_the_old_object_is_refused),

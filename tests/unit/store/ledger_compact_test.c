@@ -39,29 +39,6 @@ static int teardown(void **state) {
   return 0;
 }
 
-static enum base_result read_tile(void *self, const struct integrity_tile *tile,
-                                  struct integrity_digest out[INTEGRITY_TILE_WIDTH], struct base_fault *fault) {
-  struct base_buffer bytes;
-  base_buffer_init(&bytes, INTEGRITY_TILE_BYTES);
-  const enum base_result result = store_ledger_tile(self, tile, &bytes, fault);
-  if (result == BASE_OK) memcpy(out, bytes.data, bytes.bytes);
-  base_buffer_finish(&bytes);
-  return result;
-}
-
-static bool is_consistent(struct fixture *fixture, uint64_t old_size, const struct integrity_digest *old_root) {
-  const struct store_ledger_status status = ledger_status(fixture);
-  const struct integrity_tile_source source = {.read = read_tile, .self = fixture->store};
-  struct integrity_digest path[2 * INTEGRITY_MERKLE_LEVELS];
-  size_t nodes;
-  const enum base_result result =
-      integrity_tiles_consistency(&source, old_size, status.signed_size, path, &nodes, NULL);
-  if (result == BASE_NOT_FOUND) return false;
-  assert_int_equal(result, BASE_OK);
-  assert_true(integrity_merkle_is_consistent(old_size, old_root, status.signed_size, &status.root, path, nodes));
-  return true;
-}
-
 static void expect_proof(struct store *store, const struct integrity_digest *object) {
   struct base_buffer text, storage;
   struct integrity_proof proof;
@@ -123,7 +100,7 @@ static void stays_bounded_and_true_under_churn(void **state) {
     if (i % STEP != STEP - 1) continue;
     const struct store_ledger_status before = ledger_status(fixture);
     settle_all(fixture);
-    assert_true(is_consistent(fixture, before.signed_size, &before.root));
+    assert_true(ledger_continues(fixture->store, before.signed_size, &before.root));
     expect_proof(fixture->store, &kept.id);
     const struct store_variant newest = fixture_variant(&kept, i, BODY);
     expect_proof(fixture->store, &newest.digest);
@@ -154,7 +131,7 @@ static void stays_bounded_and_true_under_churn(void **state) {
   assert_int_equal(ledger_status(fixture).first, first);
   ledger_expect_match(fixture, "default");
   expect_proof(fixture->store, &kept.id);
-  assert_true(is_consistent(fixture, status.signed_size, &status.root));
+  assert_true(ledger_continues(fixture->store, status.signed_size, &status.root));
 }
 
 static void is_compacted_when_variants_are_purged(void **state) {
@@ -217,7 +194,7 @@ static void look(struct fixture *fixture, struct looks *looks) {
 static size_t expect_consistent_from(struct fixture *fixture, const struct looks *looks, uint64_t least) {
   size_t shown = 0;
   for (size_t i = 0; i < looks->count; i++) {
-    const bool is_shown = is_consistent(fixture, looks->looks[i].size, &looks->looks[i].root);
+    const bool is_shown = ledger_continues(fixture->store, looks->looks[i].size, &looks->looks[i].root);
     const bool is_later = ledger_status(fixture).first > looks->first;  // compacted meanwhile
     if (!is_shown && looks->looks[i].size >= least && !is_later) {
       fail_msg("%llu entries, of at least %llu", (unsigned long long)looks->looks[i].size, (unsigned long long)least);

@@ -38,6 +38,12 @@ void ledger_free(struct ledger_view *view);
 size_t ledger_count(const struct ledger_view *view, enum integrity_entry_kind kind);
 // Whether the log begins with one of that size and root; one that was pruned is not asked.
 bool ledger_begins_with(const struct ledger_view *view, uint64_t size, const struct integrity_digest *root);
+// Whether the line says what ended by its number alone.
+bool ledger_is_unknown(const struct ledger_line *line);
+// The tiles that a store serves.
+struct integrity_tile_source ledger_tiles(struct store *store);
+// Whether they show that the newest checkpoint continues an older one; false: what is needed for that has been pruned.
+bool ledger_continues(struct store *store, uint64_t old_size, const struct integrity_digest *old_root);
 // Settles, and checks the files against what the store has of the tenant: nothing is missing, nothing is made up.
 void ledger_expect_match(struct fixture *fixture, const char *tenant);
 

@@ -284,24 +284,9 @@ static void proves_what_was_evicted_and_not_what_was_purged(void **state) {
   assert_int_equal(prove(fixture, "default", &original.id), BASE_NOT_FOUND);
 }
 
-// Reads tiles through the store, as a client would.
-static enum base_result read_tile(void *self, const struct integrity_tile *tile,
-                                  struct integrity_digest out[INTEGRITY_TILE_WIDTH], struct base_fault *fault) {
-  struct fixture *fixture = self;
-  struct base_buffer bytes;
-  base_buffer_init(&bytes, INTEGRITY_TILE_BYTES);
-  const enum base_result result = store_ledger_tile(fixture->store, tile, &bytes, fault);
-  if (result == BASE_OK) {
-    assert_int_equal(bytes.bytes, tile->width * sizeof *out);
-    memcpy(out, bytes.data, bytes.bytes);
-  }
-  base_buffer_finish(&bytes);
-  return result;
-}
-
 static void expect_tiles(struct fixture *fixture) {
   const struct store_ledger_status status = ledger_status(fixture);
-  const struct integrity_tile_source source = {.read = read_tile, .self = fixture};
+  const struct integrity_tile_source source = ledger_tiles(fixture->store);
   struct integrity_digest root, path[INTEGRITY_MERKLE_LEVELS], leaf;
   assert_int_equal(integrity_tiles_root(&source, status.signed_size, status.signed_size, &root, NULL), BASE_OK);
   assert_true(integrity_digest_equal(&root, &status.root));
@@ -335,13 +320,14 @@ static void serves_tiles_that_make_the_signed_root(void **state) {
   expect_tiles(fixture);
   const uint64_t size = ledger_status(fixture).signed_size;
   assert_in_range(size, MANY, MANY + 10);
+  const struct integrity_tile_source source = ledger_tiles(fixture->store);
   struct integrity_digest out[INTEGRITY_TILE_WIDTH];
   struct integrity_tile tile = {.level = 0, .index = 2, .width = (unsigned)(size % INTEGRITY_TILE_WIDTH) + 1};
-  assert_int_equal(read_tile(fixture, &tile, out, NULL), BASE_NOT_FOUND);
+  assert_int_equal(source.read(source.self, &tile, out, NULL), BASE_NOT_FOUND);
   tile.width = 1;  // partial ones of every width stay
-  assert_int_equal(read_tile(fixture, &tile, out, NULL), BASE_OK);
+  assert_int_equal(source.read(source.self, &tile, out, NULL), BASE_OK);
   tile.level = 2;
-  assert_int_equal(read_tile(fixture, &tile, out, NULL), BASE_NOT_FOUND);
+  assert_int_equal(source.read(source.self, &tile, out, NULL), BASE_NOT_FOUND);
 }
 
 // A store that had no ledger, and one that was kept without it for a while.
