@@ -104,17 +104,19 @@ struct store_ledger_item *store_ledger_item_new(struct store_ledger *ledger, enu
   return item;
 }
 
-// The next open finds by itself which variants are there, and which are not.
+// The next open finds by itself which variants are there, and which are not; compaction tries again.
 static bool has_room(struct store_ledger *ledger, const struct store_ledger_item *item) {
   const bool is_found_later = item->is_bare || item->kind == INTEGRITY_ENTRY_DERIVE;
   const uint64_t waiting = ledger->size - ledger->tree.size;
   if (!ledger->is_bounded || waiting < STORE_LEDGER_MAX_QUEUE - (is_found_later ? STORE_LEDGER_QUEUE_RESERVE : 0)) {
     return true;
   }
+  if (item->renews != INTEGRITY_ENTRY_NONE) return false;
   base_metric_add(ledger->meters.dropped, 1);
   if (!ledger->is_full) {
     base_log_write(ledger->store->config.log, BASE_LOG_ERROR, STORE_ROOM, NULL,
-                   "%llu entries of the ledger wait to be written: others are not made, and will be at the next start",
+                   "%llu entries of the ledger wait to be written: what becomes of variants is not entered any more; "
+                   "what is on the disk then is entered at the next start",
                    (unsigned long long)waiting);
   }
   ledger->is_full = true;
@@ -271,6 +273,15 @@ uint64_t store_ledger_enter_put(struct store_ledger *ledger, const struct store_
   return index;
 }
 
+// Of one that could not be queued although the ledger runs; the lock is held.
+static enum base_result refuse_entry(const struct store_ledger *ledger, struct base_fault *fault) {
+  const uint64_t waiting = ledger->size - ledger->tree.size;
+  if (!ledger->is_full) return BASE_FAIL(fault, BASE_BUSY, "ledger", "the ledger can not take an entry now");
+  return BASE_FAIL(fault, BASE_BUSY, "ledger", "the ledger can not take an entry now: %llu wait to be written%s%s",
+                   (unsigned long long)waiting, ledger->is_failing ? ", and writing fails: " : "",
+                   ledger->is_failing ? ledger->failure.text : "");
+}
+
 enum base_result store_ledger_put(struct store *store, const struct store_original *original,
                                   const struct integrity_digest *root, struct base_fault *fault) {
   struct store_ledger *ledger = store->ledger;
@@ -281,7 +292,7 @@ enum base_result store_ledger_put(struct store *store, const struct store_origin
   if (index != INTEGRITY_ENTRY_NONE) {
     result = store_ledger_wait(ledger, index + 1, fault);
   } else if (ledger->state == STORE_LEDGER_RUNNING) {
-    result = BASE_FAIL(fault, BASE_BUSY, "ledger", "the ledger can not take an entry now");
+    result = refuse_entry(ledger, fault);
   }
   pthread_mutex_unlock(&ledger->lock);
   return result;
@@ -380,6 +391,8 @@ enum base_result store_ledger_note_config(struct store *store, const struct inte
     seen->settings = *settings_digest;
     memcpy(seen->version, subject.version, sizeof seen->version);
     result = store_ledger_wait(ledger, ledger->size, fault);
+  } else if (ledger->state == STORE_LEDGER_RUNNING) {
+    result = refuse_entry(ledger, fault);
   }
   pthread_mutex_unlock(&ledger->lock);
   return result;

@@ -127,9 +127,11 @@ static void end_round(struct store_scrub *scrub, bool is_whole) {
   pthread_mutex_unlock(&scrub->lock);
   if (!is_whole) return;
   base_metric_add(scrub->meters.rounds, 1);
+  const size_t damaged = store_findings_list(scrub->store, NULL, 0);
   base_log_write(scrub->store->config.log, BASE_LOG_INFO, STORE_ROOM, NULL,
-                 "everything on disk has been verified: %" PRIu64 " objects, %" PRIu64 " bytes; %zu damaged originals",
-                 report.round_objects, report.round_bytes, store_findings_list(scrub->store, NULL, 0));
+                 "everything on disk has been verified: %" PRIu64 " %s, %" PRIu64 " bytes; %zu damaged %s",
+                 report.round_objects, report.round_objects == 1 ? "object" : "objects", report.round_bytes, damaged,
+                 damaged == 1 ? "original" : "originals");
 }
 
 static void *run(void *argument) {

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
+__attribute__((weak)) int LLVMFuzzerInitialize(int *count, char ***arguments);
 
 static void run(const char *path) {
   struct stat info;
@@ -30,6 +31,7 @@ int main(int count, char **arguments) {
   struct dirent **names = NULL;
   const int found = count == 2 ? scandir(arguments[1], &names, NULL, alphasort) : -1;
   int seeds = 0;
+  if (LLVMFuzzerInitialize) (void)LLVMFuzzerInitialize(&count, &arguments);
   for (int i = 0; i < found; i++) {
     char path[4096];
     if (names[i]->d_name[0] != '.') {

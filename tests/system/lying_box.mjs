@@ -115,11 +115,19 @@ export class LyingBox {
     this.ledger.derive(id, recipe, bytes);
   }
 
+  // As a box has it: the newest first.
+  page(query) {
+    const all = [...this.originals].map(([id, { name, bytes }], i) => ({ id, bytes: bytes.length, created_s: 1_700_000_000 + i, metadata: { name, tags: [] } })).reverse();
+    const begin = query.has('after') ? all.findIndex(({ id }) => query.get('after').endsWith(`.${id}`)) + 1 : 0;
+    const end = begin + Number(query.get('limit') ?? 100), last = all[end - 1];
+    return { items: all.slice(begin, end), next: end < all.length ? `${last.created_s}.${last.id}` : null };
+  }
+
   answer(path) {
     const [, kind, id, rest] = path.match(/^\/(api\/v1\/originals|i)\/([\w-]{43})(.*)$/) ?? [];
     const original = this.originals.get(id);
     if (path === '/api/v1/status') return { tenant: 'default', ledger: { state: this.state, vkey: this.ledger.key.vkey, reason: 'the root is wrong' }, store: {} };
-    if (path.startsWith('/api/v1/originals?')) return { items: [...this.originals].map(([one, { name, bytes }]) => ({ id: one, bytes: bytes.length, metadata: { name, tags: [] } })), next: null };
+    if (path.startsWith('/api/v1/originals?')) return this.page(new URLSearchParams(path.split('?')[1]));
     if (kind && !original) return null;
     if (kind === 'i') return original.variants.get(rest.slice(1)) ?? null;
     if (rest === '/content') return original.bytes;

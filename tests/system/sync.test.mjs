@@ -1,6 +1,6 @@
 // `pixpop sync` against a real box: what goes over the wire, interruptions, lies, and what happens to the folder.
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, lstatSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -111,6 +111,7 @@ describe('pixpop sync', () => {
       const again = await sync(relay.address);
       assert.equal(again.status, 0, again.stderr);
       assert.deepEqual(again.fetched, []);
+      assert.match(again.stderr, /^nothing new, 1 was here; .* over the wire\n$/);
       assert.equal(relay.bytesOf('/content') + relay.bytesOf('/proof/'), 0);
     });
 
@@ -376,7 +377,9 @@ describe('pixpop sync', () => {
     });
 
     it('says_what_is_wrong_with_the_token_the_address_and_the_words', async () => {
-      assert.equal((await pixpop(relay.address, 'sync', '--token', 'wrong', mirror)).status, 1);
+      const refused = await pixpop(relay.address, 'sync', '--token', 'wrong', mirror);
+      assert.equal(refused.status, 1);
+      assert.match(refused.stderr, /^pixpop: .+\npixpop: pass the token with --token-file FILE or PIXPOP_TOKEN.*\n$/);
       assert.equal((await pixpop(relay.address, 'sync')).status, 2);
       assert.equal((await pixpop(relay.address, 'sync', 'a', 'b', 'c')).status, 2);
       assert.equal((await pixpop('not a url', 'sync', mirror)).status, 2);
@@ -415,7 +418,14 @@ describe('pixpop sync', () => {
       liar.put(readPhoto(0), 'a.jpg');
       const changed = await sync(liar.url);
       assert.equal(changed.status, 1);
-      assert.match(changed.stderr, /the box signs as/);
+      assert.match(changed.stderr, /the box signs as .*, the mirror's key is .*, remove vkey, checkpoint, proofs and tile from the mirror's \.pixpop folder\n/);
+      const mistaken = await sync(liar.url, '--vkey', vkey);
+      assert.equal(mistaken.status, 1);
+      assert.match(mistaken.stderr, /, and not as --vkey .*--vkey is wrong\n/);
+      assert.doesNotMatch(mistaken.stderr, /remove/);
+      const renewed = await sync(liar.url, '--vkey', liar.ledger.key.vkey);
+      assert.equal(renewed.status, 1);
+      assert.match(renewed.stderr, /the mirror is of another ledger, .*, remove vkey, checkpoint, proofs and tile from the mirror's \.pixpop folder\n/);
       rmSync(mirror, { recursive: true });
       assert.equal((await sync(liar.url, '--vkey', vkey)).status, 1);
       assert.equal((await sync(liar.url, '--vkey', liar.ledger.key.vkey)).status, 0);
@@ -592,6 +602,103 @@ describe('pixpop sync', () => {
       assert.equal((await ended).status, 1);
       assert.ok(liar.asked.some((path) => path.endsWith('/delta')), 'it was asked for a delta');
       assert.ok(peakKb > 0 && peakKb < 400 * 1024, `${peakKb} KB`);
+    });
+
+    it('leaves_alone_what_is_made_under_a_name_while_its_original_is_fetched', async () => {
+      const own = liar.put(noise(3000, 1), 'a.bin');
+      const meanwhile = (file, text) => {
+        liar.lie = (path, body) => {
+          if (path.endsWith('/content')) writeFileSync(join(mirror, file), text);
+          return body;
+        };
+      };
+      meanwhile('a.bin', 'my own');
+      const { status, stderr, fetched } = await sync(liar.url);
+      assert.equal(status, 0, stderr);
+      assert.deepEqual(fetched.map(({ file }) => file), [`a~${own.slice(0, 8)}.bin`]);
+      assert.equal(read('a.bin').toString(), 'my own');
+      assert.ok(read(fetched[0].file).equals(noise(3000, 1)));
+      await expectProven();
+      // A copy that is to be replaced.
+      takeOff(noise(3000, 1));
+      const old = liar.put(noise(3000, 2), 'b.bin');
+      liar.lie = (path, body) => body;
+      assert.equal((await sync(liar.url)).status, 0);
+      liar.originals.delete(old);
+      const next = liar.put(noise(3000, 3), 'b.bin');
+      meanwhile('b.bin', 'my own too');
+      const replacing = await sync(liar.url, '--delete');
+      assert.equal(replacing.status, 0, replacing.stderr);
+      assert.deepEqual(replacing.fetched.map(({ file }) => file), [`b~${next.slice(0, 8)}.bin`]);
+      assert.equal(read('b.bin').toString(), 'my own too');
+      await expectProven();
+      // One that is fetched again, since it was missing.
+      rmSync(join(mirror, `b~${next.slice(0, 8)}.bin`));
+      meanwhile(`b~${next.slice(0, 8)}.bin`, 'mine as well');
+      const healing = await sync(liar.url);
+      assert.equal(healing.status, 1);
+      assert.match(healing.stderr, /left alone/);
+      assert.equal(read(`b~${next.slice(0, 8)}.bin`).toString(), 'mine as well');
+    });
+
+    it('follows_no_link_inside_of_its_own_folder', async () => {
+      liar.put(noise(3000, 1), 'a.bin');
+      for (const link of ['', 'partial', 'proofs', 'tile']) {
+        const outside = mkdtempSync(join(folder, 'outside-'));
+        writeFileSync(join(outside, 'precious'), 'mine');
+        mkdirSync(link ? inside() : mirror, { recursive: true });
+        symlinkSync(outside, link ? inside(link) : inside());
+        const { status, stderr } = await sync(liar.url);
+        assert.equal(status, 1, link);
+        assert.match(stderr, /is a link or no folder/);
+        assert.deepEqual(readdirSync(outside), ['precious'], link);
+        assert.deepEqual(files(), []);
+        rmSync(mirror, { recursive: true });
+      }
+    });
+
+    it('removes_nothing_inside_of_its_own_folder_that_it_did_not_name', async () => {
+      liar.put(noise(3000, 1), 'a.bin');
+      assert.equal((await sync(liar.url)).status, 0);
+      const stale = idOf(noise(10, 9));
+      writeFileSync(inside('partial', stale), '');
+      const notes = [inside('partial', 'notes'), inside('tile', '0', '000.p', 'notes')];
+      mkdirSync(inside('tile', '0', '000.p'), { recursive: true });
+      for (const note of notes) writeFileSync(note, 'mine');
+      liar.put(noise(3000, 2), 'b.bin');
+      assert.equal((await sync(liar.url)).status, 0);
+      for (const note of notes) assert.equal(readFileSync(note, 'utf8'), 'mine');
+      assert.ok(!existsSync(inside('partial', stale)));
+    });
+
+    it('does_not_follow_a_list_that_repeats_itself_or_is_longer_than_asked_for', async () => {
+      for (let i = 0; i < 120; i++) liar.put(Buffer.from(`picture ${i}`), `${i}.bin`);
+      const first = liar.page(new URLSearchParams('limit=100')), all = liar.page(new URLSearchParams('limit=120'));
+      let pages = 0;
+      const lists = [[() => ({ ...first, next: ++pages < 20 ? `${pages}.x` : null }), 2], [() => ({ ...first, items: first.items.toReversed(), next: null }), 1], [() => all, 1]];
+      for (const [list, most] of lists) {
+        liar.asked.length = 0;
+        liar.lie = (path, body) => (path.startsWith('/api/v1/originals?') ? Buffer.from(JSON.stringify(list())) : body);
+        const { status, stderr } = await sync(liar.url);
+        assert.equal(status, 1, stderr);
+        assert.match(stderr, /lists originals twice or out of their order|longer page than was asked for/);
+        assert.equal(liar.asked.filter((path) => path.startsWith('/api/v1/originals?')).length, most);
+        assert.deepEqual(files(), []);
+      }
+    });
+
+    it('waits_for_no_pipe_in_its_own_folder', async () => {
+      const id = liar.put(noise(3000, 1), 'a.bin');
+      for (const pipe of [['partial', id], ['manifest.json']]) {
+        mkdirSync(inside('partial'), { recursive: true });
+        execFileSync('mkfifo', [inside(...pipe)]);
+        const { child, ended } = start(liar.url);
+        const killer = setTimeout(() => child.kill('SIGKILL'), 20000);
+        assert.deepEqual(await ended, { status: 1, signal: null }, pipe.join('/'));
+        clearTimeout(killer);
+        assert.deepEqual(files(), []);
+        rmSync(mirror, { recursive: true });
+      }
     });
 
     it('believes_no_damaged_manifest', async () => {

@@ -136,9 +136,30 @@ describe('pixpop verify and the files of a box', () => {
       const outcome = await verify();
       assert.notEqual(outcome.status, proven, `byte ${at}: ${outcome.text}`);
     }
-    rmSync(checkpoint);
-    await expect(unchecked, /has no ledger/);
     writeFileSync(checkpoint, note);
+    await expect(proven, /everything is proven/);
+  });
+
+  it('finds_a_missing_checkpoint_unless_there_was_none', async () => {
+    copy();
+    const ledger = join(data, 'store/ledger');
+    rmSync(join(ledger, 'checkpoint'));
+    for (const left of [['key', 'vkey', 'entries'], ['vkey', 'entries'], ['entries']]) {
+      for (const name of readdirSync(ledger)) if (!left.includes(name)) rmSync(join(ledger, name), { recursive: true });
+      assert.match(await expect(wrong, /WRONG +ledger\/checkpoint is missing/), /result +1 wrong\n/);
+    }
+    rmSync(join(ledger, 'entries'), { recursive: true });
+    for (const name of ['pruned', 'vkey']) {
+      writeFileSync(join(ledger, name), '');
+      await expect(wrong, /WRONG +ledger\/checkpoint is missing/);
+      rmSync(join(ledger, name));
+    }
+    // A first start that ended before the first checkpoint leaves these.
+    writeFileSync(join(ledger, 'key'), Buffer.alloc(32));
+    await expect(unchecked, /NOT CHECKED +this store has no ledger/);
+    rmSync(ledger, { recursive: true });
+    await expect(unchecked, /NOT CHECKED +this store has no ledger/);
+    copy();
     await expect(proven, /everything is proven/);
   });
 

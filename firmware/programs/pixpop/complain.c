@@ -25,9 +25,12 @@ static void explain_certificate(const char *text) {
   fputs("pixpop: (or PIXPOP_FINGERPRINT). If not, this is not your box.\n", stderr);
 }
 
+static void explain_token(void) { fputs("pixpop: " COMPLAIN_TOKEN_HINT "\n", stderr); }
+
 int complain_fault(const char *about, const struct base_fault *fault) {
   say(about, fault->text[0] != '\0' ? fault->text : base_result_name(fault->result));
   if (fault->result == BASE_FORBIDDEN && strcmp(fault->subject, "certificate") == 0) explain_certificate(fault->text);
+  if (fault->result == BASE_UNAUTHORIZED && strcmp(fault->subject, "token") == 0) explain_token();
   return fault->result == BASE_BAD_INPUT ? EXIT_USAGE : EXIT_FAILED;
 }
 
@@ -45,9 +48,7 @@ int complain_response(const char *about, const struct client_response *response)
     snprintf(line, sizeof(line), "%s%s%s%s%s%s", title, detail != NULL ? ": " : "", detail != NULL ? detail : "",
              subject != NULL ? " (" : "", subject != NULL ? subject : "", subject != NULL ? ")" : "");
   say(about, line);
-  if (response->status == 401)
-    fputs("pixpop: pass the token with --token-file FILE or PIXPOP_TOKEN; pixpopd printed it at its first start\n",
-          stderr);
+  if (response->status == 401) explain_token();
   base_json_destroy(&json);
   return EXIT_FAILED;
 }

@@ -5,8 +5,11 @@
 #include "client/client.h"
 #include "options.h"
 
-// "pixpop: about: text"; `about` may be NULL. For a certificate that is not trusted also what to do. Returns the exit
-// status that belongs to the fault.
+#define COMPLAIN_TOKEN_HINT \
+  "pass the token with --token-file FILE or PIXPOP_TOKEN; pixpopd printed it at its first start"
+
+// "pixpop: about: text"; `about` may be NULL. For a certificate that is not trusted also what to do, and for a token
+// that is refused (BASE_UNAUTHORIZED about "token"). Returns the exit status that belongs to the fault.
 int complain_fault(const char *about, const struct base_fault *fault);
 // A response that is no success: title, detail and subject of its problem+json, else the status. EXIT_FAILED.
 int complain_response(const char *about, const struct client_response *response);

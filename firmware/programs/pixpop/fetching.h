@@ -11,8 +11,7 @@ struct fetching {
   const struct sync_original *original;
   const struct integrity_digest *root;  // by the ledger; NULL: not known
   char id[BASE_DIGEST_BASE64URL_CHARS + 1];
-  // The new file: `hash` has seen all that is in it.
-  char partial[PATH_MAX];
+  // The new file, .pixpop/partial/<id>: `hash` has seen all that is in it.
   int fd;
   struct verify_hash *hash;
   uint64_t reported;                 // of it, to the progress bar

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -277,7 +278,9 @@ enum base_result mirror_read(const char *folder, struct mirror *out, struct base
   mirror_init(out);
   if (snprintf(path, sizeof(path), "%s" MANIFEST, folder) >= (int)sizeof(path))
     return BASE_FAIL(fault, BASE_BAD_INPUT, "folder", "the path is too long");
-  FILE *file = fopen(path, "re");
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a FIFO must not hang it
+  FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
+  if (file == NULL) base_fd_close(&fd);
   if (file == NULL && errno == ENOENT) return BASE_FAIL(fault, BASE_NOT_FOUND, "manifest", "there is no manifest");
   if (file == NULL) return BASE_FAIL_ERRNO(fault, "manifest", "the manifest can not be read");
   const enum base_result result = read_lines(file, out, fault);

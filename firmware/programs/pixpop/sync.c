@@ -90,13 +90,21 @@ static void sum_up(const struct sync *sync) {
   size_t fetched = 0;
   for (int way = 0; way < DELTA_WAYS; way++) fetched += sync->ways[way];
   if (sync->options->quiet || sync->options->dry_run) return;
-  fprintf(stderr, "%zu fetched (%zu whole, %zu by what changed), %zu were here", fetched, sync->ways[DELTA_FULL],
-          fetched - sync->ways[DELTA_FULL], sync->kept + sync->adopted);
+  if (sync->count == 0 && sync->failures > 0) return;  // nothing is known of the box
+  if (fetched > 0)
+    fprintf(stderr, "%zu fetched (%zu whole, %zu by what changed)", fetched, sync->ways[DELTA_FULL],
+            fetched - sync->ways[DELTA_FULL]);
+  else
+    fputs(sync->failures > 0 ? "nothing fetched" : "nothing new", stderr);
+  const size_t here = sync->kept + sync->adopted;
+  if (here > 0 || sync->failures == 0) fprintf(stderr, ", %zu %s here", here, here == 1 ? "was" : "were");
   if (sync->deleted > 0) fprintf(stderr, ", %zu deleted", sync->deleted);
   if (sync->failures > 0) fprintf(stderr, ", %zu failed", sync->failures);
-  fprintf(stderr, "; %s over the wire for %s\n", terminal_size(sync->sent_bytes + sync->received_bytes, wire),
-          terminal_size(sync->fetched_bytes, all));
-  if (sync->unproven > 0) fprintf(stderr, "%zu have no proof of the ledger\n", sync->unproven);
+  fprintf(stderr, "; %s over the wire", terminal_size(sync->sent_bytes + sync->received_bytes, wire));
+  if (fetched > 0) fprintf(stderr, " for %s", terminal_size(sync->fetched_bytes, all));
+  fputc('\n', stderr);
+  if (sync->unproven > 0)
+    fprintf(stderr, "%zu %s no proof of the ledger\n", sync->unproven, sync->unproven == 1 ? "has" : "have");
 }
 
 // --- what is here ---
@@ -152,23 +160,21 @@ static const struct mirror_item *find_base(const struct sync *sync, const struct
 // --- one original ---
 
 struct target {
-  char file[MIRROR_MAX_FILE + 1];
+  struct sync_place place;
   char base[MIRROR_MAX_FILE + 1];  // empty: none
   bool is_adopted;                 // the file is there already, with the right bytes
   bool replaces;                   // a file whose original is gone
 };
 
 static bool is_free(struct sync *sync, const struct sync_original *original, struct target *target) {
-  struct mirror_item *owner = mirror_find_file(&sync->mirror, target->file);
+  struct mirror_item *owner = mirror_find_file(&sync->mirror, target->place.file);
   struct integrity_digest digest;
   uint64_t bytes;
-  char path[PATH_MAX];
-  struct stat info;
+  sync_look_at(sync, &target->place);
   target->replaces = owner != NULL && owner->is_gone && sync->options->remove && may_go(sync, owner);
   if (owner != NULL) return target->replaces;
-  if (sync_path(sync, false, target->file, path, NULL) != BASE_OK) return false;
-  if (lstat(path, &info) != 0) return true;
-  target->is_adopted = sync_hash_file(sync, target->file, &digest, NULL, &bytes, NULL) == BASE_OK &&
+  if (!target->place.is_there) return true;
+  target->is_adopted = sync_hash_file(sync, target->place.file, &digest, NULL, &bytes, NULL) == BASE_OK &&
                        integrity_digest_equal(&digest, &original->id);
   return target->is_adopted;
 }
@@ -179,9 +185,13 @@ static enum base_result choose_target(struct sync *sync, const struct sync_origi
   const struct mirror_item *base = item != NULL ? item : find_base(sync, original);
   *out = (struct target){0};
   if (base != NULL) snprintf(out->base, sizeof(out->base), "%s", base->file);
-  if (item != NULL) return snprintf(out->file, sizeof(out->file), "%s", item->file), BASE_OK;
+  if (item != NULL) {
+    snprintf(out->place.file, sizeof(out->place.file), "%s", item->file);
+    sync_look_at(sync, &out->place);
+    return BASE_OK;
+  }
   for (int i = 0; i < NAME_ATTEMPTS; i++) {
-    mirror_name_file(original->name, original->format, &original->id, i, out->file);
+    mirror_name_file(original->name, original->format, &original->id, i, out->place.file);
     if (is_free(sync, original, out)) return BASE_OK;
   }
   return BASE_FAIL(fault, BASE_CONFLICT, "file", "the folder has other files of every name it could get");
@@ -207,10 +217,10 @@ static enum base_result record(struct sync *sync, const struct sync_original *or
                              .root = *root,
                              .bytes = original->bytes,
                              .created_s = original->created_s,
-                             .changed_us = sync_changed_us(sync, target->file)};
-  memcpy(item.file, target->file, sizeof(item.file));
+                             .changed_us = sync_changed_us(sync, target->place.file)};
+  memcpy(item.file, target->place.file, sizeof(item.file));
   memcpy(item.name, original->name, sizeof(item.name));
-  if (known == NULL && target->replaces) retire(sync, target->file);
+  if (known == NULL && target->replaces) retire(sync, target->place.file);
   if (known == NULL) return mirror_add(&sync->mirror, &item, fault);
   *known = item;
   return BASE_OK;
@@ -232,7 +242,8 @@ static enum base_result prove(struct sync *sync, const struct sync_original *ori
     sync->unproven++;
     return BASE_OK;
   }
-  if (result != BASE_NOT_FOUND) return result == BASE_OK ? BASE_OK : BASE_FAIL(fault, result, "", "%s", found.text);
+  if (result != BASE_NOT_FOUND)
+    return result == BASE_OK ? BASE_OK : BASE_FAIL(fault, result, found.subject, "%s", found.text);
   struct client_response response = {0};
   integrity_digest_text(&original->id, id);
   snprintf(path, sizeof(path), "/api/v1/originals/%s", id);
@@ -265,6 +276,26 @@ static enum base_result check_file(struct sync *sync, const struct sync_original
   return result;
 }
 
+// Where another file has got the name meanwhile, what came gets the next name that is free.
+static enum base_result fetch_into(struct sync *sync, const struct sync_original *original, struct target *target,
+                                   const struct integrity_digest *proven_root, struct integrity_digest *root,
+                                   struct sync_fetched *out, struct base_fault *fault) {
+  const bool is_named = mirror_find(&sync->mirror, &original->id) != NULL;
+  for (int i = 0;; i++) {
+    struct sync_fetched fetched;
+    struct base_fault found = {0};
+    enum base_result result = sync_fetch(sync, original, target->base[0] != '\0' ? target->base : NULL, &target->place,
+                                         proven_root, root, &fetched, &found);
+    if (i == 0) *out = fetched;
+    if (i > 0) out->wire_bytes += fetched.wire_bytes;
+    if (result == BASE_OK) return BASE_OK;
+    if (!fetched.is_taken || is_named || i + 1 == NAME_ATTEMPTS)
+      return BASE_FAIL(fault, result, found.subject, "%s", found.text);
+    result = choose_target(sync, original, target, fault);
+    if (result != BASE_OK || target->is_adopted) return result;
+  }
+}
+
 static enum base_result fetch_one(struct sync *sync, const struct sync_original *original, struct base_fault *fault) {
   struct target target;
   struct integrity_digest root = {{0}}, proven_root;
@@ -273,19 +304,19 @@ static enum base_result fetch_one(struct sync *sync, const struct sync_original 
   enum base_result result = choose_target(sync, original, &target, fault);
   if (result == BASE_OK) result = prove(sync, original, &proven_root, &is_proven, fault);
   if (result != BASE_OK) return result;
+  const struct integrity_digest *proven = is_proven ? &proven_root : NULL;
+  if (!target.is_adopted) result = fetch_into(sync, original, &target, proven, &root, &fetched, fault);
+  if (result != BASE_OK) return result;
   if (target.is_adopted) {
-    result = check_file(sync, original, target.file, is_proven ? &proven_root : NULL, &root, fault);
+    result = check_file(sync, original, target.place.file, proven, &root, fault);
     if (result != BASE_OK) return result;
     sync->adopted++;
     sync->done_bytes += original->bytes;
     return record(sync, original, &target, &root, fault);
   }
-  result = sync_fetch(sync, original, target.base[0] != '\0' ? target.base : NULL, target.file,
-                      is_proven ? &proven_root : NULL, &root, &fetched, fault);
-  if (result != BASE_OK) return result;
   sync->ways[fetched.way]++;
   sync->fetched_bytes += original->bytes;
-  say_fetched(sync, original, target.file, &fetched);
+  say_fetched(sync, original, target.place.file, &fetched);
   result = record(sync, original, &target, &root, fault);
   return result == BASE_OK ? sync_save(sync, false, fault) : result;
 }
@@ -355,12 +386,16 @@ static void delete_gone(struct sync *sync) {
 
 // Nothing of what is there is wanted, now that all is fetched.
 static void clear_partial(const struct sync *sync) {
-  char path[PATH_MAX];
-  if (sync_path(sync, true, "partial", path, NULL) != BASE_OK) return;
-  DIR *folder = opendir(path);
-  if (folder == NULL) return;
+  struct integrity_digest id;
+  int fd;
+  if (sync_open_inside(sync, "partial", false, &fd, NULL) != BASE_OK) return;
+  DIR *folder = fdopendir(fd);
+  if (folder == NULL) {
+    base_fd_close(&fd);
+    return;
+  }
   for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
-    if (entry->d_name[0] != '.') (void)unlinkat(dirfd(folder), entry->d_name, 0);
+    if (integrity_digest_parse(base_span_text(entry->d_name), &id)) (void)unlinkat(dirfd(folder), entry->d_name, 0);
   }
   closedir(folder);
 }
@@ -371,7 +406,7 @@ static void say_plan(struct sync *sync) {
     struct target target;
     if (sync->originals[i].is_here || choose_target(sync, &sync->originals[i], &target, NULL) != BASE_OK) continue;
     printf("%-7s  %9s  %s\n", target.is_adopted ? "take" : "fetch", terminal_size(sync->originals[i].bytes, size),
-           terminal_clean(target.file, clean, sizeof(clean)));
+           terminal_clean(target.place.file, clean, sizeof(clean)));
   }
   for (size_t i = 0; i < sync->mirror.count; i++) {
     struct mirror_item *item = &sync->mirror.items[i];
@@ -404,18 +439,23 @@ static enum base_result work(struct sync *sync, struct base_fault *fault) {
 
 // --- the folder ---
 
-static enum base_result make_folder(const struct sync *sync, bool is_inside, const char *name,
-                                    struct base_fault *fault) {
-  char path[PATH_MAX];
-  const enum base_result result = sync_path(sync, is_inside, name, path, fault);
-  return result == BASE_OK ? base_folder_make(path, fault) : result;
+// Tiles come later, but are not to be the first to find that they have no place.
+static enum base_result make_folders(struct sync *sync, struct base_fault *fault) {
+  static const char *const names[] = {"proofs", "tile"};
+  enum base_result result = base_folder_make(sync->folder, fault);
+  for (size_t i = 0; i < sizeof(names) / sizeof(*names) && result == BASE_OK; i++) {
+    int fd;
+    result = sync_open_inside(sync, names[i], true, &fd, fault);
+    base_fd_close(&fd);
+  }
+  return result == BASE_OK ? sync_open_inside(sync, "partial", true, &sync->partial_fd, fault) : result;
 }
 
 static enum base_result take_lock(struct sync *sync, struct base_fault *fault) {
   char path[PATH_MAX];
   const enum base_result result = sync_path(sync, true, "lock", path, fault);
   if (result != BASE_OK) return result;
-  sync->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+  sync->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644);
   if (sync->lock_fd < 0) return BASE_FAIL_ERRNO(fault, "folder", "cannot write to '%.150s'", sync->folder);
   if (flock(sync->lock_fd, LOCK_EX | LOCK_NB) == 0) return BASE_OK;
   return BASE_FAIL(fault, BASE_LOCKED, "folder", "another sync of this folder is running");
@@ -425,8 +465,7 @@ static enum base_result open_folder(struct sync *sync, struct base_fault *fault)
   enum base_result result = BASE_OK;
   struct base_fault missing = {0};
   if (!sync->options->dry_run) {
-    result = make_folder(sync, true, "proofs", fault);
-    if (result == BASE_OK) result = make_folder(sync, true, "partial", fault);
+    result = make_folders(sync, fault);
     if (result == BASE_OK) result = take_lock(sync, fault);
     if (result != BASE_OK) return result;
   }
@@ -443,7 +482,7 @@ static int run(const struct options *options) {
   if (options->word_count == 2) own.console_url = options->words[0];
   sync->options = &own;
   sync->folder = options->words[options->word_count - 1];
-  sync->lock_fd = -1;
+  sync->lock_fd = sync->partial_fd = -1;
   enum base_result result = remote_open_console(&own, &sync->remote, &fault);
   const bool is_usage = result == BASE_BAD_INPUT;
   if (result == BASE_OK) result = open_folder(sync, &fault);
@@ -453,6 +492,7 @@ static int run(const struct options *options) {
   if (!is_usage) sum_up(sync);
   remote_close(&sync->remote);
   mirror_finish(&sync->mirror);
+  base_fd_close(&sync->partial_fd);
   base_fd_close(&sync->lock_fd);
   sync_ledger_finish(sync);
   free(sync->originals);

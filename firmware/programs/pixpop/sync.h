@@ -3,6 +3,7 @@
 #define PIXPOP_SYNC_H
 
 #include <limits.h>
+#include <sys/stat.h>
 
 #include "delta/choose.h"
 #include "integrity/checkpoint.h"
@@ -45,7 +46,7 @@ struct sync_ledger {
 struct sync {
   const struct options *options;
   const char *folder;
-  int lock_fd;
+  int lock_fd, partial_fd;  // of .pixpop/lock and .pixpop/partial
   struct remote remote;
   struct mirror mirror;
   size_t old_count;  // of the mirror's items before anything was fetched
@@ -76,7 +77,8 @@ enum base_result sync_get(struct sync *sync, const char *path, struct client_res
                           struct base_fault *fault) BASE_CHECKED;
 // Whether trying again may help.
 bool sync_is_passing(enum base_result result);
-// All originals of the tenant, the oldest first.
+// All originals of the tenant, the oldest first. BASE_UNPROCESSABLE: the list does not go on as one does, or is too
+// long.
 enum base_result sync_list(struct sync *sync, struct base_fault *fault) BASE_CHECKED;
 
 // --- the ledger (sync_ledger.c) ---
@@ -99,6 +101,19 @@ enum base_result sync_ledger_end(struct sync *sync, struct base_fault *fault) BA
 // "<folder>/<file>" or "<folder>/.pixpop/<file>". BASE_BAD_INPUT when that is too long.
 enum base_result sync_path(const struct sync *sync, bool is_inside, const char *file, char out[PATH_MAX],
                            struct base_fault *fault) BASE_CHECKED;
+// Opens a folder inside .pixpop ("" is that itself), which no link may lead to. BASE_NOT_FOUND, unless it may be made.
+enum base_result sync_open_inside(const struct sync *sync, const char *folder, bool may_make, int *out_fd,
+                                  struct base_fault *fault) BASE_CHECKED;
+// Where an original is to go, and what was there when that was chosen.
+struct sync_place {
+  char file[MIRROR_MAX_FILE + 1];
+  bool is_there;
+  struct stat info;  // when something is
+};
+// Looks what is there.
+void sync_look_at(const struct sync *sync, struct sync_place *place);
+// Whether that is still there, or still nothing.
+bool sync_is_as_seen(const struct sync *sync, const struct sync_place *place);
 // Whether the item's file is as it was put there, as far as its size and time tell.
 bool sync_is_intact(const struct sync *sync, const struct mirror_item *item);
 // Reads all of a file: its digest, and its leaves when `leaves` is not NULL. BASE_NOT_FOUND; the size is in *bytes.
@@ -114,11 +129,14 @@ enum base_result sync_save(struct sync *sync, bool is_due, struct base_fault *fa
 struct sync_fetched {
   enum delta_way way;
   uint64_t wire_bytes;  // received and sent for it, with heads
+  bool is_taken;        // the place is not as it was any more: the file is whole and waits in .pixpop/partial
 };
-// Fetches it into `file`, the cheapest way that an old file of the mirror allows, and puts it there once it is whole
-// and right. `base` is the name of that file, or NULL; it may be `file` itself. `root` NULL: the ledger says nothing.
-enum base_result sync_fetch(struct sync *sync, const struct sync_original *original, const char *base, const char *file,
-                            const struct integrity_digest *root, struct integrity_digest *out_root,
-                            struct sync_fetched *out, struct base_fault *fault) BASE_CHECKED;
+// Fetches it, the cheapest way that an old file of the mirror allows, and puts it in its place once it is whole and
+// right. `base` is the name of that file, or NULL; it may be the place's. `root` NULL: the ledger says nothing.
+// BASE_CONFLICT with out->is_taken: what others put into the place meanwhile was left alone.
+enum base_result sync_fetch(struct sync *sync, const struct sync_original *original, const char *base,
+                            const struct sync_place *place, const struct integrity_digest *root,
+                            struct integrity_digest *out_root, struct sync_fetched *out,
+                            struct base_fault *fault) BASE_CHECKED;
 
 #endif

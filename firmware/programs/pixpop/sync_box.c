@@ -6,7 +6,7 @@
 #include "base/checked.h"
 #include "sync.h"
 
-enum { TRIES = 6, PAGE_ORIGINALS = 100, FIRST_CAPACITY = 128, MAX_ORIGINALS = 1 << 26 };
+enum { TRIES = 6, PAGE_ORIGINALS = 100, FIRST_CAPACITY = 128, MAX_ORIGINALS = 1 << 22 };
 
 // What a problem document says, as a fault that fits the status.
 static enum base_result refuse(const struct client_response *response, const char *path, struct base_fault *fault) {
@@ -19,6 +19,7 @@ static enum base_result refuse(const struct client_response *response, const cha
   struct base_json *json = NULL;
   const char *title = NULL, *detail = NULL;
   enum base_result result = BASE_UNPROCESSABLE;
+  const char *subject = response->status == 401 ? "token" : "";
   if (base_json_parse(base_buffer_span(&response->body), &json, NULL) == BASE_OK) {
     title = base_json_as_string(base_json_get(base_json_root(json), "title"));
     detail = base_json_as_string(base_json_get(base_json_root(json), "detail"));
@@ -27,10 +28,10 @@ static enum base_result refuse(const struct client_response *response, const cha
     if (results[i].status == response->status) result = results[i].result;
   }
   if (title != NULL)
-    result =
-        BASE_FAIL(fault, result, "", "%.100s%s%.180s", title, detail != NULL ? ": " : "", detail != NULL ? detail : "");
+    result = BASE_FAIL(fault, result, subject, "%.100s%s%.180s", title, detail != NULL ? ": " : "",
+                       detail != NULL ? detail : "");
   else
-    result = BASE_FAIL(fault, result, "", "the box answered %d for %.200s", response->status, path);
+    result = BASE_FAIL(fault, result, subject, "the box answered %d for %.200s", response->status, path);
   base_json_destroy(&json);
   return result;
 }
@@ -100,6 +101,12 @@ enum base_result sync_get(struct sync *sync, const char *path, struct client_res
 
 // --- the list ---
 
+// The newest come first, those of one second by falling ids; so nothing comes twice, however often it is asked.
+static bool is_behind(const struct sync_original *original, const struct sync_original *before) {
+  if (original->created_s != before->created_s) return original->created_s < before->created_s;
+  return memcmp(original->id.bytes, before->id.bytes, sizeof(original->id.bytes)) < 0;
+}
+
 static enum base_result add_original(struct sync *sync, const struct base_json_value *item, struct base_fault *fault) {
   const char *id = base_json_as_string(base_json_get(item, "id"));
   const char *name = base_json_as_string(base_json_get(base_json_get(item, "metadata"), "name"));
@@ -107,14 +114,17 @@ static enum base_result add_original(struct sync *sync, const struct base_json_v
   struct sync_original original = {.bytes = (uint64_t)bytes, .created_s = remote_integer_of(item, "created_s")};
   if (id == NULL || !integrity_digest_parse(base_span_text(id), &original.id) || bytes < 0)
     return BASE_FAIL(fault, BASE_UNPROCESSABLE, "", "the box lists an original without an id");
+  if (sync->count > 0 && !is_behind(&original, &sync->originals[sync->count - 1]))
+    return BASE_FAIL(fault, BASE_UNPROCESSABLE, "", "the box lists originals twice or out of their order");
+  if (sync->count == MAX_ORIGINALS)
+    return BASE_FAIL(fault, BASE_UNPROCESSABLE, "", "the box lists over %d originals", MAX_ORIGINALS);
   if (name == NULL || !base_span_copy(base_span_text(name), original.name, sizeof(original.name)))
     original.name[0] = '\0';
   if (!base_span_copy(base_span_text(remote_text_of(item, "format")), original.format, sizeof(original.format)))
     original.format[0] = '\0';
   if (sync->count == sync->capacity) {
     const size_t capacity = sync->capacity > 0 ? sync->capacity * 2 : FIRST_CAPACITY;
-    struct sync_original *originals =
-        capacity <= MAX_ORIGINALS ? realloc(sync->originals, capacity * sizeof(*originals)) : NULL;
+    struct sync_original *originals = realloc(sync->originals, capacity * sizeof(*originals));
     if (originals == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the list of originals");
     sync->originals = originals;
     sync->capacity = capacity;
@@ -134,6 +144,8 @@ static enum base_result list_page(struct sync *sync, struct base_buffer *path, b
     const struct base_json_value *items = base_json_get(base_json_root(json), "items");
     const size_t count = base_json_length(items);
     if (!base_json_is_array(items)) result = BASE_FAIL(fault, BASE_UNPROCESSABLE, "", "the box sent no list");
+    if (count > PAGE_ORIGINALS)
+      result = BASE_FAIL(fault, BASE_UNPROCESSABLE, "", "the box sent a longer page than was asked for");
     for (size_t i = 0; i < count && result == BASE_OK; i++) result = add_original(sync, base_json_at(items, i), fault);
     const char *next = base_json_as_string(base_json_get(base_json_root(json), "next"));
     *has_more = next != NULL && count > 0;

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,34 +143,67 @@ static enum base_result make(struct fetching *fetching, struct integrity_digest 
   return BASE_FAIL(fault, BASE_CORRUPT, "", "what the box sends is not the original of this id; it is not kept");
 }
 
-static enum base_result place(struct fetching *fetching, const char *file, struct base_fault *fault) {
+// Gives a file a name that nothing has: EEXIST.
+static int name_anew(int folder, const char *from, const char *to) {
+  if (renameat2(folder, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0) return 0;
+  if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) return -1;
+  // Not every file system knows that; nor has every one links.
+  if (linkat(folder, from, AT_FDCWD, to, 0) == 0) return unlinkat(folder, from, 0);
+  if (errno != EPERM && errno != ENOSYS && errno != EOPNOTSUPP) return -1;
+  int fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (fd < 0) return -1;
+  base_fd_close(&fd);
+  return renameat(folder, from, AT_FDCWD, to);
+}
+
+static enum base_result put(struct fetching *fetching, const struct sync_place *place, bool *is_taken,
+                            struct base_fault *fault) {
   char path[PATH_MAX];
-  const enum base_result result = sync_path(fetching->sync, false, file, path, fault);
+  const int folder = fetching->sync->partial_fd;
+  const enum base_result result = sync_path(fetching->sync, false, place->file, path, fault);
   if (result != BASE_OK) return result;
-  if (fsync(fetching->fd) != 0 || rename(fetching->partial, path) != 0)
-    return BASE_FAIL_ERRNO(fault, "file", "cannot put the file in its place");
-  return BASE_OK;
+  if (fsync(fetching->fd) != 0) return BASE_FAIL_ERRNO(fault, "file", "cannot write the file");
+  *is_taken = !sync_is_as_seen(fetching->sync, place);
+  if (!*is_taken) {
+    if ((place->is_there ? renameat(folder, fetching->id, AT_FDCWD, path) : name_anew(folder, fetching->id, path)) == 0)
+      return BASE_OK;
+    *is_taken = !place->is_there && errno == EEXIST;
+  }
+  if (!*is_taken) return BASE_FAIL_ERRNO(fault, "file", "cannot put the file in its place");
+  return BASE_FAIL(fault, BASE_CONFLICT, "file",
+                   "the file that has its name was made or changed while it was fetched, and is left alone");
 }
 
 static enum base_result open_partial(struct fetching *fetching, struct base_fault *fault) {
-  char name[SYNC_PATH_BYTES];
-  snprintf(name, sizeof(name), "partial/%s", fetching->id);
-  const enum base_result result = sync_path(fetching->sync, true, name, fetching->partial, fault);
-  if (result != BASE_OK) return result;
-  fetching->fd = open(fetching->partial, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
-  return fetching->fd >= 0 ? resume(fetching, fault)
-                           : BASE_FAIL_ERRNO(fault, "partial", "cannot make a file in the mirror");
+  enum { HOW = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY };
+  const int folder = fetching->sync->partial_fd;
+  struct stat info;
+  if (fstatat(folder, fetching->id, &info, AT_SYMLINK_NOFOLLOW) == 0) {
+    if (!S_ISREG(info.st_mode))
+      return BASE_FAIL(fault, BASE_CONFLICT, "partial", "'.pixpop/partial/%s' in the mirror is no regular file",
+                       fetching->id);
+    // It has its place already, from a run that was ended just then: what is there is not to be written to.
+    if (info.st_nlink > 1) (void)unlinkat(folder, fetching->id, 0);
+  }
+  fetching->fd = openat(folder, fetching->id, HOW, 0666);
+  if (fetching->fd < 0 || fstat(fetching->fd, &info) != 0)
+    return BASE_FAIL_ERRNO(fault, "partial", "cannot make a file in the mirror");
+  if (!S_ISREG(info.st_mode) || info.st_nlink != 1)
+    return BASE_FAIL(fault, BASE_CONFLICT, "partial", "others write into the mirror's .pixpop/partial");
+  return resume(fetching, fault);
 }
 
-enum base_result sync_fetch(struct sync *sync, const struct sync_original *original, const char *base, const char *file,
-                            const struct integrity_digest *root, struct integrity_digest *out_root,
-                            struct sync_fetched *out, struct base_fault *fault) {
+enum base_result sync_fetch(struct sync *sync, const struct sync_original *original, const char *base,
+                            const struct sync_place *place, const struct integrity_digest *root,
+                            struct integrity_digest *out_root, struct sync_fetched *out, struct base_fault *fault) {
+  bool is_taken = false;
   const uint64_t wire_before = sync->sent_bytes + sync->received_bytes;
   struct fetching *fetching = calloc(1, sizeof(*fetching));
   struct verify_hash *hash = malloc(sizeof(*hash));
   if (fetching == NULL || hash == NULL) {
     free(fetching);
     free(hash);
+    *out = (struct sync_fetched){0};
     return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory to fetch an original");
   }
   *fetching =
@@ -178,9 +212,10 @@ enum base_result sync_fetch(struct sync *sync, const struct sync_original *origi
   enum base_result result = open_partial(fetching, fault);
   if (result == BASE_OK && base != NULL) result = fetching_choose(fetching, base, fault);
   if (result == BASE_OK) result = make(fetching, out_root, fault);
-  if (result == BASE_OK) result = place(fetching, file, fault);
-  if (result == BASE_CORRUPT) (void)unlink(fetching->partial);
-  *out = (struct sync_fetched){fetching->way, sync->sent_bytes + sync->received_bytes - wire_before};
+  if (result == BASE_OK) result = put(fetching, place, &is_taken, fault);
+  if (result == BASE_CORRUPT) (void)unlinkat(sync->partial_fd, fetching->id, 0);
+  if (is_taken) sync->done_bytes -= fetching->reported;  // it is counted again
+  *out = (struct sync_fetched){fetching->way, sync->sent_bytes + sync->received_bytes - wire_before, is_taken};
   base_fd_close(&fetching->fd);
   fetching_finish(fetching);
   free(hash);

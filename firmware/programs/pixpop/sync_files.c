@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,52 @@ enum base_result sync_path(const struct sync *sync, bool is_inside, const char *
   const int length = snprintf(out, PATH_MAX, "%s/%s%s", sync->folder, is_inside ? ".pixpop/" : "", file);
   if (length > 0 && length < PATH_MAX) return BASE_OK;
   return BASE_FAIL(fault, BASE_BAD_INPUT, "folder", "the folder's path is too long");
+}
+
+// A folder in another one; no link is followed.
+static int enter(int parent, const char *name, bool may_make) {
+  enum { FOLDER_MODE = 0750, OPEN_FOLDER = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
+  const int fd = openat(parent, name, OPEN_FOLDER);
+  if (fd >= 0 || errno != ENOENT || !may_make) return fd;
+  if (mkdirat(parent, name, FOLDER_MODE) != 0 && errno != EEXIST) return -1;
+  return fsync(parent) == 0 ? openat(parent, name, OPEN_FOLDER) : -1;
+}
+
+enum base_result sync_open_inside(const struct sync *sync, const char *folder, bool may_make, int *out_fd,
+                                  struct base_fault *fault) {
+  char path[SYNC_PATH_BYTES], name[SYNC_PATH_BYTES];
+  snprintf(path, sizeof(path), ".pixpop/%s", folder);
+  struct base_span rest = base_span_text(path);
+  int fd = open(sync->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  while (fd >= 0 && rest.bytes > 0) {
+    const struct base_span part = base_span_cut(&rest, '/');
+    if (part.bytes == 0 || !base_span_copy(part, name, sizeof(name))) continue;
+    int next = enter(fd, name, may_make);
+    base_fd_close(&fd);
+    fd = next;
+  }
+  *out_fd = fd;
+  if (fd >= 0) return BASE_OK;
+  if (errno == ENOTDIR || errno == ELOOP)
+    return BASE_FAIL(fault, BASE_CONFLICT, "folder",
+                     "'%s' in the mirror, or what it is in, is a link or no folder: it is not used", path);
+  return BASE_FAIL_ERRNO(fault, "folder", "cannot open '%s' in '%.120s'", path, sync->folder);
+}
+
+void sync_look_at(const struct sync *sync, struct sync_place *place) {
+  char path[PATH_MAX];
+  place->is_there = sync_path(sync, false, place->file, path, NULL) == BASE_OK && lstat(path, &place->info) == 0;
+}
+
+bool sync_is_as_seen(const struct sync *sync, const struct sync_place *place) {
+  struct sync_place now;
+  snprintf(now.file, sizeof(now.file), "%s", place->file);
+  sync_look_at(sync, &now);
+  if (!now.is_there || !place->is_there) return now.is_there == place->is_there;
+  const struct stat *a = &now.info, *b = &place->info;
+  return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_mode == b->st_mode && a->st_size == b->st_size &&
+         memcmp(&a->st_mtim, &b->st_mtim, sizeof(a->st_mtim)) == 0 &&
+         memcmp(&a->st_ctim, &b->st_ctim, sizeof(a->st_ctim)) == 0;
 }
 
 static bool examine(const struct sync *sync, const char *file, struct stat *out) {

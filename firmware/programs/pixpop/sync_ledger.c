@@ -36,12 +36,14 @@ static enum base_result read_inside(const struct sync *sync, const char *name, s
 // The folders above it are made.
 static enum base_result write_inside(const struct sync *sync, const char *name, struct base_span content,
                                      struct base_fault *fault) {
-  char path[PATH_MAX], folder[PATH_MAX];
+  char path[PATH_MAX], folder[SYNC_PATH_BYTES];
+  const char *slash = strrchr(name, '/');
+  int fd;
   enum base_result result = sync_path(sync, true, name, path, fault);
   if (result != BASE_OK) return result;
-  snprintf(folder, sizeof(folder), "%s", path);
-  *strrchr(folder, '/') = '\0';
-  result = base_folder_make(folder, fault);
+  snprintf(folder, sizeof(folder), "%.*s", slash != NULL ? (int)(slash - name) : 0, name);
+  result = sync_open_inside(sync, folder, true, &fd, fault);
+  base_fd_close(&fd);
   return result == BASE_OK ? base_file_replace_durably(path, content, 0644, fault) : result;
 }
 
@@ -60,6 +62,11 @@ static bool read_tile_file(const struct sync *sync, const struct integrity_tile 
   return is_there;
 }
 
+static bool is_narrower(const char *name, uint32_t width) {
+  uint64_t number;
+  return name[0] != '0' && base_span_to_u64(base_span_text(name), &number) && number < width;
+}
+
 // Narrower ones of the same tile are of no use any more.
 static void drop_partial_tiles(const struct sync *sync, const struct integrity_tile *tile) {
   struct integrity_tile partial = *tile;
@@ -69,11 +76,15 @@ static void drop_partial_tiles(const struct sync *sync, const struct integrity_t
   *strrchr(name, '/') = '\0';
   snprintf(file, sizeof(file), "tile/%s", name);
   if (sync_path(sync, true, file, path, NULL) != BASE_OK) return;
-  DIR *folder = opendir(path);
-  if (folder == NULL) return;
+  int fd;
+  if (sync_open_inside(sync, file, false, &fd, NULL) != BASE_OK) return;
+  DIR *folder = fdopendir(fd);
+  if (folder == NULL) {
+    base_fd_close(&fd);
+    return;
+  }
   for (const struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
-    if (entry->d_name[0] != '.' && strtoul(entry->d_name, NULL, 10) < tile->width)
-      (void)unlinkat(dirfd(folder), entry->d_name, 0);
+    if (is_narrower(entry->d_name, tile->width)) (void)unlinkat(dirfd(folder), entry->d_name, 0);
   }
   closedir(folder);
   if (tile->width == INTEGRITY_TILE_WIDTH) (void)rmdir(path);
@@ -154,8 +165,8 @@ static enum base_result check_continues(struct sync *sync, const struct integrit
   size_t nodes = 0;
   if (early->size > late->size)
     return BASE_FAIL(fault, BASE_CORRUPT, "ledger",
-                     "the box's ledger has %" PRIu64 " entries and had %" PRIu64 " before: some are gone", late->size,
-                     early->size);
+                     "the box's ledger has %" PRIu64 " %s and had %" PRIu64 " before: some are gone", late->size,
+                     late->size == 1 ? "entry" : "entries", early->size);
   enum base_result result = BASE_OK;
   if (early->size > 0 && early->size < late->size)
     result = integrity_tiles_consistency(&source, early->size, late->size, path, &nodes, fault);
@@ -169,12 +180,18 @@ static enum base_result check_continues(struct sync *sync, const struct integrit
 
 // --- the key ---
 
+// Nothing of the mirror is to go because of a --vkey that was mistyped or is of another box.
 static enum base_result refuse_key(const struct sync *sync, const char *offered, const char *pinned,
                                    struct base_fault *fault) {
+  if (sync->options->vkey != NULL)
+    return BASE_FAIL(fault, BASE_CORRUPT, "ledger",
+                     "the box signs as %.90s, and not as --vkey %.90s. Compare --vkey with the console's page: unless "
+                     "it has the same, --vkey is wrong",
+                     offered, pinned);
   return BASE_FAIL(fault, BASE_CORRUPT, "ledger",
-                   "the box signs as %.120s, and %.120s is %s. If its ledger was begun anew (pixpopd --new-ledger), "
-                   "remove vkey, checkpoint, proofs and tile from the mirror's .pixpop folder",
-                   offered, pinned, sync->options->vkey != NULL ? "--vkey" : "the mirror's");
+                   "the box signs as %.90s, the mirror's key is %.90s. After pixpopd --new-ledger, remove vkey, "
+                   "checkpoint, proofs and tile from the mirror's .pixpop folder",
+                   offered, pinned);
 }
 
 // --vkey, else the mirror's, else what the box says, which is believed once.
@@ -192,7 +209,10 @@ static enum base_result choose_key(struct sync *sync, const char *offered, bool 
   const char *pinned = sync->options->vkey != NULL ? sync->options->vkey : text[0] != '\0' ? text : offered;
   if (strcmp(pinned, offered) != 0) return refuse_key(sync, offered, pinned, fault);
   if (text[0] != '\0' && strcmp(pinned, text) != 0)
-    return BASE_FAIL(fault, BASE_CORRUPT, "ledger", "the mirror is of another ledger: %.200s", text);
+    return BASE_FAIL(fault, BASE_CORRUPT, "ledger",
+                     "the mirror is of another ledger, %.90s. After pixpopd --new-ledger, remove vkey, checkpoint, "
+                     "proofs and tile from the mirror's .pixpop folder",
+                     text);
   result = integrity_note_key_parse(base_span_text(pinned), &sync->ledger.key, fault);
   if (result != BASE_OK || text[0] != '\0' || !may_write) return result;
   if (sync->options->vkey == NULL && !sync->options->quiet)
@@ -249,8 +269,8 @@ static enum base_result continue_from(struct sync *sync, const struct integrity_
   if (result == BASE_NOT_FOUND) {
     char text[256];
     snprintf(text, sizeof(text),
-             "whether the ledger continues its %" PRIu64
-             " entries of before can not be shown: the box has pruned them. What it says now is taken",
+             "whether the ledger continues the one that ended at %" PRIu64
+             " before can not be shown: the box has pruned what shows it. What it says now is taken",
              early->size);
     warn(sync, text);
     return BASE_OK;
@@ -351,8 +371,8 @@ static enum base_result remember(struct sync *sync, const struct integrity_check
     const struct integrity_checkpoint *seen = &ledger->seen[i];
     if (seen->size == checkpoint->size && integrity_digest_equal(&seen->root, &checkpoint->root)) return BASE_OK;
     if (seen->size == checkpoint->size)
-      return BASE_FAIL(fault, BASE_CORRUPT, "ledger", "the box has signed two different ledgers of %" PRIu64 " entries",
-                       seen->size);
+      return BASE_FAIL(fault, BASE_CORRUPT, "ledger", "the box has signed two different ledgers of %" PRIu64 " %s",
+                       seen->size, seen->size == 1 ? "entry" : "entries");
   }
   if (ledger->seen_count == MAX_SEEN) {
     const enum base_result result = compare_seen(sync, &ledger->newest, fault);

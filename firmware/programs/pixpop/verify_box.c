@@ -64,11 +64,12 @@ static enum base_result refuse(const struct client_response *response, const cha
   if (response->status == 404 || response->status == 410) result = BASE_NOT_FOUND;
   if (response->status == 409) result = BASE_CONFLICT;
   if (response->status == 401 || response->status == 403) result = BASE_UNAUTHORIZED;
+  const char *hint = response->status == 401 ? ". " COMPLAIN_TOKEN_HINT : "";
   if (title != NULL)
-    result =
-        BASE_FAIL(fault, result, "", "%.120s%s%.160s", title, detail != NULL ? ": " : "", detail != NULL ? detail : "");
+    result = BASE_FAIL(fault, result, "", "%.80s%s%.120s%s", title, detail != NULL ? ": " : "",
+                       detail != NULL ? detail : "", hint);
   else
-    result = BASE_FAIL(fault, result, "", "the box answered %d for %.200s", response->status, path);
+    result = BASE_FAIL(fault, result, "", "the box answered %d for %.180s%s", response->status, path, hint);
   base_json_destroy(&json);
   return result;
 }

@@ -1,10 +1,12 @@
 #include "verify_ledger.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 
@@ -215,6 +217,46 @@ void verify_ledger_finish(struct verify_ledger *ledger) {
   store_ledger_tree_finish(&ledger->tree);
 }
 
+static bool has_entries(const char *store) {
+  char path[PATH_MAX];
+  bool is_any = false;
+  const int length = snprintf(path, sizeof(path), "%s/ledger/entries", store);
+  DIR *folder = length > 0 && length < PATH_MAX ? opendir(path) : NULL;
+  if (folder == NULL) return false;
+  for (const struct dirent *entry = readdir(folder); entry != NULL && !is_any; entry = readdir(folder))
+    is_any = entry->d_name[0] != '.';
+  closedir(folder);
+  return is_any;
+}
+
+static bool has_file(const char *store, const char *name) {
+  char path[PATH_MAX];
+  const int length = snprintf(path, sizeof(path), "%s/ledger/%s", store, name);
+  return length > 0 && length < PATH_MAX && access(path, F_OK) == 0;
+}
+
+// There was a checkpoint: a box makes all of these after its first one.
+static bool has_traces(const char *store) {
+  return has_file(store, "vkey") || has_file(store, "pruned") || has_entries(store);
+}
+
+static enum base_result read_note(const char *store, struct base_buffer *out, struct base_fault *fault) {
+  struct base_fault cause = {0};
+  enum base_result result = read_file(store, "checkpoint", INTEGRITY_NOTE_MAX_BYTES, out, &cause);
+  if (result == BASE_NOT_FOUND && has_traces(store)) {  // or it came between the two looks
+    base_buffer_finish(out);
+    base_fault_clear(&cause);
+    result = read_file(store, "checkpoint", INTEGRITY_NOTE_MAX_BYTES, out, &cause);
+    if (result == BASE_NOT_FOUND)
+      return BASE_FAIL(fault, BASE_CORRUPT, "",
+                       "ledger/checkpoint is missing, and there was one: other files of the ledger are there. The box "
+                       "halts its ledger when it starts so");
+  }
+  if (result == BASE_NOT_FOUND)
+    return BASE_FAIL(fault, BASE_NOT_FOUND, "", "this store has no ledger, or nothing in it has been signed yet");
+  return result == BASE_OK ? BASE_OK : BASE_FAIL(fault, result, "", "ledger/checkpoint: %s", cause.text);
+}
+
 enum base_result verify_ledger_read(const char *store, struct verify_ledger *out, struct base_fault *fault) {
   enum base_result result = BASE_OK;
   bool is_overtaken = true;
@@ -222,11 +264,8 @@ enum base_result verify_ledger_read(const char *store, struct verify_ledger *out
   for (int i = 0; i < MAX_READ_TRIES && result == BASE_OK && is_overtaken; i++) {
     verify_ledger_finish(out);
     begin(out);
-    struct base_fault cause = {0};
-    result = read_file(store, "checkpoint", INTEGRITY_NOTE_MAX_BYTES, &out->note, &cause);
-    if (result == BASE_NOT_FOUND)
-      return BASE_FAIL(fault, BASE_NOT_FOUND, "", "this store has no ledger, or nothing in it has been signed yet");
-    if (result != BASE_OK) return BASE_FAIL(fault, result, "", "ledger/checkpoint: %s", cause.text);
+    result = read_note(store, &out->note, fault);
+    if (result != BASE_OK) return result;
     result = read_pruned(store, out, fault);
     // A box that prunes takes the first bundles away while they are read.
     if (result == BASE_OK) is_overtaken = read_bundles(store, out) == BASE_NOT_FOUND && out->size == out->first;

@@ -7,6 +7,9 @@
 #include "base/clock.h"
 #include "terminal.h"
 
+// With a number before it.
+static const char *word_of(uint64_t entries) { return entries == 1 ? "entry" : "entries"; }
+
 // --- the key ---
 
 // The text's first line: the log's name, as far as it is one that can be looked up.
@@ -29,15 +32,18 @@ static void check_place(struct verify_log *log, const struct verify_seen *of_pla
   integrity_note_key_text(&log->key, vkey);
   if (offered[0] != '\0' && strcmp(offered, vkey) != 0) {
     verify_report_wrong(log->report, NULL, "the key it shows, %s, is not the one %s", offered,
-                        is_pinned ? "of --vkey" : "remembered for its ledger");
+                        is_pinned ? "of --vkey. Compare that with the console's page: unless it has the same, --vkey "
+                                    "is not the key of this ledger"
+                                  : "remembered for its ledger");
     log->is_sound = false;
   }
   if (is_pinned || of_place->origin[0] == '\0' || strcmp(of_place->origin, log->key.name) == 0) return;
   verify_report_wrong(log->report, NULL,
                       "the ledger was %s (%" PRIu64
-                      " entries) until now, and is another one today. If it was begun anew on purpose (pixpopd "
+                      " %s) until now, and is another one today. If it was begun anew on purpose (pixpopd "
                       "--new-ledger), accept the new one with --vkey %s",
-                      of_place->origin, of_place->size, of_origin->vkey[0] != '\0' ? of_origin->vkey : vkey);
+                      of_place->origin, of_place->size, word_of(of_place->size),
+                      of_origin->vkey[0] != '\0' ? of_origin->vkey : vkey);
   log->is_sound = false;
 }
 
@@ -59,7 +65,8 @@ static bool choose_key(struct verify_log *log, const struct options *options, co
     is_fine = parse_key(log, of_origin.vkey, "what the state file has");
   } else if (log->source->vkey[0] != '\0') {
     is_fine = parse_key(log, log->source->vkey, "what it gives as its key");
-    said = "seen for the first time, and believed: compare it with the console's page, or pin it with --vkey";
+    log->is_key_new = true;
+    said = "as the place itself gives it: it was not seen before";
   } else {
     verify_report_unchecked(log->report, NULL, "it does not show its key: pass it with --vkey");
     is_fine = false;
@@ -88,8 +95,8 @@ static enum base_result check_consistent(const struct verify_log *log, const str
   if (is_same(early, late) || early->size == 0) return BASE_OK;
   if (early->size == late->size)
     return BASE_FAIL(fault, BASE_CORRUPT, "",
-                     "two different checkpoints of %" PRIu64 " entries are signed: the ledger has two histories",
-                     early->size);
+                     "two different checkpoints of %" PRIu64 " %s are signed: the ledger has two histories",
+                     early->size, word_of(early->size));
   const enum base_result result =
       integrity_tiles_consistency(&log->source->tiles, early->size, late->size, path, &nodes, fault);
   if (result != BASE_OK) return result;
@@ -110,9 +117,9 @@ bool verify_log_admit(struct verify_log *log, const struct integrity_checkpoint 
     verify_report_fault(log->report, NULL, &fault);
   } else if (result != BASE_OK) {
     verify_report_unchecked(log->report, NULL,
-                            "a signed checkpoint of %" PRIu64
-                            " entries: whether it belongs to the history of the %" PRIu64 " can not be shown: %s",
-                            checkpoint->size, log->head.size, fault.text);
+                            "a signed checkpoint of %" PRIu64 " %s: whether it belongs to the history of the %" PRIu64
+                            " can not be shown: %s",
+                            checkpoint->size, word_of(checkpoint->size), log->head.size, fault.text);
   }
   if (result != BASE_OK) return log->is_sound = false;
   log->admitted = *checkpoint;
@@ -157,12 +164,12 @@ static void check_tree(struct verify_log *log) {
 // The last checkpoint seen is newer than this one.
 static void check_older(struct verify_log *log, const struct integrity_checkpoint *seen, const char *when) {
   if (log->source->is_copy) {
-    verify_report_say(log->report, "history", "a copy that is older than the %" PRIu64 " entries seen on %s",
-                      seen->size, when);
+    verify_report_say(log->report, "history", "a copy that is older than the %" PRIu64 " %s seen on %s", seen->size,
+                      word_of(seen->size), when);
     return;
   }
-  verify_report_wrong(log->report, "history", "it has %" PRIu64 " entries, and had %" PRIu64 " on %s: some are gone",
-                      log->head.size, seen->size, when);
+  verify_report_wrong(log->report, "history", "it has %" PRIu64 " %s, and had %" PRIu64 " on %s: some are gone",
+                      log->head.size, word_of(log->head.size), seen->size, when);
   log->is_sound = false;
 }
 
@@ -170,18 +177,20 @@ static void check_newer(struct verify_log *log, const struct integrity_checkpoin
   struct base_fault fault = {0};
   const enum base_result result = check_consistent(log, seen, &log->head, &fault);
   if (result == BASE_OK) {
-    verify_report_say(log->report, "history", "continues the %" PRIu64 " entries seen on %s", seen->size, when);
+    verify_report_say(log->report, "history", "continues the %" PRIu64 " %s seen on %s", seen->size,
+                      word_of(seen->size), when);
   } else if (result == BASE_NOT_FOUND && log->source->is_copy) {
     verify_report_say(log->report, "history",
-                      "%" PRIu64 " entries were seen on %s; this copy lacks what would show that it continues them",
-                      seen->size, when);
+                      "a checkpoint of %" PRIu64
+                      " %s was seen on %s; this copy lacks what would show that it continues that",
+                      seen->size, word_of(seen->size), when);
     log->is_sound = false;
   } else if (result == BASE_NOT_FOUND) {
     verify_report_unchecked(log->report, "history",
                             "whether it continues the %" PRIu64
-                            " entries seen on %s can not be shown: what is needed for that has been pruned since. From "
+                            " %s seen on %s can not be shown: what is needed for that has been pruned since. From "
                             "now on it is compared with today's checkpoint",
-                            seen->size, when);
+                            seen->size, word_of(seen->size), when);
   } else {
     verify_report_fault(log->report, "history", &fault);
     log->is_sound = false;
@@ -216,7 +225,8 @@ bool verify_log_begin(struct verify_log *log, const struct options *options, str
   if (!read_checkpoint(log, options)) return log->is_sound = false;
   char root[BASE_DIGEST_BASE64URL_CHARS + 1];
   integrity_digest_text(&log->head.root, root);
-  verify_report_say(report, "checkpoint", "%" PRIu64 " entries, rightly signed, root %s", log->head.size, root);
+  verify_report_say(report, "checkpoint", "%" PRIu64 " %s, rightly signed, root %s", log->head.size,
+                    word_of(log->head.size), root);
   check_tree(log);
   check_history(log);
   log->admitted = log->head;
@@ -250,6 +260,10 @@ void verify_log_end(struct verify_log *log) {
   if (verify_seen_remember(log->state_path, log->source->place, &seen, &fault) != BASE_OK)
     verify_report_unchecked(log->report, "history", "the checkpoint is not remembered for the next run: %s",
                             fault.text);
+  else if (log->is_key_new)
+    verify_report_say(log->report, "key",
+                      "seen for the first time, and believed from now on: compare it with the console's page, or pin "
+                      "it with --vkey");
 }
 
 // --- proofs ---

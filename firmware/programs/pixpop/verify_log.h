@@ -31,7 +31,8 @@ struct verify_log {
   struct integrity_checkpoint head;      // the newest one that was admitted
   struct integrity_checkpoint admitted;  // the last one that was looked at
   char state_path[PATH_MAX];
-  bool is_sound;  // nothing speaks against remembering `head`
+  bool is_key_new;  // it is the source's own, and was never seen before
+  bool is_sound;    // nothing speaks against remembering `head`
 };
 
 // Reads the checkpoint, chooses the key (--vkey, the one remembered, the source's own), checks signature, tree and

@@ -56,7 +56,7 @@ static void lists_page_by_page_without_gaps_or_repeats(void **state) {
   char ids[COUNT][BASE_DIGEST_BASE64URL_CHARS + 1];
   bool seen[COUNT] = {false};
   for (int i = 0; i < COUNT; i++) {
-    char text[16];
+    char text[32];
     snprintf(text, sizeof text, "GOOD %d", i);
     store(text, ids[i]);
   }

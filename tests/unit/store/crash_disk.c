@@ -127,9 +127,10 @@ static void list(const char *path, struct folder *out) {
     must(fstatat(dirfd(listing), item->d_name, &info, AT_SYMLINK_NOFOLLOW) == 0, item->d_name);
     const unsigned file = S_ISDIR(info.st_mode) ? 0 : file_of(info.st_ino);
     if (!S_ISDIR(info.st_mode) && !file) continue;
-    must(out->count < MOST_NAMES && strlen(item->d_name) < NAME_BYTES, "too many names");
+    const size_t bytes = strlen(item->d_name) + 1;
+    must(out->count < MOST_NAMES && bytes <= NAME_BYTES, "too many names");
     struct name *name = &out->names[out->count++];
-    snprintf(name->text, sizeof name->text, "%s", item->d_name);
+    memcpy(name->text, item->d_name, bytes);
     name->file = file;
   }
   closedir(listing);

@@ -24,8 +24,8 @@ enum base_result delta_signature_make(const struct delta_source *old, struct bas
 // Appends the delta from what `signature` is of to `new`. BASE_BAD_INPUT for a signature that is none or of unusual
 // sizes (blocks of 128 bytes to 1 MiB, sums of 4 to 32, at most DELTA_SIGNATURE_MAX_ROWS, at most a few different
 // blocks of one rolling sum); BASE_TOO_LARGE when it does not fit out->limit (the buffer then holds what it held
-// before). A hostile signature can make this hash a block for every byte of `new`: whoever takes signatures from outside
-// ends that by a failure of the source, which is read every 64 MiB of hashing; its BASE_TOO_LARGE is passed on.
+// before). A hostile signature can make this hash a block for every byte of `new`: whoever takes signatures from
+// outside ends that by a failure of the source, which is read every 64 MiB of hashing; its BASE_TOO_LARGE is passed on.
 enum base_result delta_rolling_make(struct base_span signature, const struct delta_source *new, struct base_buffer *out,
                                     struct base_fault *fault) BASE_CHECKED;
 // Writes the new object, never more than new_bytes. BASE_CORRUPT when the delta is none, copies what the old object

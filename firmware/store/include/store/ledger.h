@@ -12,7 +12,12 @@
 //   pruned                 how many entries at the front have been pruned, and the hashes of their tree that are needed
 // Tiles are computed: of level 0 from the bundles, above from hashes in memory (0.13 bytes an entry).
 // Put, purge and config entries are durable before their operation returns (waiters share an fsync). Derive and evict
-// entries are written once a second. A checkpoint is signed after each write.
+// entries are written once a second. A checkpoint is signed after each write. An evict or purge whose derive the disk
+// can not read any more has the unknown subject (integrity/entry.h): its number alone says what ended.
+//
+// While the disk can not be written, entries wait and are tried again; who waits for one is told why it failed. At most
+// 65,536 wait, the last 4,096 places being for what somebody waits for: then puts and config entries are BASE_BUSY, and
+// what becomes of variants is dropped until the next open finds it on the disk.
 //
 // At open the tree is computed anew and compared with the newest checkpoint. Entries behind it are taken over when
 // whole, a torn tail is cut: nothing whole may follow it, but for pages that a crash left unwritten. A key with a vkey
@@ -26,7 +31,8 @@
 // are there, purges of originals, config changes) is entered again with `renews`, a checkpoint is signed over it, and
 // the entries before go (tlog-tiles' pruning). So the log holds at most about twice what is still true, or
 // compact_bytes. The hashes of what went stay until the next compaction: who saw a checkpoint since the last but one
-// can be shown that the newest is consistent with it.
+// can be shown that the newest is consistent with it. The order at the end: `pruned` is replaced, which decides (and is
+// tried again when it fails), the listener is told, `past` is replaced, the bundles go.
 #ifndef STORE_LEDGER_H
 #define STORE_LEDGER_H
 
@@ -78,11 +84,11 @@ enum base_result store_ledger_prove(struct store *store, const char *tenant, con
                                     const struct store_ledger_wish *wish, struct base_buffer *out,
                                     struct base_fault *fault) BASE_CHECKED;
 // Enters that the settings are these now, unless the newest config entry says so already. `settings_digest` is of their
-// text without secrets.
+// text without secrets. After a failure of writing the entry waits on; BASE_BUSY: there was no place for it.
 enum base_result store_ledger_note_config(struct store *store, const struct integrity_digest *settings_digest,
                                           const char *firmware_version, struct base_fault *fault) BASE_CHECKED;
 
-// Before entries are pruned, `listener` is called on a thread of the ledger: afterwards no variant that is not in the
+// Before entries go, `listener` is called on a thread of the ledger: afterwards no variant that is not in the
 // store can be proven, so who has such a copy should drop it. NULL ends that, and waits for a call that is under way.
 void store_ledger_before_pruning(struct store *store, void (*listener)(void *self), void *self);
 
