@@ -88,6 +88,9 @@ enum base_result store_original_adopt(struct store *store, const char *temporary
 // next upload. BASE_NOT_FOUND: the index does not know it.
 enum base_result store_sidecar_mend(struct store *store, const char *tenant, const struct integrity_digest *id,
                                     bool *is_mended, struct base_fault *fault) BASE_CHECKED;
+// At open: makes the record again from the index when it is missing or damaged and the bytes are there.
+enum base_result store_sidecar_restore(struct store *store, const char *tenant, const struct integrity_digest *id,
+                                       bool *is_restored, struct base_fault *fault) BASE_CHECKED;
 
 // tier.c; what variants and levels need of it is in tier.h.
 enum base_result store_tier_create(struct store *store, struct base_fault *fault) BASE_CHECKED;

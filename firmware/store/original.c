@@ -263,6 +263,22 @@ enum base_result store_sidecar_mend(struct store *store, const char *tenant, con
   return result;
 }
 
+enum base_result store_sidecar_restore(struct store *store, const char *tenant, const struct integrity_digest *id,
+                                       bool *is_restored, struct base_fault *fault) {
+  struct store_original known, written;
+  *is_restored = false;
+  const enum base_result result = store_index_original_find(store->index, tenant, id, &known, fault);
+  if (result != BASE_OK || !bytes_are_there(store, &known)) return result == BASE_NOT_FOUND ? BASE_OK : result;
+  const struct store_path path = store_path_sidecar(id, tenant);
+  if (store_sidecar_read(store, tenant, id, &written, NULL) == BASE_OK ||
+      check_old_sidecar(store, &path, NULL) != BASE_OK) {
+    return BASE_OK;
+  }
+  const enum base_result placed = place_sidecar(store, &known, base_span_of(NULL, 0), fault);
+  *is_restored = placed == BASE_OK;
+  return placed;
+}
+
 // Look-ups.
 
 enum base_result store_original_find(struct store *store, const char *tenant, const struct integrity_digest *id,

@@ -126,12 +126,33 @@ static enum base_result take_original_file(struct scan *scan, const struct item 
   return store_file_remove(scan->store, path.text, fault);
 }
 
+// Whoever was told that an original is here has its row. A deletion that got no further than the record was not told to
+// anybody: it is undone.
+static enum base_result restore_sidecar(struct scan *scan, const struct item *row, struct base_fault *fault) {
+  bool is_restored;
+  struct base_fault cause = {0};
+  if (store_sidecar_restore(scan->store, row->tenant, &row->digest, &is_restored, &cause) != BASE_OK) {
+    base_log_fault(scan->store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL, &cause);
+    return BASE_OK;
+  }
+  if (!is_restored) return BASE_OK;
+  scan->report.damaged++;
+  base_log_write(scan->store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL,
+                 "the record of an original was missing or damaged; the index knew it, and it was made again");
+  if (find(&scan->files, row)) return BASE_OK;
+  const enum base_result result = base_buffer_append(&scan->files, row, sizeof *row);
+  return result == BASE_OK ? BASE_OK : BASE_FAIL(fault, result, "", "no memory to scan the originals");
+}
+
 static enum base_result scan_originals(struct scan *scan, unsigned shard, struct base_fault *fault) {
   struct integrity_digest first, last;
   const struct store_path folder = store_path_shard_number(STORE_ORIGINALS, shard, &first, &last);
   enum base_result result = store_folder_visit(scan->store, folder.text, note_original_file, scan, fault);
   if (result == BASE_OK) {
     result = store_index_original_range(scan->store->index, &first, &last, note_original_row, scan, fault);
+  }
+  for (size_t i = 0; i < item_count(&scan->rows) && result == BASE_OK; i++) {
+    result = restore_sidecar(scan, &items(&scan->rows)[i], fault);
   }
   for (size_t i = 0; i < item_count(&scan->files) && result == BASE_OK; i++) {
     result = take_original_file(scan, &items(&scan->files)[i], fault);

@@ -164,12 +164,12 @@ static void forget_rows(struct fixture *fixture) {
 static void repairs_what_a_crash_leaves_when_opened(void **state) {
   struct fixture *fixture = *state;
   fill(fixture);
-  const struct store_original gone = fixture_put(fixture, "default", 500, BYTES);
+  const struct store_original gone = fixture_put(fixture, "other", 500, BYTES);
   assert_int_equal(fixture_put_variant(fixture->store, &gone, 500, BYTES), BASE_OK);
   fixture_close(fixture);
   char path[PATH_MAX];
-  // Between rename and sidecar: bytes without a record (also what a deletion that stopped leaves).
-  fixture_original_path(fixture, &gone.id, ".default.rec", path);
+  // Between rename and sidecar: bytes without a record, that the index does not know.
+  fixture_original_path(fixture, &gone.id, ".other.rec", path);
   assert_int_equal(unlink(path), 0);
   // Between sidecar and index: a record the index does not know.
   forget_rows(fixture);
@@ -182,7 +182,7 @@ static void repairs_what_a_crash_leaves_when_opened(void **state) {
   assert_int_equal(fixture_count_files(fixture, "tmp"), 0);
   fixture_original_path(fixture, &gone.id, "", path);
   assert_false(fixture_exists(path));
-  assert_int_equal(fixture_find(fixture, "default", 500, BYTES), BASE_NOT_FOUND);
+  assert_int_equal(fixture_find(fixture, "other", 500, BYTES), BASE_NOT_FOUND);
   assert_int_equal(fixture_get_variant(fixture->store, 500, BYTES), BASE_NOT_FOUND);
   for (unsigned seed = 0; seed < ORIGINALS; seed++) {
     assert_int_equal(fixture_find(fixture, seed % 3 ? "default" : "other", seed, BYTES), BASE_OK);
@@ -192,6 +192,31 @@ static void repairs_what_a_crash_leaves_when_opened(void **state) {
   assert_int_equal(fixture_count_files(fixture, "originals"), 3 * ORIGINALS);
   assert_int_equal(fixture_count_files(fixture, "variants"), VARIANTS);
   assert_int_equal(fixture_counter(fixture, "pixpop_store_orphans_total", ""), 2);
+}
+
+// Whoever uploaded it was told that it is here.
+static void keeps_an_original_whose_record_is_lost_or_damaged(void **state) {
+  struct fixture *fixture = *state;
+  const struct store_original lost = fixture_put(fixture, "default", 1, BYTES);
+  const struct store_original damaged = fixture_put(fixture, "default", 2, BYTES);
+  fixture_close(fixture);
+  char path[PATH_MAX];
+  fixture_original_path(fixture, &lost.id, ".default.rec", path);
+  assert_int_equal(unlink(path), 0);
+  fixture_original_path(fixture, &damaged.id, ".default.rec", path);
+  fixture_flip_bit(path, 120);
+  fixture_make_unclean(fixture);
+  for (int round = 0; round < 2; round++) {
+    fixture_open(fixture);
+    assert_int_equal(fixture_counter(fixture, "pixpop_store_orphans_total", ""), 0);
+    for (unsigned seed = 1; seed <= 2; seed++) {
+      assert_int_equal(fixture_find(fixture, "default", seed, BYTES), BASE_OK);
+      assert_true(fixture_bytes_match(fixture->store, seed, BYTES));
+    }
+    assert_int_equal(fixture_count_files(fixture, "originals"), 6);
+    fixture_close(fixture);
+  }
+  fixture_open(fixture);
 }
 
 static void keeps_and_counts_records_when_they_are_not_readable(void **state) {
@@ -314,6 +339,8 @@ int main(void) {
                                       fixture_teardown),
       cmocka_unit_test_setup_teardown(rebuilds_when_the_index_is_missing_or_bad, fixture_setup, fixture_teardown),
       cmocka_unit_test_setup_teardown(repairs_what_a_crash_leaves_when_opened, fixture_setup, fixture_teardown),
+      cmocka_unit_test_setup_teardown(keeps_an_original_whose_record_is_lost_or_damaged, fixture_setup,
+                                      fixture_teardown),
       cmocka_unit_test_setup_teardown(keeps_and_counts_records_when_they_are_not_readable, fixture_setup,
                                       fixture_teardown),
       cmocka_unit_test_setup_teardown(forgets_a_deletion_never_when_reopened, fixture_setup, fixture_teardown),
