@@ -299,7 +299,7 @@ static enum base_result fetch_into(struct sync *sync, const struct sync_original
 static enum base_result fetch_one(struct sync *sync, const struct sync_original *original, struct base_fault *fault) {
   struct target target;
   struct integrity_digest root = {{0}}, proven_root;
-  struct sync_fetched fetched;
+  struct sync_fetched fetched = {0};
   bool is_proven;
   enum base_result result = choose_target(sync, original, &target, fault);
   if (result == BASE_OK) result = prove(sync, original, &proven_root, &is_proven, fault);
