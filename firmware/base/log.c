@@ -26,6 +26,10 @@ struct base_log {
   const struct base_clock *clock;
   atomic_int level;
   atomic_bool json;
+  // A ring, with the lock.
+  uint8_t *kept;
+  size_t kept_bytes;
+  uint64_t kept_end;  // bytes that were ever put in
 };
 
 struct entry {
@@ -46,12 +50,15 @@ struct base_log *base_log_create(const struct base_log_config *config) {
   log->clock = config && config->clock ? config->clock : base_clock_system();
   atomic_init(&log->level, config ? config->level : BASE_LOG_INFO);
   atomic_init(&log->json, config && config->json);
+  log->kept = config && config->kept_bytes > 0 ? malloc(config->kept_bytes) : NULL;
+  if (log->kept) log->kept_bytes = config->kept_bytes;  // without memory for them lines are written all the same
   return log;
 }
 
 void base_log_destroy(struct base_log **log) {
   if (!*log) return;
   pthread_mutex_destroy(&(*log)->write_lock);
+  free((*log)->kept);
   free(*log);
   *log = NULL;
 }
@@ -135,9 +142,46 @@ static enum base_result compose_text(struct base_buffer *line, const struct entr
   return base_buffer_printf(line, ", %s:%d)", entry->fault->file ? entry->fault->file : "?", entry->fault->line);
 }
 
+static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
+
+// With the lock. A line is far shorter than any ring, or it is not kept.
+static void keep_line(struct base_log *log, struct base_span line) {
+  if (line.bytes > log->kept_bytes) return;
+  const size_t at = (size_t)(log->kept_end % log->kept_bytes);
+  const size_t first = min_size(line.bytes, log->kept_bytes - at);
+  memcpy(log->kept + at, line.data, first);
+  memcpy(log->kept, line.data + first, line.bytes - first);
+  log->kept_end += line.bytes;
+}
+
+// With the lock: the ring's bytes in their order.
+static enum base_result copy_kept(const struct base_log *log, struct base_buffer *out) {
+  if (log->kept_end <= log->kept_bytes) return base_buffer_append(out, log->kept, (size_t)log->kept_end);
+  const size_t at = (size_t)(log->kept_end % log->kept_bytes);
+  enum base_result result = base_buffer_append(out, log->kept + at, log->kept_bytes - at);
+  if (result == BASE_OK) result = base_buffer_append(out, log->kept, at);
+  return result;
+}
+
+enum base_result base_log_tail(struct base_log *log, struct base_buffer *out) {
+  if (!log || !log->kept) return BASE_OK;
+  struct base_buffer kept;
+  base_buffer_init(&kept, log->kept_bytes);
+  pthread_mutex_lock(&log->write_lock);
+  const bool is_cut = log->kept_end > log->kept_bytes;
+  enum base_result result = copy_kept(log, &kept);
+  pthread_mutex_unlock(&log->write_lock);
+  struct base_span text = base_buffer_span(&kept);
+  if (is_cut) (void)base_span_cut(&text, '\n');
+  if (result == BASE_OK) result = base_buffer_append(out, text.data, text.bytes);
+  base_buffer_finish(&kept);
+  return result;
+}
+
 static void write_line(struct base_log *log, struct base_span line) {
   ssize_t written;
   pthread_mutex_lock(&log->write_lock);
+  if (log->kept) keep_line(log, line);
   do {
     written = write(log->fd, line.data, line.bytes);
   } while (written < 0 && errno == EINTR);

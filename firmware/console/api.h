@@ -59,6 +59,12 @@ enum base_result console_session_begin(struct console_exchange *exchange, struct
                                        struct base_fault *fault) BASE_CHECKED;
 enum base_result console_session_end(struct console_exchange *exchange, struct http_reply *reply,
                                      struct base_fault *fault) BASE_CHECKED;
+// /api/v1/claim
+enum base_result console_claim(struct console_exchange *exchange, struct http_reply *reply,
+                               struct base_fault *fault) BASE_CHECKED;
+// /api/v1/backup
+enum base_result console_backup_show(struct console_exchange *exchange, struct http_reply *reply,
+                                     struct base_fault *fault) BASE_CHECKED;
 // /ledger/
 enum base_result console_ledger_show(struct console_exchange *exchange, struct http_reply *reply,
                                      struct base_fault *fault) BASE_CHECKED;

@@ -53,7 +53,8 @@ static enum base_result create_parts(struct console *console, char **new_token, 
   if (!console->sessions || !console->assets || !console->patches) {
     return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the console");
   }
-  enum base_result result = console_auth_open(config->token_hash_path, config->clock, &console->auth, new_token, fault);
+  enum base_result result =
+      console_auth_open(config->token_hash_path, config->claim_path, config->clock, &console->auth, new_token, fault);
   if (result == BASE_OK) result = console_gate_open(console, &console->gate, fault);
   if (result == BASE_OK) result = console_server_start(console, &console->server, fault);
   if (result == BASE_OK) result = console_gate_start(console->gate, fault);
@@ -82,6 +83,8 @@ enum base_result console_start(const struct console_config *config, struct conso
   *out = console;
   return BASE_OK;
 }
+
+bool console_is_claimed(const struct console *console) { return console_auth_is_claimed(console->auth); }
 
 uint16_t console_port(const struct console *console) { return console_gate_port(console->gate); }
 

@@ -35,6 +35,8 @@ static const struct console_route routes[] = {
     {"/api/v1/session", HTTP_GET, OPEN, QUICK, console_session_show, NULL},
     {"/api/v1/session", HTTP_POST, OPEN, QUICK, console_session_begin, NULL},
     {"/api/v1/session", HTTP_DELETE, GUARDED, QUICK, console_session_end, NULL},
+    {"/api/v1/claim", HTTP_POST, OPEN, QUICK, console_claim, NULL},
+    {"/api/v1/backup", HTTP_GET, GUARDED, SLOW, console_backup_show, NULL},
     {"/api/v1/originals", HTTP_GET, GUARDED, QUICK, console_originals_list, NULL},
     {"/api/v1/originals", HTTP_POST, GUARDED, SLOW, console_originals_upload, &console_upload_intake},
     {"/api/v1/originals/*/content", HTTP_GET, GUARDED, SLOW, console_content_show, NULL},

@@ -7,8 +7,9 @@
 
 enum { MAX_LOGIN_BYTES = 1024, MAX_SESSION_JSON = 512 };
 
-static enum base_result reply_session(struct http_reply *reply, int status, const struct console_session *session,
-                                      const char *delivery_url, struct base_fault *fault) {
+static enum base_result reply_session(const struct console *console, struct http_reply *reply, int status,
+                                      const struct console_session *session, struct base_fault *fault) {
+  const char *delivery_url = console->config.delivery_url;
   struct base_buffer text;
   struct base_json_writer json;
   base_buffer_init(&text, MAX_SESSION_JSON + (delivery_url ? 6 * strlen(delivery_url) : 0));
@@ -17,6 +18,7 @@ static enum base_result reply_session(struct http_reply *reply, int status, cons
   base_json_bool(&json, "authenticated", session != NULL);
   if (session) base_json_string(&json, "csrf_token", session->csrf_token);
   if (session) base_json_string(&json, "delivery_url", delivery_url);
+  if (!console_auth_is_claimed(console->auth)) base_json_bool(&json, "needs_claim", true);
   base_json_object_end(&json);
   enum base_result result = console_reply_json(reply, status, &text, json.result, fault);
   base_buffer_finish(&text);
@@ -32,7 +34,7 @@ enum base_result console_session_show(struct console_exchange *exchange, struct 
                                       struct base_fault *fault) {
   struct console_session session;
   bool is_found = console_access_session(exchange, &session);
-  return reply_session(reply, 200, is_found ? &session : NULL, exchange->console->config.delivery_url, fault);
+  return reply_session(exchange->console, reply, 200, is_found ? &session : NULL, fault);
 }
 
 // {"token":"..."}, and only as application/json: a form of another site can not send that.
@@ -67,7 +69,7 @@ enum base_result console_session_begin(struct console_exchange *exchange, struct
   if (result != BASE_OK) return result;
   struct console_session session;
   console_sessions_begin(console->sessions, &session);
-  result = reply_session(reply, 201, &session, console->config.delivery_url, fault);
+  result = reply_session(console, reply, 201, &session, fault);
   if (result == BASE_OK) set_cookie(exchange, reply, session.id, CONSOLE_SESSION_LIFE_S);
   base_log_write(console->config.log, BASE_LOG_INFO, "console", exchange->request.id, "log-in from %s",
                  exchange->client);

@@ -158,6 +158,7 @@ static void describe(const char *tenant, const struct findings *findings, const 
   out->has_alpha = header->has_alpha;
   out->has_icc = header->has_icc;
   out->alerts = findings->alerts;
+  out->created_s = metadata->created_s;
   copy_text(out->tenant, sizeof out->tenant, tenant);
   copy_text(out->format, sizeof out->format, image_file_format_name(header->format));
   copy_text(out->colour, sizeof out->colour, image_colour_name(header->colour));

@@ -54,6 +54,10 @@ const struct settings_row settings_rows[] = {
   NUMBER("console", "body_min_rate", console_body_min_rate, "64", 0, 1000000, false,
          "bytes a second that an upload must bring, on average over request_timeout_ms; 0: any"),
 
+  TEXT("console", "claim_file", console_claim_file, "", false,
+       "file with the hash of a one-time code: while it is there and no token is, whoever knows the code gets the first "
+       "one; empty: the first token is printed"),
+
   LISTEN("delivery", "listen", delivery_listen, "127.0.0.1:8080", false,
          "address and port of the public, read-only side"),
   LISTEN("delivery", "tls_listen", delivery_tls_listen, "", false,

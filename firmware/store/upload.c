@@ -316,7 +316,7 @@ static enum base_result finish(struct store_upload *upload, struct store_origina
   integrity_hash_finish(&upload->hash, &original->id);
   original->bytes = upload->bytes;
   const int64_t now_s = base_clock_wall_s(upload->store->config.clock);
-  original->created_s = now_s < 0 ? 0 : now_s;
+  if (original->created_s <= 0 || original->created_s > now_s) original->created_s = now_s < 0 ? 0 : now_s;
   result = store_original_adopt(upload->store, source.text, original, &upload->leaves, report, is_new, fault);
   // The second name is still there after a failure, and after a renaming that found the same file in place.
   if (upload->is_kept && strcmp(source.text, upload->path.text) != 0) store_file_discard(upload->store, source.text);

@@ -270,6 +270,7 @@ static enum base_result build_console(struct box *box, struct base_fault *fault)
                                   .port = port,
                                   .pem_path = settings->console_tls ? box->pem_path : NULL,
                                   .token_hash_path = box->token_path,
+                                  .claim_path = settings->console_claim_file[0] ? settings->console_claim_file : NULL,
                                   .threads = (unsigned)settings->console_threads,
                                   .gate_threads = (unsigned)settings->console_gate_threads,
                                   .max_connections = (uint32_t)settings->console_max_connections,
@@ -291,9 +292,11 @@ static enum base_result build_console(struct box *box, struct base_fault *fault)
                                   .describe_device = device_describe,
                                   .device_self = box->resampler,
                                   .decoder_isolation = sandbox_get_isolation(box->sandbox),
+                                  .settings = &box->console_settings,
                                   .clock = base_clock_system(),
                                   .log = box->log,
                                   .metrics = box->metrics};
+  box_set_console_settings(box);
   return console_start(&config, &box->console, &box->new_token, fault);
 }
 
@@ -321,18 +324,22 @@ static void announce(struct box *box) {
     free(box->new_token);
     box->new_token = NULL;
   }
+  if (!console_is_claimed(box->console))
+    printf("Nobody has claimed this box yet: POST its one-time code to /api/v1/claim of the console.\n");
   fflush(stdout);
 }
 
-enum base_result box_start(const struct settings *settings, const struct delivery_handover *handover, struct box **out,
-                           struct base_fault *fault) {
+enum base_result box_start(const struct settings *settings, const char *config_path,
+                           const struct delivery_handover *handover, struct box **out, struct base_fault *fault) {
   static enum base_result (*const steps[])(struct box *, struct base_fault *) = {
       prepare_folders, build_log,    build_store, build_sandbox,      build_resampler, build_render,  build_pop,
       build_prewarm,   build_ingest, build_tus,   box_build_delivery, box_build_scrub, build_console, box_guard_ledger,
   };
   struct box *box = calloc(1, sizeof(*box));
   if (box == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "memory is short");
+  pthread_mutex_init(&box->settings_lock, NULL);
   box->settings = *settings;
+  box->config_path = config_path;
   box->handover = handover;
   enum base_result result = BASE_OK;
   for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && result == BASE_OK; i++) result = steps[i](box, fault);
@@ -371,5 +378,6 @@ void box_stop(struct box **pointer) {
   base_metrics_destroy(&box->metrics);
   base_log_destroy(&box->log);
   free(box->new_token);
+  pthread_mutex_destroy(&box->settings_lock);
   free(box);
 }

@@ -10,7 +10,9 @@ struct box;
 
 // Builds everything and starts to serve. Prints the addresses, the device and, at the first start, the token to stdout.
 // `handover`: listeners that an earlier box left open, taken once the box gets to its delivery side; NULL: none.
-enum base_result box_start(const struct settings *settings, const struct delivery_handover *handover, struct box **out,
+// `config_path`: of the file that they came from, for backups; NULL: none. Borrowed until box_stop.
+enum base_result box_start(const struct settings *settings, const char *config_path,
+                           const struct delivery_handover *handover, struct box **out,
                            struct base_fault *fault) BASE_CHECKED;
 // Before box_stop: keeps the delivery side's listeners open beyond it.
 enum base_result box_hand_over(struct box *box, struct delivery_handover *out, struct base_fault *fault) BASE_CHECKED;

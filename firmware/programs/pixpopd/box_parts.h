@@ -2,6 +2,8 @@
 #ifndef PIXPOPD_BOX_PARTS_H
 #define PIXPOPD_BOX_PARTS_H
 
+#include <pthread.h>
+
 #include "console/console.h"
 #include "delivery/delivery.h"
 #include "ingest/ingest.h"
@@ -17,7 +19,9 @@
 enum { BOX_MAX_PATH = 512, BOX_MAX_ROUTES = 6 };
 
 struct box {
+  pthread_mutex_t settings_lock;             // of what SIGHUP changes in the settings while others read
   struct settings settings;                  // as running
+  const char *config_path;                   // of the configuration file; NULL: there is none
   const struct delivery_handover *handover;  // borrowed during the start; NULL: none
   char delivery_url[SETTINGS_MAX_TEXT];      // without '/' at its end
   char delivery_tls_url[SETTINGS_MAX_TEXT];  // empty without TLS
@@ -41,6 +45,7 @@ struct box {
   struct delivery *delivery;
   struct store_scrub *scrub;  // NULL: it is off
   struct console *console;
+  struct console_settings console_settings;
   struct pop_ledger_guard ledger_guard;
   char *new_token;  // printed once, then wiped
 };
@@ -64,6 +69,9 @@ void box_announce_ledger(const struct box *box);
 enum base_result box_build_scrub(struct box *box, struct base_fault *fault) BASE_CHECKED;
 // Lets the delivery side ask the console about tokens.
 enum base_result box_guard_ledger(struct box *box, struct base_fault *fault) BASE_CHECKED;
+
+// What the console may know of the settings: the tenants, for backups.
+void box_set_console_settings(struct box *box);
 
 // The rules of the settings as ingest wants them.
 struct image_rules box_rules_of(const struct settings *settings);

@@ -45,6 +45,7 @@ static enum base_result reload_settings(struct box *box, const struct arguments 
     if (key != NULL)
       base_log_write(box->log, BASE_LOG_WARN, "pixpopd", NULL, "'%s' changed in the configuration but needs a restart",
                      key);
+    pthread_mutex_lock(&box->settings_lock);
     box->settings.cache_ram_bytes = wanted->cache_ram_bytes;
     memcpy(box->settings.log_level, wanted->log_level, sizeof(wanted->log_level));
     memcpy(box->settings.log_format, wanted->log_format, sizeof(wanted->log_format));
@@ -54,6 +55,7 @@ static enum base_result reload_settings(struct box *box, const struct arguments 
     memcpy(box->settings.delivery_unsigned, wanted->delivery_unsigned, sizeof(wanted->delivery_unsigned));
     memcpy(box->settings.delivery_ladder, wanted->delivery_ladder, sizeof(wanted->delivery_ladder));
     box->settings.ledger_public = wanted->ledger_public;
+    pthread_mutex_unlock(&box->settings_lock);
     pop_ledger_set_public(box->pop, wanted->ledger_public);
     box_note_settings(box);
   }

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 #include "base/clock.h"
-#include "base/result.h"
+#include "base/span.h"
 
 enum base_log_level { BASE_LOG_ERROR, BASE_LOG_WARN, BASE_LOG_INFO, BASE_LOG_DEBUG };
 
@@ -16,6 +16,7 @@ struct base_log_config {
   enum base_log_level level;       // lines above this level are dropped; default BASE_LOG_INFO
   bool json;                       // JSON objects instead of text; default false
   const struct base_clock *clock;  // NULL: the system's
+  size_t kept_bytes;               // of the latest lines, for base_log_tail; default 0
 };
 
 struct base_log;
@@ -30,6 +31,8 @@ bool base_log_level_parse(const char *text, enum base_log_level *out) BASE_CHECK
 // `request_id` may be NULL; `log` may be NULL (nothing happens). No newline in `format`.
 void base_log_write(struct base_log *log, enum base_log_level level, const char *room, const char *request_id,
                     const char *format, ...) BASE_PRINTF(5, 6);
+// Appends the latest lines, from a line's beginning on. Nothing when none are kept.
+enum base_result base_log_tail(struct base_log *log, struct base_buffer *out) BASE_CHECKED;
 // Logs a fault with its place.
 void base_log_fault(struct base_log *log, enum base_log_level level, const char *room, const char *request_id,
                     const struct base_fault *fault);

@@ -25,12 +25,23 @@ struct console_asset {
   size_t bytes;
 };
 
+// What the program knows of its settings, for backups. From any thread.
+struct console_settings {
+  // Appends the configuration as it lies in its file, secrets and all. BASE_NOT_FOUND: there is no file. NULL: never.
+  enum base_result (*read)(void *self, struct base_buffer *out, struct base_fault *fault);
+  // The names of all tenants, "default" among them; how many, at most `capacity`.
+  size_t (*tenants)(void *self, char (*out)[STORE_MAX_TENANT + 1], size_t capacity);
+  void *self;
+};
+enum { CONSOLE_MAX_SETTINGS_BYTES = 256 * 1024, CONSOLE_MAX_TENANTS = 64 };
+
 // Zero or NULL means the default where one is given. Strings, assets and rooms are borrowed until console_stop.
 struct console_config {
   const char *address;          // default "127.0.0.1"
   uint16_t port;                // 0: the kernel chooses (tests)
   const char *pem_path;         // key and certificate: TLS; NULL: plain HTTP, only allowed on a loopback address
   const char *token_hash_path;  // where the hash of the bearer token is kept
+  const char *claim_path;       // hash of the one-time code that the first token is issued for; NULL: none
   unsigned threads;             // CivetWeb workers: requests being answered at once; default 64
   unsigned gate_threads;        // that move bytes of clients, 2..64, 1 counts as 2; default: by the number of cores
   uint32_t max_connections;     // default 12,000; fewer, with a warning, when RLIMIT_NOFILE has no room for them
@@ -53,6 +64,7 @@ struct console_config {
   enum base_result (*describe_device)(void *self, struct base_buffer *json, struct base_fault *fault);
   void *device_self;
   struct sandbox_isolation decoder_isolation;  // for /api/v1/status
+  const struct console_settings *settings;     // NULL: they are in no backup
   const struct base_clock *clock;
   struct base_log *log;
   struct base_metrics *metrics;
@@ -66,6 +78,8 @@ struct console;
 // BASE_CORRUPT: the token file is damaged. SIGPIPE is ignored in the whole process from here on.
 enum base_result console_start(const struct console_config *config, struct console **out, char **new_token,
                                struct base_fault *fault) BASE_CHECKED;
+// False while the box waits for its first token to be claimed.
+bool console_is_claimed(const struct console *console);
 // The port that is listened on.
 uint16_t console_port(const struct console *console);
 // Judges a request that came elsewhere (to delivery) by its Authorization: BASE_UNAUTHORIZED for none or a wrong one,

@@ -29,10 +29,11 @@ enum { INGEST_MAX_TAGS = 32, INGEST_MAX_TAG = 64 };  // tags of an original; byt
 struct ingest;
 struct ingest_upload;
 
-// What the uploader says about a file. Both may be empty.
+// What the uploader says about a file. Name and tags may be empty.
 struct ingest_metadata {
   char name[STORE_MAX_NAME + 1];
   char tags[STORE_MAX_TAGS + 1];  // joined by '\n'
+  int64_t created_s;              // of an original that comes back from a backup; 0: now
 };
 
 enum base_result ingest_create(const struct ingest_config *config, struct ingest **out,

@@ -52,11 +52,11 @@ struct settings {
   bool console_tls;
   uint64_t console_threads;
   uint64_t console_gate_threads;
-  uint64_t console_max_connections;
-  uint64_t console_connections_per_client;
+  uint64_t console_max_connections, console_connections_per_client;
   uint64_t console_handshake_timeout_ms;
   uint64_t console_request_timeout_ms;
   uint64_t console_body_min_rate;
+  char console_claim_file[SETTINGS_MAX_TEXT];
 
   char delivery_listen[SETTINGS_MAX_TEXT];
   char delivery_tls_listen[SETTINGS_MAX_TEXT];

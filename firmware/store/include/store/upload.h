@@ -66,8 +66,9 @@ uint64_t store_upload_bytes(const struct store_upload *upload);
 // failure what was synced before is sure, and the rest is there unless the power fails.
 enum base_result store_upload_rest(struct store_upload **upload, struct base_fault *fault) BASE_CHECKED;
 // fsync, rename under the digest, sidecar record with `report` (a JSON object; may be empty), fsync of the folders,
-// index. `original` brings everything but id, bytes and created_s, which are filled in; its texts must be free of
-// control bytes (but '\n' between tags), else BASE_BAD_INPUT. After BASE_OK nothing short of a broken disk loses it.
+// index. `original` brings everything but id and bytes, which are filled in; created_s too when it is 0 or in the
+// future. Its texts must be free of control bytes (but '\n' between tags), else BASE_BAD_INPUT. After BASE_OK nothing
+// short of a broken disk loses it.
 // *is_new is false when the tenant had it already (its first created_s, name and report stay). Consumes the upload in
 // every case; a kept one rests in partial/ after a failure, and after BASE_OK only its record stays, with no bytes, for
 // store_upload_annotate. A crash before that brings it back with its bytes, to be committed again (*is_new is false).

@@ -1,0 +1,161 @@
+# slot.sh: read in by board/build: unpacked packages and programs -> a slot: boot.img (FAT) and root.img (squashfs, verity).
+
+kernel_release() { basename "$(ls -d "$stage"/usr/lib/modules/*)"; }
+
+# copy_modules TARGET NAMES...: kernel modules with what they need, and their index.
+copy_modules() {
+  local target=$1 release file
+  shift
+  release=$(kernel_release)
+  [ -e "$stage/usr/lib/modules/$release/modules.dep" ] || depmod -b "$stage" "$release"
+  for name in "$@"; do
+    modprobe -d "$stage" -S "$release" --show-depends "$name" | awk '$1 == "insmod" { print $2 }'
+  done | sort -u | while read -r file; do
+    file=/usr/lib/modules/${file#*/lib/modules/}
+    install -D -m 644 "$stage$file" "$target$file"
+  done
+  mkdir -p "$target/usr/lib/modules/$release"
+  cp "$stage/usr/lib/modules/$release"/modules.{builtin,order} "$target/usr/lib/modules/$release/"
+  [ ! -e "$stage/usr/lib/modules/$release/modules.builtin.modinfo" ] ||
+    cp "$stage/usr/lib/modules/$release/modules.builtin.modinfo" "$target/usr/lib/modules/$release/"
+  depmod -b "$target" "$release"
+  rm -f "$target/usr/lib/modules/$release"/*.bin  # busybox reads the text forms
+}
+
+# busybox_links TARGET: a link for each applet that no real program stands for.
+busybox_links() {
+  local applet
+  busybox --list | while read -r applet; do
+    [ -e "$1/usr/bin/$applet" ] || [ -e "$1/usr/sbin/$applet" ] || ln -s busybox "$1/usr/bin/$applet"
+  done
+  for applet in init reboot poweroff halt; do ln -sf ../bin/busybox "$1/usr/sbin/$applet"; rm -f "$1/usr/bin/$applet"; done
+}
+
+# empty_tree TARGET: the folders of merged /usr.
+empty_tree() {
+  rm -rf "$1"
+  mkdir -p "$1"/usr/{bin,sbin,lib,lib64,share} "$1"/{proc,sys,dev,run,tmp,data,etc,var}
+  for name in bin sbin lib lib64; do ln -s "usr/$name" "$1/$name"; done
+}
+
+files_for() {
+  find "$shared/files" "$board_folder" -name files -exec sed -n "s/^$1 //p" {} + | sed "s/@TRIPLET@/$triplet/g"
+  if [ "$1" = initramfs ]; then return; fi
+  for driver in $vulkan; do
+    echo "/usr/lib/$triplet/libvulkan_$driver.so"
+    echo "/usr/share/vulkan/icd.d/${driver}_icd.$machine.json"
+  done
+}
+
+# board_file: what the update agent and the rescue system know the slot by.
+board_file() { printf 'board %s\nversion %s\nfloor %s\n' "$board" "$version" "$floor"; }
+
+make_initramfs() {
+  local target=$work/initramfs
+  empty_tree "$target"
+  mkdir -p "$target/etc/pixpop/update-keys"
+  files_for initramfs | "$shared/collect.py" "$stage" "$target" "$triplet" >"$work/initramfs.packages"
+  install -m 755 "$shared/initramfs/init" "$target/init"
+  install -m 755 "$shared/initramfs/format-data" "$target/usr/bin/format-data"
+  install -m 755 "$programs_folder/verity-open" "$target/usr/bin/verity-open"
+  for name in pixpop-rescue; do
+    [ ! -x "$programs_folder/bin/$name" ] || install -m 755 "$programs_folder/bin/$name" "$target/usr/bin/$name"
+  done
+  "$strip" "$target/usr/bin/verity-open"
+  echo "$initramfs_modules" | tr ' ' '\n' >"$target/etc/modules"
+  [ -z "${coldplug:-}" ] || : >"$target/etc/coldplug"
+  echo "board=$board" >"$target/etc/pixpop/board.sh"
+  board_file >"$target/etc/pixpop/board"
+  cp "$keys_folder"/*.pem "$target/etc/pixpop/update-keys/"
+  copy_modules "$target" $initramfs_modules ${initramfs_hardware:-}
+  busybox_links "$target"
+  find "$target" -exec touch -h -d "@$epoch" {} +
+  (cd "$target" && find . -print0 | LC_ALL=C sort -z | cpio --quiet --null -o -H newc -R 0:0 --reproducible) |
+    zstd -q -19 -T1 -f -o "$work/initrd.img"
+}
+
+make_root() {
+  local target=$work/root name
+  empty_tree "$target"
+  mkdir -p "$target/usr/lib/pixpop" "$target/var/lib"
+  for name in $programs; do install -m 755 "$programs_folder/bin/$name" "$target/usr/lib/pixpop/$name"; "$strip" "$target/usr/lib/pixpop/$name"; done
+  mv "$target/usr/lib/pixpop/pixpop" "$target/usr/bin/pixpop"
+  {
+    files_for root
+    for name in $programs; do [ "$name" = pixpop ] || echo "=/usr/lib/pixpop/$name"; done
+    echo =/usr/bin/pixpop
+  } | "$shared/collect.py" "$stage" "$target" "$triplet" >"$work/root.packages"
+  cp -r "$shared/root/." "$target/"
+  if [ -d "$board_folder/root" ]; then cp -r "$board_folder/root/." "$target/"; fi
+  sort -u "$work/root.packages" "$work/initramfs.packages" >"$target/etc/pixpop/packages"
+  board_file >"$target/etc/pixpop/board"
+  echo "$epoch" >"$target/etc/pixpop/made"
+  echo "${system_modules:-}" >"$target/etc/pixpop/modules"
+  [ -z "${coldplug:-}" ] || : >"$target/etc/pixpop/coldplug"
+  mkdir -p "$target/etc/pixpop/update-keys"
+  cp "$keys_folder"/*.pem "$target/etc/pixpop/update-keys/"
+  mkdir -p "$target/etc/ssl/certs"
+  find "$stage/usr/share/ca-certificates/mozilla" -name '*.crt' | LC_ALL=C sort | xargs cat >"$target/etc/ssl/certs/ca-certificates.crt"
+  copy_modules "$target" $initramfs_modules ${initramfs_hardware:-} ${system_modules:-} ${system_hardware:-}
+  link_services "$target"
+  keep_known_settings "$target/etc/pixpop/pixpop.conf"
+  [ -z "$is_shell" ] || echo 'ttyS0::respawn:-/bin/sh' >>"$target/etc/inittab"
+  ln -s /run/resolv.conf "$target/etc/resolv.conf"
+  ln -s /proc/self/mounts "$target/etc/mtab"
+  ln -s /run "$target/var/run"
+  busybox_links "$target"
+  if [ -n "$overlay" ]; then cp -r "$overlay/." "$target/"; fi
+  chmod -R go-w,a+rX "$target"
+}
+
+# link_services TARGET: services of programs that are not in the image go; runit's own folders lie in /run.
+link_services() {
+  local service
+  for service in "$1"/etc/sv/*; do
+    service=${service##*/}
+    ln -s "/run/sv/$service" "$1/etc/sv/$service/supervise"
+    ln -s "/run/sv/$service.log" "$1/etc/sv/$service/log/supervise"
+  done
+  [ -e "$1/usr/lib/pixpop/pixpop-system" ] || rm -rf "$1/etc/sv/system"
+}
+
+# keep_known_settings FILE: without the keys and sections that this version's settings do not have.
+keep_known_settings() {
+  awk 'NR == FNR { text = text $0 "\n"; next }
+       /^[a-z_]+ = / && index(text, "\"" $1 "\"") == 0 { next }
+       /^\[/ && index(text, "\"" substr($0, 2, length($0) - 2) ".") == 0 && index(text, "\"" substr($0, 2, length($0) - 2) "\"") == 0 { skip = 1; next }
+       /^\[/ { skip = 0 } !skip' "$source_root/firmware/settings/settings.c" "$1" >"$1.new"
+  mv "$1.new" "$1"
+}
+
+# make_slot: root.img first, since the boot partition carries its hash.
+make_slot() {
+  local blocks hash
+  rm -f "$work/root.squashfs"
+  mksquashfs "$work/root" "$work/root.squashfs" -comp zstd -Xcompression-level "$compression" -b 256K -noappend -quiet -no-progress \
+    -all-root -all-time "$epoch" -mkfs-time "$epoch" -no-xattrs
+  truncate -s %4096 "$work/root.squashfs"
+  blocks=$(($(stat -c %s "$work/root.squashfs") / 4096))
+  mv "$work/root.squashfs" "$work/root.img"
+  hash=$(veritysetup format --no-superblock --salt="$salt" --hash-offset=$((blocks * 4096)) "$work/root.img" "$work/root.img" |
+    awk '/^Root hash:/ { print $3 }')
+  [ ${#hash} -eq 64 ] || fail "veritysetup gave no root hash"
+  [ "$(stat -c %s "$work/root.img")" -le $((root_mib << 20)) ] || fail "the root is larger than its partition ($root_mib MiB)"
+  echo "set slot_args=\"$arguments panic=3 oops=panic quiet pixpop.verity=$blocks:$hash:$salt\"" >"$work/slot.cfg"
+  cp "$stage"/boot/vmlinuz-"$(kernel_release)" "$work/vmlinuz"
+  make_fat "$work/boot.img" BOOT $(($(du -cb "$work"/{vmlinuz,initrd.img,slot.cfg} | awk 'END { print $1 }') / 1048576 + 2)) \
+    vmlinuz initrd.img slot.cfg
+}
+
+# make_fat IMAGE LABEL MIB FILES...: of $work, with fixed times and serial number.
+make_fat() {
+  local image=$1 label=$2 mib=$3 name
+  shift 3
+  rm -f "$image"
+  truncate -s "${mib}M" "$image"
+  mformat -i "$image" -v "$label" -N 50495850 ::
+  for name in "$@"; do
+    touch -d "@$epoch" "$work/$name"
+    mcopy -m -i "$image" "$work/$name" "::$name"
+  done
+}

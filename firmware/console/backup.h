@@ -1,0 +1,23 @@
+// What backups and restores agree on: the files of a backup, which is a tar archive of plain files.
+//
+//   pixpop-backup.json               first: {"format": 1, "version", "host_name", "created_s"}
+//   settings.conf                    the configuration file, secrets and all; missing when there is none
+//   prewarm/TENANT.json              ["w=320&fm=webp", ...]
+//   originals/TENANT/ID.json         {"name", "tags", "created_s", "bytes", ...}, and right behind it
+//   originals/TENANT/ID              the file as it was uploaded; ID is its SHA-256 in base64url
+//   backup-end.json                  last: {"originals": N, "omitted": [ID, ...]}, what could not be read
+//
+// Not in it: variants (they are made again), the ledger and its key (each box signs for itself), token and certificate.
+#ifndef CONSOLE_BACKUP_H
+#define CONSOLE_BACKUP_H
+
+enum { CONSOLE_BACKUP_FORMAT = 1 };
+
+#define CONSOLE_BACKUP_HEAD "pixpop-backup.json"
+#define CONSOLE_BACKUP_SETTINGS "settings.conf"
+#define CONSOLE_BACKUP_PREWARM "prewarm/"
+#define CONSOLE_BACKUP_ORIGINALS "originals/"
+#define CONSOLE_BACKUP_END "backup-end.json"
+#define CONSOLE_BACKUP_JSON ".json"
+
+#endif

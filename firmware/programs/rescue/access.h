@@ -1,0 +1,58 @@
+// Who may use the rescue page: whoever can read the code on the console.
+//
+// The code is made at the first start and kept in the state folder, so that it outlives a crash of the program, not a
+// restart of the machine. It is exchanged for a session's token. Wrong guesses are limited per address and over all, so
+// that nobody finds one of 2^60 codes, and nobody else's guesses keep out who knows it. One thread.
+#ifndef RESCUE_ACCESS_H
+#define RESCUE_ACCESS_H
+
+#include "base/clock.h"
+#include "base/span.h"
+#include "http/message.h"
+
+enum {
+  ACCESS_CODE_CHARS = 12,
+  ACCESS_CODE_TEXT = ACCESS_CODE_CHARS + 2,  // "XXXX-XXXX-XXXX"
+  ACCESS_TOKEN_BYTES = 32,
+  ACCESS_TOKEN_CHARS = 43,
+  ACCESS_SESSIONS = 4,
+  ACCESS_SESSION_IDLE_S = 30 * 60,
+  ACCESS_GUESSES = 5,        // an address may make at once
+  ACCESS_GUESS_EVERY_S = 5,  // and then one in so many seconds
+  ACCESS_GUESSERS = 64,      // addresses that are remembered
+  ACCESS_GUESSES_A_SECOND = 20,
+};
+
+struct access_session {
+  bool is_open;
+  uint8_t digest[32];  // of its token
+  uint64_t used_ms;
+};
+struct access_guesser {
+  uint8_t client[HTTP_CLIENT_BYTES];
+  unsigned wrong;
+  uint64_t seen_ms;
+};
+struct access {
+  const struct base_clock *clock;
+  char code[ACCESS_CODE_CHARS + 1];
+  struct access_session sessions[ACCESS_SESSIONS];
+  struct access_guesser guessers[ACCESS_GUESSERS];
+  unsigned second_guesses;  // in the second that began at
+  uint64_t second_ms;
+};
+
+// Reads or makes the code, kept in `path`.
+enum base_result access_init(struct access *access, const char *path, const struct base_clock *clock,
+                             struct base_fault *fault) BASE_CHECKED;
+// As people read it; `out` has ACCESS_CODE_TEXT + 1.
+void access_write_code(const struct access *access, char *out);
+// Exchanges a code (case, spaces and dashes do not matter) for a token. BASE_UNAUTHORIZED; BASE_RATE.
+enum base_result access_open(struct access *access, struct base_span code, const uint8_t *client,
+                             char token[ACCESS_TOKEN_CHARS + 1], struct base_fault *fault) BASE_CHECKED;
+// Is "Authorization: Bearer TOKEN" an open session's? BASE_UNAUTHORIZED.
+enum base_result access_check(struct access *access, const struct http_request *request,
+                              struct base_fault *fault) BASE_CHECKED;
+void access_close(struct access *access, const struct http_request *request);
+
+#endif

@@ -1,0 +1,10 @@
+# cmake -DFILES=a;b -DOUT=header -P embed.cmake: each file as a C array named after it.
+set(text "// Made by embed.cmake.\n#include <stdint.h>\n")
+foreach(file IN LISTS FILES)
+  get_filename_component(name ${file} NAME)
+  string(MAKE_C_IDENTIFIER ${name} name)
+  file(READ ${file} bytes HEX)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+  string(APPEND text "static const uint8_t page_${name}[] = {${bytes}};\n")
+endforeach()
+file(WRITE ${OUT} "${text}")

@@ -1,0 +1,49 @@
+#include "reset.h"
+
+#include <errno.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/file.h"
+
+extern char **environ;
+
+static enum base_result leave_note(const char *data, struct base_fault *fault) {
+  char path[512];
+  struct stat about;
+  int chars = snprintf(path, sizeof path, "%s/system", data);
+  if (chars < 0 || (size_t)chars + sizeof "/factory-reset" > sizeof path)
+    return BASE_FAIL(fault, BASE_TOO_LARGE, "data", "the path is too long");
+  // An empty mount point takes files too: then the note would be lost.
+  if (stat(path, &about) < 0) return BASE_FAIL_ERRNO(fault, "", "the data partition is not there");
+  snprintf(path + chars, sizeof path - (size_t)chars, "/factory-reset");
+  return base_file_replace_durably(path, base_span_text("asked for in the rescue system\n"), 0600, fault);
+}
+
+static enum base_result run_program(const char *program, struct base_fault *fault) {
+  char *const words[] = {(char *)(uintptr_t)program, NULL};
+  pid_t child;
+  int status = 0;
+  int code = posix_spawn(&child, program, NULL, NULL, words, environ);
+  if (code != 0) {
+    errno = code;
+    return BASE_FAIL_ERRNO(fault, "", "the program that makes the data partition anew can not be run");
+  }
+  while (waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) return BASE_FAIL_ERRNO(fault, "", "waitpid");
+  }
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    return BASE_FAIL(fault, BASE_IO, "", "the data partition could not be made anew");
+  return BASE_OK;
+}
+
+enum base_result reset_ask(const char *data, const char *format, struct base_fault *fault) {
+  struct base_fault why = {0};
+  if (data != NULL && leave_note(data, &why) == BASE_OK) return BASE_OK;
+  if (format != NULL) return run_program(format, fault);
+  if (data == NULL)
+    return BASE_FAIL(fault, BASE_UNPROCESSABLE, "data", "nobody told this program where the data partition is");
+  return BASE_FAIL(fault, BASE_UNPROCESSABLE, "data", "%s", why.text);
+}
