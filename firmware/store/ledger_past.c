@@ -12,30 +12,21 @@
 
 #include "base/file.h"
 #include "ledger_disk.h"
+#include "ledger_number.h"
 #include "ledger_past.h"
 
 #define NAME "past"
 
-enum { NUMBER_BYTES = 8, HEAD_BYTES = 3 * NUMBER_BYTES, MAX_FILE_BYTES = 80 * 1024 * 1024 };
+enum { HEAD_BYTES = 3 * STORE_LEDGER_NUMBER_BYTES, MAX_FILE_BYTES = 80 * 1024 * 1024 };
 
-static const uint8_t magic[NUMBER_BYTES] = {'p', 'x', 'p', 'a', 's', 't', 0x00, 0x01};
-
-static void put_number(uint8_t out[NUMBER_BYTES], uint64_t number) {
-  for (size_t i = 0; i < NUMBER_BYTES; i++) out[i] = (uint8_t)(number >> 8 * (NUMBER_BYTES - 1 - i));
-}
-
-static uint64_t number_at(const uint8_t *bytes) {
-  uint64_t number = 0;
-  for (size_t i = 0; i < NUMBER_BYTES; i++) number = number << 8 | bytes[i];
-  return number;
-}
+static const uint8_t magic[STORE_LEDGER_NUMBER_BYTES] = {'p', 'x', 'p', 'a', 's', 't', 0x00, 0x01};
 
 static enum base_result compose(const struct store_ledger *ledger, struct base_buffer *out, struct base_fault *fault) {
   const struct store_ledger_compaction *compaction = &ledger->compaction;
   uint8_t head[HEAD_BYTES];
   memcpy(head, magic, sizeof magic);
-  put_number(head + NUMBER_BYTES, compaction->from);
-  put_number(head + 2 * sizeof magic, compaction->cut);
+  store_ledger_number_put(head + STORE_LEDGER_NUMBER_BYTES, compaction->from);
+  store_ledger_number_put(head + 2 * sizeof magic, compaction->cut);
   enum base_result result = base_buffer_append(out, head, sizeof head);
   if (result == BASE_OK && compaction->from > 0) {
     result = store_ledger_tree_write_pruned(&ledger->tree, compaction->from, out, fault);
@@ -67,7 +58,7 @@ static size_t pruned_bytes(uint64_t first) {
   for (unsigned level = 1; level < INTEGRITY_TILE_LEVELS && level * 8 < 64; level++) {
     hashes += (size_t)((first >> level * 8) % INTEGRITY_TILE_WIDTH);
   }
-  return first == 0 ? 0 : 2 * NUMBER_BYTES + hashes * sizeof(struct integrity_digest);
+  return first == 0 ? 0 : 2 * STORE_LEDGER_NUMBER_BYTES + hashes * sizeof(struct integrity_digest);
 }
 
 static uint64_t leaves_at(uint64_t from) { return HEAD_BYTES + pruned_bytes(from); }
@@ -76,9 +67,9 @@ static uint64_t leaves_at(uint64_t from) { return HEAD_BYTES + pruned_bytes(from
 static enum base_result read_tree(struct base_span file, uint64_t first, struct store_ledger_tree *tree,
                                   uint64_t *from) {
   if (file.bytes < HEAD_BYTES || memcmp(file.data, magic, sizeof magic) != 0) return BASE_CORRUPT;
-  *from = number_at(file.data + NUMBER_BYTES);
-  if (number_at(file.data + 2 * sizeof magic) != first || *from >= first || *from % INTEGRITY_TILE_WIDTH != 0 ||
-      first - *from > MAX_FILE_BYTES / sizeof(struct integrity_digest) ||
+  *from = store_ledger_number_at(file.data + STORE_LEDGER_NUMBER_BYTES);
+  if (store_ledger_number_at(file.data + 2 * sizeof magic) != first || *from >= first ||
+      *from % INTEGRITY_TILE_WIDTH != 0 || first - *from > MAX_FILE_BYTES / sizeof(struct integrity_digest) ||
       file.bytes != leaves_at(*from) + (first - *from) * sizeof(struct integrity_digest)) {
     return BASE_CORRUPT;
   }
@@ -109,12 +100,13 @@ bool store_ledger_past_load(struct store_ledger *ledger, struct base_span pruned
   struct store_ledger_tree tree;
   uint64_t from = 0;
   const struct store_path path = store_ledger_path(NAME);
-  if (pruned.bytes < 2 * NUMBER_BYTES) return false;
+  if (pruned.bytes < 2 * STORE_LEDGER_NUMBER_BYTES) return false;
   base_buffer_init(&file, MAX_FILE_BYTES);
   store_ledger_tree_init(&tree);
   enum base_result result = store_ledger_read_file(ledger->store, path.text, MAX_FILE_BYTES, &file, &fault);
   if (result == BASE_OK) {
-    result = read_tree(base_buffer_span(&file), number_at(pruned.data + NUMBER_BYTES), &tree, &from);
+    result = read_tree(base_buffer_span(&file), store_ledger_number_at(pruned.data + STORE_LEDGER_NUMBER_BYTES), &tree,
+                       &from);
     if (result == BASE_OK && !is_pruned_as(&tree, pruned)) result = BASE_CORRUPT;
     if (result != BASE_OK) (void)BASE_FAIL(&fault, result, path.text, "the leaves of what was pruned are not right");
   }
@@ -153,8 +145,9 @@ enum base_result store_ledger_past_read(struct store_ledger *ledger, const struc
   enum base_result result = fd < 0 ? BASE_NOT_FOUND : read_at(fd, 0, head, sizeof head);
   if (result == BASE_OK) {
     // What is replaced in between has other numbers; what was changed shows in the tile above.
-    const uint64_t from = number_at(head + NUMBER_BYTES), begin = tile->index * INTEGRITY_TILE_WIDTH;
-    result = begin < from || begin >= number_at(head + 2 * sizeof magic)
+    const uint64_t from = store_ledger_number_at(head + STORE_LEDGER_NUMBER_BYTES),
+                   begin = tile->index * INTEGRITY_TILE_WIDTH;
+    result = begin < from || begin >= store_ledger_number_at(head + 2 * sizeof magic)
                  ? BASE_NOT_FOUND
                  : read_at(fd, leaves_at(from) + (begin - from) * sizeof *leaves, leaves, sizeof leaves);
   }

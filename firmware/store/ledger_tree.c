@@ -1,11 +1,10 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "ledger_number.h"
 #include "store/ledger_file.h"
 
-enum { NUMBER_BYTES = 8 };
-
-static const uint8_t magic[NUMBER_BYTES] = {'p', 'x', 'p', 'r', 'u', 'n', 'e', 0x01};
+static const uint8_t magic[STORE_LEDGER_NUMBER_BYTES] = {'p', 'x', 'p', 'r', 'u', 'n', 'e', 0x01};
 
 static const struct integrity_digest *hashes_of(const struct store_ledger_tree *tree, unsigned level) {
   return (const struct integrity_digest *)(const void *)tree->levels[level].hashes.data;
@@ -86,16 +85,6 @@ enum base_result store_ledger_tree_read(const struct store_ledger_tree *tree, co
 
 // Pruning.
 
-static void put_number(uint8_t out[NUMBER_BYTES], uint64_t number) {
-  for (size_t i = 0; i < NUMBER_BYTES; i++) out[i] = (uint8_t)(number >> 8 * (NUMBER_BYTES - 1 - i));
-}
-
-static uint64_t number_at(const uint8_t *bytes) {
-  uint64_t number = 0;
-  for (size_t i = 0; i < NUMBER_BYTES; i++) number = number << 8 | bytes[i];
-  return number;
-}
-
 // Of a tree of `size` entries: what its partial tile of that level has.
 static size_t partial_at(unsigned level, uint64_t size) {
   return (size_t)(hashes_at(level, size) % INTEGRITY_TILE_WIDTH);
@@ -105,8 +94,8 @@ enum base_result store_ledger_tree_write_pruned(const struct store_ledger_tree *
                                                 struct base_buffer *out, struct base_fault *fault) {
   BASE_ASSERT(first % INTEGRITY_TILE_WIDTH == 0 && first <= tree->size);
   const size_t start = out->bytes;
-  uint8_t number[NUMBER_BYTES];
-  put_number(number, first);
+  uint8_t number[STORE_LEDGER_NUMBER_BYTES];
+  store_ledger_number_put(number, first);
   enum base_result result = base_buffer_append(out, magic, sizeof magic);
   if (result == BASE_OK) result = base_buffer_append(out, number, sizeof number);
   for (unsigned level = 1; level < INTEGRITY_TILE_LEVELS && result == BASE_OK; level++) {
@@ -155,13 +144,13 @@ enum base_result store_ledger_tree_read_pruned(struct store_ledger_tree *tree, s
   BASE_ASSERT(tree->size == 0);
   static const char damaged[] = "the list of what was pruned is damaged";
   struct integrity_digest check;
-  const size_t head_bytes = sizeof magic + NUMBER_BYTES;
+  const size_t head_bytes = sizeof magic + STORE_LEDGER_NUMBER_BYTES;
   if (file.bytes < head_bytes + sizeof check || memcmp(file.data, magic, sizeof magic) != 0) {
     return BASE_FAIL(fault, BASE_CORRUPT, "ledger", damaged);
   }
   const size_t checked = file.bytes - sizeof check;
   integrity_digest_of(base_span_of(file.data, checked), &check);
-  const uint64_t first = number_at(file.data + sizeof magic);
+  const uint64_t first = store_ledger_number_at(file.data + sizeof magic);
   size_t hashes = 0;
   for (unsigned level = 1; level < INTEGRITY_TILE_LEVELS; level++) hashes += partial_at(level, first);
   if (memcmp(check.bytes, file.data + checked, sizeof check.bytes) != 0 || first % INTEGRITY_TILE_WIDTH != 0 ||

@@ -136,10 +136,15 @@ static enum base_result restore_sidecar(struct scan *scan, const struct item *ro
     return BASE_OK;
   }
   if (!is_restored) return BASE_OK;
-  scan->report.damaged++;
+  if (find(&scan->files, row)) {
+    scan->report.damaged++;
+    base_log_write(scan->store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL,
+                   "the record of an original was damaged; the index knew it, and it was made again");
+    return BASE_OK;
+  }
+  // No alarm: a kill in the middle of a deletion looks the same.
   base_log_write(scan->store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL,
-                 "the record of an original was missing or damaged; the index knew it, and it was made again");
-  if (find(&scan->files, row)) return BASE_OK;
+                 "the record of an original was missing; the index knew it, and it was made again");
   const enum base_result result = base_buffer_append(&scan->files, row, sizeof *row);
   return result == BASE_OK ? BASE_OK : BASE_FAIL(fault, result, "", "no memory to scan the originals");
 }

@@ -236,12 +236,18 @@ static void expect_nothing_twice(const struct fixture *fixture) {
   ledger_free(&view);
 }
 
+// A ledger full of one original's entries, which begins to compact itself.
+static struct store_original begin_compacting_all(struct fixture *fixture, struct seen *seen) {
+  const struct store_original original = fixture_put(fixture, "default", 1, BYTES);
+  fill(fixture, &original, 0, seen);
+  begin_compacting(fixture);
+  return original;
+}
+
 static void compacts_on_when_there_are_descriptors_again(void **state) {
   struct fixture *fixture = *state;
   struct seen seen = {0};
-  const struct store_original original = fixture_put(fixture, "default", 1, BYTES);
-  fill(fixture, &original, 0, &seen);
-  begin_compacting(fixture);
+  (void)begin_compacting_all(fixture, &seen);
   bad_disk_fail(BAD_OPEN, "ledger/entries/001", EMFILE);
   expect_hindered(fixture, &(struct seen){0});  // for what is asked of that file there is no descriptor either
   assert_int_equal(ledger_status(fixture).compactions, 0);
@@ -254,9 +260,7 @@ static void compacts_on_when_there_are_descriptors_again(void **state) {
 static void compacts_on_when_there_is_room_again(void **state) {
   struct fixture *fixture = *state;
   struct seen seen = {0};
-  const struct store_original original = fixture_put(fixture, "default", 1, BYTES);
-  fill(fixture, &original, 0, &seen);
-  begin_compacting(fixture);
+  const struct store_original original = begin_compacting_all(fixture, &seen);
   bad_disk_fail(BAD_RENAME, "ledger/pruned", ENOSPC);
   expect_hindered(fixture, &seen);
   expect_compacted(fixture);
@@ -290,9 +294,7 @@ struct store_ledger_item *__wrap_store_ledger_item_new(struct store_ledger *ledg
 static void compacts_on_when_there_is_memory_again(void **state) {
   struct fixture *fixture = *state;
   struct seen seen = {0};
-  const struct store_original original = fixture_put(fixture, "default", 1, BYTES);
-  fill(fixture, &original, 0, &seen);
-  begin_compacting(fixture);
+  (void)begin_compacting_all(fixture, &seen);
   __atomic_store_n(&items_left, 3, __ATOMIC_RELAXED);  // in the midst of a bundle
   wake_writer(fixture);
   while (!is_hindered(fixture)) sched_yield();
