@@ -24,12 +24,18 @@ make_keys() {
 # make_programs: those that the image cannot do without; then those that this version may have.
 make_programs() {
   local log=$out/programs.log target
+  "$(compiler)" -std=c11 -D_GNU_SOURCE -O2 -static -o "$work/verity-open" "$shared/verity-open.c"
+  if [ -n "$programs_from" ]; then
+    take_programs
+    if [ "$architecture" = amd64 ]; then host_programs=$programs_from; else make_host_programs "$log"; fi
+    return
+  fi
   say "programs ($architecture, release; log: $log)"
   configure "$programs_folder" "$architecture" >"$log" 2>&1 || complain "$log" "cmake does not configure the programs"
   nice ninja -C "$programs_folder" pixpopd pixpop decoder >>"$log" 2>&1 || complain "$log" "the programs do not build"
   programs='pixpopd pixpop decoder'
-  for target in pixpop-system pixpop-rescue pixpop-slots; do
-    ninja -C "$programs_folder" -t targets all | grep -q "^$target:" || { say "left out: this version has no $target"; continue; }
+  for target in pixpop-system pixpop-probe pixpop-rescue pixpop-slots; do
+    ninja -C "$programs_folder" -t targets all | grep "^$target:" >/dev/null || { say "left out: this version has no $target"; continue; }
     if nice ninja -C "$programs_folder" "$target" >>"$log" 2>&1; then
       [ "$target" = pixpop-rescue ] || programs="$programs $target"
     else
@@ -37,21 +43,38 @@ make_programs() {
       say "left out: $target does not build (see the log)"
     fi
   done
-  "$(compiler)" -std=c11 -D_GNU_SOURCE -O2 -static -o "$programs_folder/verity-open" "$shared/verity-open.c"
-  if [ "$architecture" != amd64 ]; then
-    configure "$host_programs" amd64 >>"$log" 2>&1 && nice ninja -C "$host_programs" pixpop pixpop-slots >>"$log" 2>&1 ||
-      complain "$log" "the tools of this machine do not build"
-  fi
+  if [ "$architecture" != amd64 ]; then make_host_programs "$log"; fi
+}
+
+# make_host_programs LOG: those that make the image and its bundle, for this machine.
+make_host_programs() {
+  { configure "$host_programs" amd64 && nice ninja -C "$host_programs" pixpop pixpop-slots; } >>"$1" 2>&1 ||
+    complain "$1" "the tools of this machine do not build"
+}
+
+# take_programs: those of a build folder, as they are.
+take_programs() {
+  programs=
+  for target in pixpopd pixpop decoder pixpop-system pixpop-probe pixpop-slots; do
+    if [ -x "$programs_from/bin/$target" ]; then programs="$programs $target"; else say "left out: no $target in $programs_from/bin"; fi
+  done
 }
 
 compiler() { if [ "$architecture" = amd64 ]; then echo gcc; else echo aarch64-linux-gnu-gcc; fi; }
 
-# configure FOLDER ARCHITECTURE
+# configure FOLDER ARCHITECTURE: anew when the packages of the sysroot are others.
 configure() {
-  [ ! -e "$1/build.ninja" ] || return 0
-  local launcher=()
+  local options=() launcher=() stamp=$architecture
+  if [ "$2" != amd64 ]; then
+    stamp=$(cat "$sysroot/.stamp")
+    options=(--toolchain "$source_root/tools/cmake/Arm64.cmake" "-DCMAKE_SYSROOT=$sysroot")
+  fi
+  if [ -e "$1/build.ninja" ]; then
+    if [ "$2" = amd64 ] || [ "$(cat "$1/.sysroot" 2>/dev/null)" = "$stamp" ]; then return 0; fi
+    rm -rf "$1"
+  fi
   if command -v ccache; then launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
-  (cd "$source_root" && cmake --preset release -B "$1" "${launcher[@]}")
+  (cd "$source_root" && cmake --preset release -B "$1" "${options[@]}" "${launcher[@]}") && echo "$stamp" >"$1/.sysroot"
 }
 
 make_bundle() {

@@ -4,7 +4,7 @@ kernel_release() { basename "$(ls -d "$stage"/usr/lib/modules/*)"; }
 
 # copy_modules TARGET NAMES...: kernel modules with what they need, and their index.
 copy_modules() {
-  local target=$1 release file
+  local target=$1 release file name
   shift
   release=$(kernel_release)
   [ -e "$stage/usr/lib/modules/$release/modules.dep" ] || depmod -b "$stage" "$release"
@@ -33,12 +33,14 @@ busybox_links() {
 
 # empty_tree TARGET: the folders of merged /usr.
 empty_tree() {
+  local name
   rm -rf "$1"
   mkdir -p "$1"/usr/{bin,sbin,lib,lib64,share} "$1"/{proc,sys,dev,run,tmp,data,etc,var}
   for name in bin sbin lib lib64; do ln -s "usr/$name" "$1/$name"; done
 }
 
 files_for() {
+  local driver
   find "$shared/files" "$board_folder" -name files -exec sed -n "s/^$1 //p" {} + | sed "s/@TRIPLET@/$triplet/g"
   if [ "$1" = initramfs ]; then return; fi
   for driver in $vulkan; do
@@ -51,13 +53,13 @@ files_for() {
 board_file() { printf 'board %s\nversion %s\nfloor %s\n' "$board" "$version" "$floor"; }
 
 make_initramfs() {
-  local target=$work/initramfs
+  local target=$work/initramfs name
   empty_tree "$target"
   mkdir -p "$target/etc/pixpop/update-keys"
   files_for initramfs | "$shared/collect.py" "$stage" "$target" "$triplet" >"$work/initramfs.packages"
   install -m 755 "$shared/initramfs/init" "$target/init"
   install -m 755 "$shared/initramfs/format-data" "$target/usr/bin/format-data"
-  install -m 755 "$programs_folder/verity-open" "$target/usr/bin/verity-open"
+  install -m 755 "$work/verity-open" "$target/usr/bin/verity-open"
   for name in pixpop-rescue; do
     [ ! -x "$programs_folder/bin/$name" ] || install -m 755 "$programs_folder/bin/$name" "$target/usr/bin/$name"
   done
@@ -71,7 +73,7 @@ make_initramfs() {
   busybox_links "$target"
   find "$target" -exec touch -h -d "@$epoch" {} +
   (cd "$target" && find . -print0 | LC_ALL=C sort -z | cpio --quiet --null -o -H newc -R 0:0 --reproducible) |
-    zstd -q -19 -T1 -f -o "$work/initrd.img"
+    zstd -q -$((compression < 15 ? compression : 19)) -T1 -f -o "$work/initrd.img"
 }
 
 make_root() {
@@ -98,7 +100,7 @@ make_root() {
   find "$stage/usr/share/ca-certificates/mozilla" -name '*.crt' | LC_ALL=C sort | xargs cat >"$target/etc/ssl/certs/ca-certificates.crt"
   copy_modules "$target" $initramfs_modules ${initramfs_hardware:-} ${system_modules:-} ${system_hardware:-}
   link_services "$target"
-  keep_known_settings "$target/etc/pixpop/pixpop.conf"
+  [ -z "${settings:-}" ] || echo "$settings" >>"$target/etc/pixpop/pixpop.conf"
   [ -z "$is_shell" ] || echo 'ttyS0::respawn:-/bin/sh' >>"$target/etc/inittab"
   ln -s /run/resolv.conf "$target/etc/resolv.conf"
   ln -s /proc/self/mounts "$target/etc/mtab"
@@ -119,20 +121,12 @@ link_services() {
   [ -e "$1/usr/lib/pixpop/pixpop-system" ] || rm -rf "$1/etc/sv/system"
 }
 
-# keep_known_settings FILE: without the keys and sections that this version's settings do not have.
-keep_known_settings() {
-  awk 'NR == FNR { text = text $0 "\n"; next }
-       /^[a-z_]+ = / && index(text, "\"" $1 "\"") == 0 { next }
-       /^\[/ && index(text, "\"" substr($0, 2, length($0) - 2) ".") == 0 && index(text, "\"" substr($0, 2, length($0) - 2) "\"") == 0 { skip = 1; next }
-       /^\[/ { skip = 0 } !skip' "$source_root/firmware/settings/settings.c" "$1" >"$1.new"
-  mv "$1.new" "$1"
-}
-
 # make_slot: root.img first, since the boot partition carries its hash.
 make_slot() {
   local blocks hash
   rm -f "$work/root.squashfs"
-  mksquashfs "$work/root" "$work/root.squashfs" -comp zstd -Xcompression-level "$compression" -b 256K -noappend -quiet -no-progress \
+  # The option says it too, and mksquashfs takes one of both only.
+  env -u SOURCE_DATE_EPOCH mksquashfs "$work/root" "$work/root.squashfs" -comp zstd -Xcompression-level "$compression" -b 256K -noappend -quiet -no-progress \
     -all-root -all-time "$epoch" -mkfs-time "$epoch" -no-xattrs
   truncate -s %4096 "$work/root.squashfs"
   blocks=$(($(stat -c %s "$work/root.squashfs") / 4096))

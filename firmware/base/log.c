@@ -14,10 +14,19 @@
 #include "base/utf8.h"
 
 enum {
+  PLACES = 64,            // that are watched for bursts at once
   LINE_BYTES = PIPE_BUF,  // so that the lines of several processes never mix in a pipe
   MESSAGE_BYTES = 1024,
   REQUEST_ID_BYTES = 64,
   TIME_BYTES = 32,
+};
+
+// Where faults come from, and how many have come lately.
+struct place {
+  const char *file;
+  int line;
+  uint64_t begin_ms;
+  unsigned count;
 };
 
 struct base_log {
@@ -30,6 +39,9 @@ struct base_log {
   uint8_t *kept;
   size_t kept_bytes;
   uint64_t kept_end;  // bytes that were ever put in
+  unsigned burst;
+  pthread_mutex_t places_lock;
+  struct place places[PLACES];
 };
 
 struct entry {
@@ -46,6 +58,8 @@ struct base_log *base_log_create(const struct base_log_config *config) {
   struct base_log *log = calloc(1, sizeof *log);
   if (!log) return NULL;
   pthread_mutex_init(&log->write_lock, NULL);
+  pthread_mutex_init(&log->places_lock, NULL);
+  log->burst = config ? config->burst : 0;
   log->fd = config ? config->fd : STDERR_FILENO;
   log->clock = config && config->clock ? config->clock : base_clock_system();
   atomic_init(&log->level, config ? config->level : BASE_LOG_INFO);
@@ -58,6 +72,7 @@ struct base_log *base_log_create(const struct base_log_config *config) {
 void base_log_destroy(struct base_log **log) {
   if (!*log) return;
   pthread_mutex_destroy(&(*log)->write_lock);
+  pthread_mutex_destroy(&(*log)->places_lock);
   free((*log)->kept);
   free(*log);
   *log = NULL;
@@ -233,12 +248,47 @@ void base_log_write(struct base_log *log, enum base_log_level level, const char 
           .level = level, .room = room, .request_id = request_id_span(request_id), .message = base_span_text(message)});
 }
 
+// The fault's place, or the one that has been quiet longest, which is forgotten.
+static struct place *find_place(struct base_log *log, const struct base_fault *fault) {
+  struct place *oldest = &log->places[0];
+  for (size_t i = 0; i < PLACES; i++) {
+    struct place *place = &log->places[i];
+    if (place->count > 0 && place->line == fault->line && place->file == fault->file) return place;
+    if (place->count == 0 || place->begin_ms < oldest->begin_ms) oldest = place;
+  }
+  *oldest = (struct place){.file = fault->file, .line = fault->line};
+  return oldest;
+}
+
+// False when it is one too many. *missed: how many were, before this one; *is_last: so are those that follow soon.
+static bool may_log(struct base_log *log, const struct base_fault *fault, unsigned *missed, bool *is_last) {
+  const uint64_t now_ms = base_clock_ms(log->clock);
+  pthread_mutex_lock(&log->places_lock);
+  struct place *place = find_place(log, fault);
+  *missed = 0;
+  if (place->count == 0 || now_ms - place->begin_ms >= BASE_LOG_BURST_MS) {
+    if (place->count > log->burst) *missed = place->count - log->burst;
+    place->begin_ms = now_ms;
+    place->count = 0;
+  }
+  if (place->count < UINT_MAX) place->count++;
+  const bool may = place->count <= log->burst;
+  *is_last = place->count == log->burst;
+  pthread_mutex_unlock(&log->places_lock);
+  return may;
+}
+
 void base_log_fault(struct base_log *log, enum base_log_level level, const char *room, const char *request_id,
                     const struct base_fault *fault) {
+  unsigned missed = 0;
+  bool is_last = false;
   if (!is_wanted(log, level)) return;
+  if (log->burst > 0 && level != BASE_LOG_DEBUG && !may_log(log, fault, &missed, &is_last)) return;
+  if (missed > 0) base_log_write(log, level, room, NULL, "%u more like the next were left out", missed);
   emit(log, (struct entry){.level = level,
                            .room = room,
                            .request_id = request_id_span(request_id),
                            .message = base_span_text(fault->text),
                            .fault = fault});
+  if (is_last) base_log_write(log, level, room, NULL, "more like the last are left out for some seconds");
 }

@@ -65,12 +65,39 @@ enum base_result console_claim(struct console_exchange *exchange, struct http_re
 // /api/v1/backup
 enum base_result console_backup_show(struct console_exchange *exchange, struct http_reply *reply,
                                      struct base_fault *fault) BASE_CHECKED;
+// /api/v1/restore
+enum base_result console_restore_show(struct console_exchange *exchange, struct http_reply *reply,
+                                      struct base_fault *fault) BASE_CHECKED;
+enum base_result console_restore_run(struct console_exchange *exchange, struct http_reply *reply,
+                                     struct base_fault *fault) BASE_CHECKED;
+// /api/v1/support
+enum base_result console_support_show(struct console_exchange *exchange, struct http_reply *reply,
+                                      struct base_fault *fault) BASE_CHECKED;
 // /ledger/
 enum base_result console_ledger_show(struct console_exchange *exchange, struct http_reply *reply,
                                      struct base_fault *fault) BASE_CHECKED;
 // /api/v1/scrub
 enum base_result console_scrub_run(struct console_exchange *exchange, struct http_reply *reply,
                                    struct base_fault *fault) BASE_CHECKED;
+// /api/v1/system and below: the appliance's system program
+enum base_result console_system_show(struct console_exchange *exchange, struct http_reply *reply,
+                                     struct base_fault *fault) BASE_CHECKED;
+enum base_result console_system_update(struct console_exchange *exchange, struct http_reply *reply,
+                                       struct base_fault *fault) BASE_CHECKED;
+enum base_result console_system_choose(struct console_exchange *exchange, struct http_reply *reply,
+                                       struct base_fault *fault) BASE_CHECKED;
+enum base_result console_system_reboot(struct console_exchange *exchange, struct http_reply *reply,
+                                       struct base_fault *fault) BASE_CHECKED;
+enum base_result console_system_poweroff(struct console_exchange *exchange, struct http_reply *reply,
+                                         struct base_fault *fault) BASE_CHECKED;
+enum base_result console_system_rescue(struct console_exchange *exchange, struct http_reply *reply,
+                                       struct base_fault *fault) BASE_CHECKED;
+enum base_result console_system_reset(struct console_exchange *exchange, struct http_reply *reply,
+                                      struct base_fault *fault) BASE_CHECKED;
+enum base_result console_network_show(struct console_exchange *exchange, struct http_reply *reply,
+                                      struct base_fault *fault) BASE_CHECKED;
+enum base_result console_network_set(struct console_exchange *exchange, struct http_reply *reply,
+                                     struct base_fault *fault) BASE_CHECKED;
 // /api/v1/status, /api/v1/device, /metrics, /healthz
 enum base_result console_status_show(struct console_exchange *exchange, struct http_reply *reply,
                                      struct base_fault *fault) BASE_CHECKED;

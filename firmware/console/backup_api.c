@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "base/file.h"
 #include "pop/prewarm.h"
+#include "store/tenant.h"
 #include "tar_stream.h"
 
 enum {
@@ -24,7 +25,7 @@ enum {
 struct backup {
   struct console_tar tar;
   const struct console *console;
-  const char *tenant;
+  char tenant[STORE_MAX_TENANT + 1];
   uint8_t *step;
   uint64_t originals;
   size_t omitted_count;
@@ -174,7 +175,8 @@ static bool add_original(void *argument, const struct store_original *original) 
   return backup->result == BASE_OK;
 }
 
-static enum base_result add_tenant(struct backup *backup) {
+static enum base_result add_tenant(struct backup *backup, const char *name) {
+  snprintf(backup->tenant, sizeof backup->tenant, "%s", name);
   enum base_result result = add_prewarm(backup);
   if (result != BASE_OK) return result;
   result = store_original_list(backup->console->config.store, backup->tenant, NULL, SIZE_MAX, add_original, backup,
@@ -206,16 +208,41 @@ static enum base_result add_end(struct backup *backup) {
   return result;
 }
 
-static enum base_result add_all(struct backup *backup) {
+static bool is_among(const char (*names)[STORE_MAX_TENANT + 1], size_t count, const char *name) {
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(names[i], name) == 0) return true;
+  }
+  return false;
+}
+
+// Those that the settings do not have any more too: their originals are still here.
+static enum base_result add_other_tenants(struct backup *backup, const char (*names)[STORE_MAX_TENANT + 1],
+                                          size_t count) {
+  char name[STORE_MAX_TENANT + 1] = "";
+  enum base_result result = BASE_OK;
+  while (result == BASE_OK) {
+    result = store_tenant_next(backup->console->config.store, name, name, backup->fault);
+    if (result == BASE_OK && !is_among(names, count, name)) result = add_tenant(backup, name);
+  }
+  return result == BASE_NOT_FOUND ? BASE_OK : result;
+}
+
+static enum base_result add_tenants(struct backup *backup) {
   char names[CONSOLE_MAX_TENANTS][STORE_MAX_TENANT + 1] = {"default"};
   const struct console_settings *settings = backup->console->config.settings;
   const size_t count = settings ? settings->tenants(settings->self, names, CONSOLE_MAX_TENANTS) : 1;
+  enum base_result result = BASE_OK;
+  for (size_t i = 0; i < count && result == BASE_OK; i++) {
+    result = add_tenant(backup, names[i]);
+  }
+  if (result != BASE_OK) return result;
+  return add_other_tenants(backup, (const char(*)[STORE_MAX_TENANT + 1]) names, count);
+}
+
+static enum base_result add_all(struct backup *backup) {
   enum base_result result = add_head(backup);
   if (result == BASE_OK) result = add_settings(backup);
-  for (size_t i = 0; i < count && result == BASE_OK; i++) {
-    backup->tenant = names[i];
-    result = add_tenant(backup);
-  }
+  if (result == BASE_OK) result = add_tenants(backup);
   if (result == BASE_OK) result = add_end(backup);
   if (result != BASE_OK) return BASE_FAIL(backup->fault, result, "backup", "the backup could not be completed");
   base_log_write(backup->console->config.log, BASE_LOG_INFO, "console", backup->tar.exchange->request.id,

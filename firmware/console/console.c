@@ -7,6 +7,7 @@
 #include "auth.h"
 #include "gate.h"
 #include "patches.h"
+#include "restore.h"
 #include "server.h"
 #include "session.h"
 
@@ -50,7 +51,8 @@ static enum base_result create_parts(struct console *console, char **new_token, 
   console->sessions = console_sessions_create(config->clock);
   console->assets = console_assets_create(config->assets, config->asset_count, base_clock_wall_s(config->clock));
   console->patches = console_patches_create(config->store);
-  if (!console->sessions || !console->assets || !console->patches) {
+  console->restores = console_restores_create();
+  if (!console->sessions || !console->assets || !console->patches || !console->restores) {
     return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the console");
   }
   enum base_result result =
@@ -104,5 +106,6 @@ void console_stop(struct console **console) {
   console_sessions_destroy(&stopping->sessions);
   console_assets_destroy(&stopping->assets);
   console_patches_destroy(&stopping->patches);
+  console_restores_destroy(&stopping->restores);
   free(stopping);
 }

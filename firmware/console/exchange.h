@@ -11,6 +11,7 @@ struct console_auth;
 struct console_gate;
 struct console_intake;
 struct console_patches;
+struct console_restores;
 struct console_route;
 struct console_server;
 struct console_sessions;
@@ -60,6 +61,7 @@ struct console {
   struct console_sessions *sessions;
   struct console_assets *assets;
   struct console_patches *patches;
+  struct console_restores *restores;
   struct console_gate *gate;
   struct console_server *server;
   uint64_t started_us;

@@ -137,6 +137,8 @@ enum base_result console_gate_reload_certificate(struct console_gate *gate, stru
 
 uint16_t console_gate_port(const struct console_gate *gate) { return gate->port; }
 
+bool console_gate_is_stopping(const struct console_gate *gate) { return atomic_load(&gate->is_stopping); }
+
 void console_gate_get_stats(const struct console_gate *gate, struct console_gate_stats *out) {
   struct console_gate *locked = (struct console_gate *)(uintptr_t)gate;  // for its lock only
   pthread_mutex_lock(&locked->lock);

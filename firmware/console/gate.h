@@ -25,6 +25,8 @@ uint16_t console_gate_port(const struct console_gate *gate);
 enum base_result console_gate_reload_certificate(struct console_gate *gate, struct base_fault *fault) BASE_CHECKED;
 // New requests get 503; those that run may end, for at most `drain_ms`; then all are cut off.
 void console_gate_drain(struct console_gate *gate, uint32_t drain_ms);
+// True once the console is being taken down. From any thread.
+bool console_gate_is_stopping(const struct console_gate *gate);
 // Closes everything and joins the threads. CivetWeb has stopped.
 void console_gate_stop(struct console_gate **gate);
 // From any thread.

@@ -122,6 +122,18 @@ static bool deliver(struct gate_request *request, struct base_span piece, struct
   return false;
 }
 
+// What the box itself takes for the bytes is not the client's silence.
+static bool deliver_timed(struct gate_connection *connection, struct base_span piece, struct base_fault *fault) {
+  struct gate_request *request = connection->request;
+  const uint64_t begin_ms = base_clock_ms(base_clock_system());
+  const bool is_taken = deliver(request, piece, fault);
+  const uint64_t end_ms = base_clock_ms(base_clock_system());
+  request->last_byte_ms += end_ms - begin_ms;
+  request->window_begin_ms += end_ms - begin_ms;
+  connection->now_ms = base_max_u64(connection->now_ms, end_ms);
+  return is_taken;
+}
+
 static struct base_span cut(struct base_span *input, uint64_t most) {
   const struct base_span front = base_span_slice(*input, 0, (size_t)base_min_u64(most, input->bytes));
   *input = base_span_slice(*input, front.bytes, input->bytes - front.bytes);
@@ -154,7 +166,7 @@ static bool take_input(struct gate_connection *connection) {
           continue;
       }
     }
-    if (!deliver(request, piece, &fault)) return false;
+    if (!deliver_timed(connection, piece, &fault)) return false;
   }
   return true;
 }

@@ -1,7 +1,8 @@
 // Uploads as they come: what the gate feeds with body bytes, long before a thread of CivetWeb answers the request.
 //
 // A request to a route with an intake waits in the gate for its bytes, which costs no thread. Each call below is made
-// by one of the gate's threads, never two at once for one intake; they may wait for the disk, never for the client.
+// by one of the gate's threads, never two at once for one intake; they may wait for the disk and, one at a time, for
+// decoders, never for the client.
 // When the body has come whole, or open or write have failed, the request goes to CivetWeb and the route's handler
 // answers it with exchange->intake (NULL when open failed; then the console answers with open's fault, before any
 // handler).
@@ -33,9 +34,12 @@ struct console_intake_kind {
   void (*destroy)(struct console_intake **intake);
 };
 
-// The kinds there are: POST /api/v1/originals; POST /api/v1/uploads and PATCH /api/v1/uploads/{id} (tus).
+// The kinds there are: POST /api/v1/originals; POST /api/v1/restore; POST /api/v1/uploads and PATCH
+// /api/v1/uploads/{id} (tus); POST /api/v1/system/update.
 extern const struct console_intake_kind console_upload_intake;
+extern const struct console_intake_kind console_restore_intake;
 extern const struct console_intake_kind console_tus_create_intake;
 extern const struct console_intake_kind console_tus_patch_intake;
+extern const struct console_intake_kind console_system_update_intake;
 
 #endif

@@ -33,6 +33,7 @@ static enum base_result check_members(const struct base_json_value *root, const 
   if (!base_json_is_object(root)) return BASE_FAIL(fault, BASE_BAD_INPUT, "body", "the body is a JSON object");
   const char *key;
   for (size_t i = 0; (key = base_json_key_at(root, i)) != NULL; i++) {
+    if (count == 0) return BASE_FAIL(fault, BASE_BAD_INPUT, "body", "nothing is sent with this");
     if (!is_one_of(key, names, count)) {
       return BASE_FAIL(fault, BASE_BAD_INPUT, "body", "there is no member \"%.40s\" here, only %s", key, known);
     }

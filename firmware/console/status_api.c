@@ -1,7 +1,9 @@
+#include <unistd.h>
+
 #include "api.h"
 #include "gate.h"
 
-enum { MAX_STATUS_JSON = 16 * 1024, MAX_METRICS_TEXT = 4 * 1024 * 1024 };
+enum { HOST_BYTES = 65, MAX_STATUS_JSON = 16 * 1024, MAX_METRICS_TEXT = 4 * 1024 * 1024 };
 
 static void write_store(struct base_json_writer *json, const struct store_stats *stats) {
   base_json_object(json, "store");
@@ -44,12 +46,17 @@ enum base_result console_status_show(struct console_exchange *exchange, struct h
   pop_get_ram_stats(console->config.pop, &ram);
   uint64_t uptime_us = base_clock_us(console->config.clock) - console->started_us;
 
+  const char *socket = console->config.system_socket;
+  char host[HOST_BYTES] = "";
+  (void)gethostname(host, sizeof host - 1);
   struct base_buffer text;
   struct base_json_writer json;
   base_buffer_init(&text, MAX_STATUS_JSON);
   base_json_begin(&json, &text);
   base_json_object(&json, NULL);
   base_json_string(&json, "version", PIXPOP_VERSION);
+  base_json_string(&json, "host_name", host);
+  base_json_bool(&json, "is_appliance", socket && access(socket, F_OK) == 0);
   base_json_integer(&json, "uptime_s", (int64_t)(uptime_us / 1000000));
   base_json_string(&json, "device", console->config.device_text);
   base_json_string(&json, "tenant", exchange->tenant);

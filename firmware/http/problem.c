@@ -37,7 +37,7 @@ static const struct {
     [BASE_TIMEOUT] = {504, "Timed out", NULL},
     [BASE_SLOW_CLIENT] = {408, "Request timed out", NULL},
     [BASE_CANCELLED] = {499, "Cancelled", NULL},
-    [BASE_NO_SPACE] = {507, "No space left", "There is no space left to store this"},
+    [BASE_NO_SPACE] = {507, "No space left", "The disk is full: delete what is not needed to make room"},
     [BASE_NO_MEMORY] = {503, "Out of memory", "The server is short of memory; try again later"},
     [BASE_IO] = {500, "Input or output failed", "The server could not read or write its storage"},
     [BASE_CORRUPT] = {500, "Stored data is damaged", "The stored data failed its checks"},

@@ -33,6 +33,7 @@ enum base_result resample_recovery_init(struct resample_recovery *recovery, cons
   recovery->gpu_config.lose_after = 0;
   recovery->lose_after = config->gpu.lose_after;
   recovery->budget_bytes = config->budget_bytes;
+  recovery->is_cold = config->is_cold;
   recovery->clock = config->clock ? config->clock : base_clock_system();
   recovery->log = config->log;
   recovery->metrics = config->metrics;
@@ -81,7 +82,8 @@ static void install(struct resample_recovery *recovery, struct gpu *gpu, struct 
 
 enum base_result resample_recovery_build(struct resample_recovery *recovery, struct base_fault *fault) {
   struct resample_vulkan *vulkan = NULL;
-  const enum base_result result = resample_vulkan_create(recovery->gpu, recovery->budget_bytes, &vulkan, fault);
+  const enum base_result result =
+      resample_vulkan_create(recovery->gpu, recovery->budget_bytes, !recovery->is_cold, &vulkan, fault);
   if (result == BASE_OK) install(recovery, recovery->gpu, vulkan);
   return result;
 }
@@ -130,7 +132,8 @@ static enum base_result open_again(const struct resample_recovery *recovery, str
     result = BASE_FAIL(fault, BASE_DEVICE, "", "%s is gone, there is only %s", recovery->info.name,
                        gpu_get_info(*gpu)->name);
   }
-  if (result == BASE_OK) result = resample_vulkan_create(*gpu, recovery->budget_bytes, vulkan, fault);
+  if (result == BASE_OK)
+    result = resample_vulkan_create(*gpu, recovery->budget_bytes, !recovery->is_cold, vulkan, fault);
   if (result != BASE_OK) gpu_destroy(gpu);
   return result;
 }

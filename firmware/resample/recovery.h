@@ -20,6 +20,7 @@ struct resample_recovery {
   char *device_name, *cache_folder;  // of gpu_config; owned
   uint32_t lose_after;               // counted from when a machine is ready
   uint64_t budget_bytes;
+  bool is_cold;
   const struct base_clock *clock;
   struct base_log *log;
   struct base_metrics *metrics;

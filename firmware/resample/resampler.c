@@ -78,7 +78,9 @@ static void measure(struct resampler *resampler, const char *folder) {
 }
 
 // Opens the device and finds out what it is good for.
-static enum base_result open_device(struct resampler *resampler, const char *folder, struct base_fault *fault) {
+static enum base_result open_device(struct resampler *resampler, const struct resample_config *config,
+                                    struct base_fault *fault) {
+  const char *folder = config->calibration_folder;
   struct resample_recovery *recovery = &resampler->recovery;
   struct base_fault why = {0};
   enum base_result result = resample_recovery_open(recovery, &why);
@@ -89,7 +91,7 @@ static enum base_result open_device(struct resampler *resampler, const char *fol
   const bool is_needed = !is_remembered || !resample_calibration_is_cpu_only(&resampler->calibration);
   if (is_needed) result = resample_recovery_build(recovery, &why);
   if (result != BASE_OK) return do_without(resampler, result, &why, fault);
-  if (!is_remembered) measure(resampler, folder);
+  if (!is_remembered && !config->is_unmeasured) measure(resampler, folder);
   if (cpu_competes) {
     explain_times(resampler);
     if (resample_calibration_is_cpu_only(&resampler->calibration)) resample_recovery_close(recovery);
@@ -120,7 +122,7 @@ enum base_result resample_create(const struct resample_config *config, struct re
   give_reason(resampler, "as configured");
   enum base_result result = resample_recovery_init(&resampler->recovery, &filled, fault);
   if (result == BASE_OK && config->mode != RESAMPLE_MODE_CPU) {
-    result = open_device(resampler, config->calibration_folder, fault);
+    result = open_device(resampler, config, fault);
   }
   const bool has_device = resampler->recovery.state != RESAMPLE_DEVICE_NONE;
   if (result == BASE_OK) result = resample_recovery_start(&resampler->recovery, fault);

@@ -143,8 +143,8 @@ static enum base_result warm_up(struct resample_vulkan *vulkan, struct base_faul
   return BASE_OK;
 }
 
-enum base_result resample_vulkan_create(struct gpu *gpu, uint64_t budget_bytes, struct resample_vulkan **out,
-                                        struct base_fault *fault) {
+enum base_result resample_vulkan_create(struct gpu *gpu, uint64_t budget_bytes, bool is_warmed,
+                                        struct resample_vulkan **out, struct base_fault *fault) {
   *out = NULL;
   struct resample_vulkan *vulkan = calloc(1, sizeof(*vulkan));
   if (!vulkan) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the resampler");
@@ -154,7 +154,7 @@ enum base_result resample_vulkan_create(struct gpu *gpu, uint64_t budget_bytes, 
   vulkan->imports_results = info->import_alignment > 0 && info->is_software;
   resample_pool_init(&vulkan->pool, gpu, budget_bytes > 0 ? budget_bytes : DEFAULT_BUDGET_BYTES);
   enum base_result result = resample_kernels_create(vulkan, fault);
-  if (result == BASE_OK) result = warm_up(vulkan, fault);
+  if (result == BASE_OK && is_warmed) result = warm_up(vulkan, fault);
   if (result != BASE_OK) {
     resample_vulkan_destroy(&vulkan);
     return result;

@@ -7,9 +7,9 @@
 
 struct resample_vulkan;
 
-// Builds the kernels on `gpu` (borrowed) and warms them up.
-enum base_result resample_vulkan_create(struct gpu *gpu, uint64_t budget_bytes, struct resample_vulkan **out,
-                                        struct base_fault *fault) BASE_CHECKED;
+// Builds the kernels on `gpu` (borrowed), and warms them up if asked.
+enum base_result resample_vulkan_create(struct gpu *gpu, uint64_t budget_bytes, bool is_warmed,
+                                        struct resample_vulkan **out, struct base_fault *fault) BASE_CHECKED;
 // Takes every source's copy away (source->copy becomes NULL). No run may be under way.
 void resample_vulkan_destroy(struct resample_vulkan **vulkan);
 // Whether the kernel (TWO_PASS or TILE) can run the work within the budget.

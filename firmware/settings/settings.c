@@ -170,14 +170,39 @@ enum base_result settings_widths_parse(struct base_span text, uint32_t out[SETTI
   return BASE_OK;
 }
 
+static bool is_same(const struct settings_row *row, const struct settings *one, const struct settings *other) {
+  const char *a = (const char *)one + row->offset, *b = (const char *)other + row->offset;
+  const bool is_text = row->type == SETTINGS_TEXT || row->type == SETTINGS_CHOICE || row->type == SETTINGS_LISTEN ||
+                       row->type == SETTINGS_WIDTHS;
+  return is_text ? strcmp(a, b) == 0 : memcmp(a, b, row->capacity) == 0;
+}
+
 const char *settings_needs_restart(const struct settings *running, const struct settings *wanted) {
   for (size_t i = 0; i < settings_row_count; i++) {
     const struct settings_row *row = &settings_rows[i];
-    const char *a = (const char *)running + row->offset, *b = (const char *)wanted + row->offset;
-    bool is_text = row->type == SETTINGS_TEXT || row->type == SETTINGS_CHOICE || row->type == SETTINGS_LISTEN ||
-                   row->type == SETTINGS_WIDTHS;
-    bool is_same = is_text ? strcmp(a, b) == 0 : memcmp(a, b, row->capacity) == 0;
-    if (!is_same && !row->reloads) return row->name;
+    if (!row->reloads && !is_same(row, running, wanted)) return row->name;
+  }
+  return NULL;
+}
+
+// What another machine must not be given: where things lie and listen, and what pictures are made with.
+static bool is_of_machine(const char *name) {
+  static const char *const names[] = {
+      "pixpop.data",        "console.listen",      "console.tls",
+      "console.claim_file", "delivery.listen",     "decoder.path",
+      "decoder.uid",        "delivery.tls_listen", "delivery.tls_certificate",
+      "render.device",      "render.resampler",    "decoder.require_isolation",
+  };
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    if (strcmp(name, names[i]) == 0) return true;
+  }
+  return strncmp(name, "system.", 7) == 0;
+}
+
+const char *settings_other_machine(const struct settings *own, const struct settings *wanted) {
+  for (size_t i = 0; i < settings_row_count; i++) {
+    const struct settings_row *row = &settings_rows[i];
+    if (is_of_machine(row->name) && !is_same(row, own, wanted)) return row->name;
   }
   return NULL;
 }

@@ -5,14 +5,18 @@
 #include "base/checked.h"
 
 #define PLACE(field) offsetof(struct settings, field), sizeof(((struct settings *)0)->field)
+// What has a default may not be empty, but for those that say so.
+#define LEAST(fallback) (sizeof(fallback) > 1)
 #define TEXT(section, key, field, fallback, reloads, meaning) \
+  { section, key, section "." key, SETTINGS_TEXT, PLACE(field), fallback, LEAST(fallback), 0, NULL, reloads, meaning }
+#define TEXT_OR_NONE(section, key, field, fallback, reloads, meaning) \
   { section, key, section "." key, SETTINGS_TEXT, PLACE(field), fallback, 0, 0, NULL, reloads, meaning }
 #define LISTEN(section, key, field, fallback, reloads, meaning) \
-  { section, key, section "." key, SETTINGS_LISTEN, PLACE(field), fallback, 0, 0, NULL, reloads, meaning }
+  { section, key, section "." key, SETTINGS_LISTEN, PLACE(field), fallback, LEAST(fallback), 0, NULL, reloads, meaning }
 #define CHOICE(section, key, field, fallback, choices, reloads, meaning) \
   { section, key, section "." key, SETTINGS_CHOICE, PLACE(field), fallback, 0, 0, choices, reloads, meaning }
 #define WIDTHS(section, key, field, fallback, reloads, meaning) \
-  { section, key, section "." key, SETTINGS_WIDTHS, PLACE(field), fallback, 0, 0, NULL, reloads, meaning }
+  { section, key, section "." key, SETTINGS_WIDTHS, PLACE(field), fallback, LEAST(fallback), 0, NULL, reloads, meaning }
 #define NUMBER(section, key, field, fallback, low, high, reloads, meaning) \
   { section, key, section "." key, SETTINGS_NUMBER, PLACE(field), fallback, low, high, NULL, reloads, meaning }
 #define SIZE(section, key, field, fallback, low, high, reloads, meaning) \
@@ -129,7 +133,7 @@ const struct settings_row settings_rows[] = {
   CHOICE("cache", "policy", cache_policy, "lru", "lru sieve s3fifo", false, "which variants go when memory is full"),
   SIZE("cache", "disk", cache_disk_bytes, "4G", 1 * MIB, 1024 * 1024 * GIB, false, "variants kept on disk"),
   SIZE("cache", "min_free", cache_min_free_bytes, "64M", 0, 1024 * GIB, false,
-       "disk space left alone: variants go for it; uploads that would still leave less get 507"),
+       "disk space left alone: variants go for it; uploads that would still leave less get 507; 1M at the least"),
   NUMBER("cache", "io_threads", cache_io_threads, "4", 1, 256, false, "threads that read variants from disk"),
   NUMBER("cache", "io_queue", cache_io_queue, "1024", 1, 1000000, false,
          "requests waiting for them; further ones get 503"),
@@ -167,6 +171,8 @@ const struct settings_row settings_rows[] = {
          "Vulkan device: an index or a part of its name; empty: the best one"),
   SIZE("render", "gpu_memory", render_gpu_memory_bytes, "256M", 16 * MIB, 64 * GIB, false,
        "device memory in use at once; larger pictures go through in parts"),
+  SWITCH("render", "warm_up", render_warm_up, "on", false,
+         "compile what the device runs before requests come; off: a quicker start, slower first pictures"),
   NUMBER("render", "gpu_timeout_ms", render_gpu_timeout_ms, "20000", 100, MINUTES_10_MS, false,
          "for one submission to the device"),
   SWITCH("render", "validation", render_validation, "off", false, "Vulkan validation layer, for developers"),
@@ -181,6 +187,14 @@ const struct settings_row settings_rows[] = {
          "the user (and group) that decoders become when pixpopd runs as root"),
   SWITCH("decoder", "require_isolation", decoder_require_isolation, "on", false,
          "refuse to start where decoders can not be confined by seccomp"),
+
+  TEXT_OR_NONE("system", "socket", system_socket, "/run/pixpop/system.sock", false,
+               "socket of pixpop-system, which updates and restarts an appliance; nobody there, or empty: this is none"),
+  TEXT("system", "log_folder", system_log_folder, "", false,
+       "folder of the services' logs, a folder each with a file named current; their ends come with a support bundle; "
+       "empty: there are none"),
+  TEXT("system", "settings_file", system_settings_file, "", false,
+       "configuration file that restoring a backup may replace; empty: settings are not restored"),
 };
 // clang-format on
 
@@ -239,8 +253,7 @@ static enum base_result set_number(const struct settings_row *row, struct base_s
 static enum base_result set_text(const struct settings_row *row, struct base_span value, char *place,
                                  struct base_fault *fault) {
   char text[SETTINGS_MAX_TEXT];
-  if (value.bytes == 0 && row->fallback[0] != '\0')
-    return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s must not be empty", row->name);
+  if (value.bytes < row->minimum) return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s must not be empty", row->name);
   if (value.bytes >= row->capacity || !base_span_copy(value, text, sizeof(text)))
     return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s is longer than %zu bytes", row->name, row->capacity - 1);
   if (row->type == SETTINGS_WIDTHS) {

@@ -22,11 +22,11 @@ struct settings_row {
   const char *name;  // "section.key"
   enum settings_type type;
   size_t offset;
-  size_t capacity;       // of texts
-  const char *fallback;  // the default, as it would be written in the file; a text may be empty when this is
-  uint64_t minimum, maximum;
-  const char *choices;  // for SETTINGS_CHOICE: "text json"
-  bool reloads;         // takes effect on SIGHUP
+  size_t capacity;            // of texts
+  const char *fallback;       // the default, as it would be written in the file
+  uint64_t minimum, maximum;  // of numbers; of texts only the least bytes, 0 or 1
+  const char *choices;        // for SETTINGS_CHOICE: "text json"
+  bool reloads;               // takes effect on SIGHUP
   const char *meaning;
 };
 

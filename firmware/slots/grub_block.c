@@ -73,12 +73,12 @@ void slots_grub_write_state(const struct slots_state *state, uint8_t *out) {
   put(out, &at, "A_MARK", slots_mark_name(state->slots[SLOTS_A].mark));
   put(out, &at, "B_MARK", slots_mark_name(state->slots[SLOTS_B].mark));
   put(out, &at, "TRIES", tries);
-  put(out, &at, "TWIN", twin);
   put(out, &at, "A_VERSION", state->slots[SLOTS_A].version);
   put(out, &at, "B_VERSION", state->slots[SLOTS_B].version);
   put(out, &at, "FLOOR", state->floor);
   snprintf(check, sizeof(check), "%08" PRIx32, crc32_of(base_span_of(out, at)));
   put(out, &at, "CHECK", check);
+  put(out, &at, "TWIN", twin);
 }
 
 void slots_grub_write_counters(const struct slots_state *state, uint8_t *out) {
@@ -127,10 +127,14 @@ static bool find_sequence(struct base_span lines, uint64_t *out) {
   return value.bytes > 0 && value.data[0] != '0' && *out <= SLOTS_MAX_SEQUENCE;
 }
 
-// CHECK is the last line: what stands before it is what it is of.
+// CHECK is of all that stands before it, TWIN the last line, and nothing but filling follows: a block that was written
+// in part only is none for GRUB, which looks at TWIN, and none here.
 static bool is_checked(struct base_span block, struct base_span lines) {
-  struct base_span value;
-  if (!find(lines, "CHECK", &value)) return false;
+  struct base_span value, twin;
+  if (!find(lines, "CHECK", &value) || !find(lines, "TWIN", &twin)) return false;
+  for (const uint8_t *at = twin.data + twin.bytes + 1; at < lines.data + lines.bytes; at++) {
+    if (*at != '#') return false;
+  }
   size_t before = (size_t)(value.data - block.data) - (sizeof("CHECK=") - 1);
   char check[16];
   snprintf(check, sizeof(check), "%08" PRIx32, crc32_of(base_span_slice(block, 0, before)));

@@ -105,6 +105,7 @@ enum base_result slots_mark_written(const struct slots_loader *loader, enum slot
   set_mark(&state.slots[id], SLOTS_UNTRIED);
   snprintf(state.slots[id].version, sizeof(state.slots[id].version), "%s", version);
   state.first = id;
+  state.wants_rescue = false;
   return store(loader, &state, fault);
 }
 
@@ -137,6 +138,7 @@ enum base_result slots_choose(const struct slots_loader *loader, enum slots_id i
   if (state.slots[id].mark == SLOTS_BAD) return conflict_bad(id, fault);
   state.slots[id].tries = SLOTS_TRIES;
   state.first = id;
+  state.wants_rescue = false;
   return store(loader, &state, fault);
 }
 

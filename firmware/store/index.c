@@ -43,6 +43,7 @@ static const char *const sql[STORE_SQL_COUNT] = {
     [STORE_SQL_ORIGINAL_REMOVE] = "DELETE FROM originals WHERE id = ?1 AND tenant = ?2",
     [STORE_SQL_ORIGINAL_FIND] = "SELECT " ORIGINAL_COLUMNS " FROM originals WHERE id = ?1 AND tenant = ?2",
     [STORE_SQL_ORIGINAL_TENANTS] = "SELECT count(*) FROM originals WHERE id = ?1",
+    [STORE_SQL_ORIGINAL_NEXT_TENANT] = "SELECT tenant FROM originals WHERE tenant > ?1 ORDER BY tenant LIMIT 1",
     [STORE_SQL_ORIGINAL_PAGE] = "SELECT " ORIGINAL_COLUMNS
                                 " FROM originals WHERE tenant = ?1 AND (created, id) < (?2, ?3)"
                                 " ORDER BY created DESC, id DESC LIMIT ?4",
@@ -173,16 +174,33 @@ static enum base_result execute(struct store_connection *connection, const char 
   return store_sql_fail(connection, fault);
 }
 
-static enum base_result connect_to(struct store_connection *connection, const char *path, struct base_fault *fault) {
+static enum base_result open_database(struct store_connection *connection, const char *path, int more_flags,
+                                      struct base_fault *fault) {
   // Each connection is used under its own lock, so SQLite needs none.
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-  if (sqlite3_open_v2(path, &connection->db, flags, NULL) != SQLITE_OK) {
-    if (!connection->db) return BASE_FAIL(fault, BASE_NO_MEMORY, INDEX_NAME, "no memory for the index");
-    return store_sql_fail(connection, fault);
-  }
+  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | more_flags;
+  if (sqlite3_open_v2(path, &connection->db, flags, NULL) == SQLITE_OK) return BASE_OK;
+  if (!connection->db) return BASE_FAIL(fault, BASE_NO_MEMORY, INDEX_NAME, "no memory for the index");
+  return store_sql_fail(connection, fault);
+}
+
+static enum base_result connect_to(struct store_connection *connection, const char *path, struct base_fault *fault) {
+  enum base_result result = open_database(connection, path, 0, fault);
+  if (result != BASE_OK) return result;
   sqlite3_busy_timeout(connection->db, BUSY_TIMEOUT_MS);
   return execute(connection, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;", fault);
 }
+
+// Both connections of one store share pages. The reader does not wait for the writer, as on disk, but sees what is not
+// committed yet.
+static enum base_result connect_in_memory(struct store_connection *connection, const char *name,
+                                          struct base_fault *fault) {
+  enum base_result result = open_database(connection, name, SQLITE_OPEN_URI | SQLITE_OPEN_SHAREDCACHE, fault);
+  if (result != BASE_OK) return result;
+  return execute(connection, "PRAGMA journal_mode = MEMORY; PRAGMA read_uncommitted = ON;", fault);
+}
+
+typedef enum base_result connect_function(struct store_connection *connection, const char *path,
+                                          struct base_fault *fault);
 
 static enum base_result prepare_all(struct store_connection *connection, struct base_fault *fault) {
   for (int i = 0; i < STORE_SQL_COUNT; i++) {
@@ -228,19 +246,25 @@ static enum base_result index_path(const char *root, const char *suffix, char ou
   return BASE_FAIL(fault, BASE_BAD_INPUT, "root", "the store's path is too long");
 }
 
-enum base_result store_index_open(const char *root, struct store_index **out, bool *is_new, struct base_fault *fault) {
-  char path[PATH_MAX];
-  enum base_result result = index_path(root, "", path, fault);
-  if (result != BASE_OK) return result;
+// A full disk shall show now, where something can be done about it, and not at the first upload.
+static enum base_result check_room(struct store_connection *connection, struct base_fault *fault) {
+  char text[64];
+  snprintf(text, sizeof text, "BEGIN IMMEDIATE; PRAGMA user_version = %d; COMMIT;", INDEX_VERSION);
+  return execute(connection, text, fault);
+}
+
+static enum base_result open_index(const char *path, connect_function *connect, struct store_index **out, bool *is_new,
+                                   struct base_fault *fault) {
   struct store_index *index = calloc(1, sizeof *index);
   if (!index) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the index");
   connection_init(&index->writer);
   connection_init(&index->reader);
 
-  result = connect_to(&index->writer, path, fault);
+  enum base_result result = connect(&index->writer, path, fault);
   if (result == BASE_OK) result = check_version(&index->writer, is_new, fault);
+  if (result == BASE_OK) result = check_room(&index->writer, fault);
   if (result == BASE_OK) result = prepare_all(&index->writer, fault);
-  if (result == BASE_OK) result = connect_to(&index->reader, path, fault);
+  if (result == BASE_OK) result = connect(&index->reader, path, fault);
   if (result == BASE_OK) result = execute(&index->reader, "PRAGMA query_only = ON", fault);
   if (result == BASE_OK) result = prepare_all(&index->reader, fault);
   if (result != BASE_OK) {
@@ -249,6 +273,19 @@ enum base_result store_index_open(const char *root, struct store_index **out, bo
   }
   *out = index;
   return BASE_OK;
+}
+
+enum base_result store_index_open(const char *root, struct store_index **out, bool *is_new, struct base_fault *fault) {
+  char path[PATH_MAX];
+  const enum base_result result = index_path(root, "", path, fault);
+  return result == BASE_OK ? open_index(path, connect_to, out, is_new, fault) : result;
+}
+
+enum base_result store_index_open_in_memory(struct store_index **out, bool *is_new, struct base_fault *fault) {
+  static atomic_uint next;  // several stores in one process have one each
+  char name[64];
+  snprintf(name, sizeof name, "file:pixpop-index-%u?mode=memory&cache=shared", atomic_fetch_add(&next, 1));
+  return open_index(name, connect_in_memory, out, is_new, fault);
 }
 
 void store_index_close(struct store_index **index_pointer) {

@@ -22,6 +22,9 @@ struct store_level {
 // it was just made, so it knows nothing.
 enum base_result store_index_open(const char *root, struct store_index **out, bool *is_new,
                                   struct base_fault *fault) BASE_CHECKED;
+// The same beside the disk, for one that is full: it is lost when it is closed, and knows nothing at first.
+enum base_result store_index_open_in_memory(struct store_index **out, bool *is_new,
+                                            struct base_fault *fault) BASE_CHECKED;
 void store_index_close(struct store_index **index);
 // Removes the files of a closed index.
 enum base_result store_index_remove(const char *root, struct base_fault *fault) BASE_CHECKED;
@@ -45,6 +48,10 @@ enum base_result store_index_original_find(struct store_index *index, const char
 // How many tenants have it.
 enum base_result store_index_original_tenants(struct store_index *index, const struct integrity_digest *id,
                                               uint64_t *count, struct base_fault *fault) BASE_CHECKED;
+// The next tenant that has one, as store_tenant_next.
+enum base_result store_index_original_next_tenant(struct store_index *index, const char *after,
+                                                  char out[STORE_MAX_TENANT + 1],
+                                                  struct base_fault *fault) BASE_CHECKED;
 // Fills `out` with those after `after` (NULL: from the newest) that carry `tag` (NULL: whatever they carry).
 enum base_result store_index_original_page(struct store_index *index, const char *tenant, const char *tag,
                                            const struct store_original *after, struct store_original *out,

@@ -1,4 +1,8 @@
+#include <string.h>
+
 #include "index_sql.h"
+#include "inside.h"
+#include "store/tenant.h"
 
 static void bind_id(sqlite3_stmt *statement, int at, const struct integrity_digest *id) {
   store_sql_bind_bytes(statement, at, id->bytes, sizeof id->bytes);
@@ -78,6 +82,20 @@ enum base_result store_index_original_tenants(struct store_index *index, const s
   return result;
 }
 
+enum base_result store_index_original_next_tenant(struct store_index *index, const char *after,
+                                                  char out[STORE_MAX_TENANT + 1], struct base_fault *fault) {
+  char tenant[STORE_MAX_TENANT + 1];
+  sqlite3_stmt *row = store_sql_start(&index->reader, STORE_SQL_ORIGINAL_NEXT_TENANT);
+  store_sql_bind_text(row, 1, after);
+  enum base_result result = store_sql_step(&index->reader, row, fault);
+  if (result == BASE_OK && !store_sql_column_text(row, 0, tenant, sizeof tenant)) {
+    result = BASE_FAIL(fault, BASE_CORRUPT, "index", "an original's row is damaged");
+  }
+  store_sql_finish(&index->reader, row);
+  if (result == BASE_OK) memcpy(out, tenant, sizeof tenant);
+  return result;
+}
+
 enum base_result store_index_original_page(struct store_index *index, const char *tenant, const char *tag,
                                            const struct store_original *after, struct store_original *out,
                                            size_t capacity, size_t *count, struct base_fault *fault) {
@@ -133,4 +151,9 @@ enum base_result store_index_original_range(struct store_index *index, const str
   }
   store_sql_finish(&index->reader, row);
   return result == BASE_NOT_FOUND ? BASE_OK : result;
+}
+
+enum base_result store_tenant_next(struct store *store, const char *after, char out[STORE_MAX_TENANT + 1],
+                                   struct base_fault *fault) {
+  return store_index_original_next_tenant(store->index, after, out, fault);
 }

@@ -45,6 +45,7 @@ struct store {
   int root_fd;
   int lock_fd;
   struct store_index *index;
+  bool is_index_in_memory;  // the disk was full at the start
   struct cache_lru *tier;
   struct store_pending *pending;
   struct store_names *names;              // of kept uploads that are open

@@ -120,6 +120,8 @@ static enum base_result take_original_file(struct scan *scan, const struct item 
   if (file->is_tree) return remove_orphan_tree(scan, file, fault);
   if (!file->is_bytes) return take_sidecar(scan, file, fault);
   if (has_sidecar(scan, file)) return BASE_OK;
+  // An index that was just made does not know whose records were lost: the one on the disk may.
+  if (scan->store->is_index_in_memory) return BASE_OK;
   // The upload or the deletion did not get further; nobody was told that it is here.
   const struct store_path path = store_path_original(&file->digest);
   scan->report.orphans++;

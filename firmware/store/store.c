@@ -236,7 +236,9 @@ static enum base_result scan_records(struct store *store, struct bring_up *how, 
 
 static enum base_result load(struct store *store, struct bring_up *how, struct base_fault *fault) {
   bool is_new = false;
-  enum base_result result = store_index_open(store->config.root, &store->index, &is_new, fault);
+  enum base_result result = store->is_index_in_memory
+                                ? store_index_open_in_memory(&store->index, &is_new, fault)
+                                : store_index_open(store->config.root, &store->index, &is_new, fault);
   if (result == BASE_OK && how->is_scan_wanted) result = store_index_check(store->index, fault);
   if (result == BASE_OK && (how->is_scan_wanted || is_new)) result = scan_records(store, how, fault);
   uint64_t originals = 0, bytes = 0;
@@ -266,12 +268,33 @@ static enum base_result load_or_rebuild(struct store *store, struct bring_up *ho
   return result == BASE_OK ? load(store, how, fault) : result;
 }
 
+// What lies on a full disk shall be served all the same, and deleting must be possible. The index on the disk, which
+// has no room to be opened or brought up to date, stays as it is; the next open looks at the records again.
+static enum base_result load_beside_full_disk(struct store *store, struct bring_up *how, struct base_fault *fault) {
+  base_log_write(store->config.log, BASE_LOG_WARN, STORE_ROOM, NULL,
+                 "the disk is full: the index is made from the records and kept in memory; delete something and start "
+                 "again");
+  store_index_close(&store->index);
+  store_tier_destroy(store);
+  store->is_index_in_memory = true;
+  atomic_store(&store->is_index_behind, true);
+  return load(store, how, fault);
+}
+
+static enum base_result load_anyhow(struct store *store, struct bring_up *how, struct base_fault *fault) {
+  struct base_fault first = {0};
+  const enum base_result result = load_or_rebuild(store, how, &first);
+  if (result == BASE_OK) return BASE_OK;
+  if (result == BASE_NO_SPACE) return load_beside_full_disk(store, how, fault);
+  return BASE_FAIL(fault, result, first.subject, "%s", first.text);
+}
+
 enum base_result store_open(const struct store_config *config, struct store **out, struct base_fault *fault) {
   struct store *store;
   struct bring_up how = {.is_scan_wanted = false};
   enum base_result result = enter(config, &store, &how.is_scan_wanted, fault);
   if (result != BASE_OK) return result;
-  result = load_or_rebuild(store, &how, fault);
+  result = load_anyhow(store, &how, fault);
   if (result == BASE_OK) result = store_ledger_open(store, fault);
   if (result != BASE_OK) {
     destroy(&store);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -10,7 +11,7 @@
 #include "base/file.h"
 #include "update/agent.h"
 
-enum { WRITE_TIMEOUT_MS = 60000, READ_BYTES = 2048 };
+enum { CONNECT_TIMEOUT_S = 5, WRITE_TIMEOUT_MS = 60000, READ_BYTES = 2048 };
 
 struct update_call {
   int fd;
@@ -33,9 +34,13 @@ static enum base_result connect_to(const char *path, int *out, struct base_fault
   strcpy(address.sun_path, path);
   *out = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (*out < 0) return BASE_FAIL_ERRNO(fault, "socket", "no socket to speak with the system program");
+  // Of connect(2) when too many wait to be accepted; what is sent later does not wait there.
+  const struct timeval patience = {.tv_sec = CONNECT_TIMEOUT_S};
+  (void)setsockopt(*out, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
   if (connect(*out, (const struct sockaddr *)&address, sizeof(address)) == 0) return BASE_OK;
   if (errno == ENOENT || errno == ECONNREFUSED || errno == ENOTDIR)
     return BASE_FAIL(fault, BASE_NOT_FOUND, "socket", "nobody listens at %.200s: this is no appliance of pixpop", path);
+  if (errno == EAGAIN) return BASE_FAIL(fault, BASE_TIMEOUT, "socket", "the system program accepts nobody");
   if (errno == EACCES || errno == EPERM)
     return BASE_FAIL(fault, BASE_FORBIDDEN, "socket", "this user may not ask the system program at %.200s", path);
   return BASE_FAIL_ERRNO(fault, "socket", "cannot reach the system program at %.200s", path);

@@ -62,7 +62,8 @@ static enum base_result fill_manifest(struct writing *writing, const struct upda
   enum base_result result = set_text(recipe->board, "board", manifest->board, sizeof(manifest->board), fault);
   if (result == BASE_OK)
     result = set_text(recipe->version, "version", manifest->version, sizeof(manifest->version), fault);
-  if (result == BASE_OK) result = set_text(recipe->floor, "floor", manifest->floor, sizeof(manifest->floor), fault);
+  const char *floor = recipe->floor != NULL ? recipe->floor : "";
+  if (result == BASE_OK) result = set_text(floor, "floor", manifest->floor, sizeof(manifest->floor), fault);
   for (int part = 0; part < UPDATE_PARTS && result == BASE_OK; part++) {
     result = open_image(recipe->images[part], &writing->images[part], fault);
     if (result == BASE_OK)

@@ -83,25 +83,45 @@ static struct signature next_signature(const struct update_head *head, size_t *a
   return (struct signature){start, base_span_of(start + SIGNATURE_HEAD_BYTES, der_bytes)};
 }
 
+static enum update_worth worth_of(const struct signature *signature, const struct update_key *key,
+                                  const struct integrity_digest *digest) {
+  if (key == NULL) return UPDATE_KEY_UNKNOWN;
+  // The library counts uses in the key, so it is not constant for it.
+  const int result = mbedtls_pk_verify((mbedtls_pk_context *)(uintptr_t)&key->key, MBEDTLS_MD_SHA256, digest->bytes,
+                                       sizeof(digest->bytes), signature->der.data, signature->der.bytes);
+  return result == 0 ? UPDATE_SIGNATURE_RIGHT : UPDATE_SIGNATURE_WRONG;
+}
+
+size_t update_head_signatures(const struct update_head *head, const struct update_keys *keys,
+                              struct update_signature out[UPDATE_MAX_SIGNATURES]) {
+  BASE_ASSERT(head->bytes.bytes == head->wanted && head->wanted > UPDATE_HEAD_BYTES);
+  struct integrity_digest digest;
+  const size_t count = signature_count_of(head->bytes.data);
+  size_t at = UPDATE_HEAD_BYTES + manifest_bytes_of(head->bytes.data);
+  integrity_digest_of(base_span_of(head->bytes.data, at), &digest);
+  for (size_t i = 0; i < count; i++) {
+    const struct signature signature = next_signature(head, &at);
+    const struct update_key *key = keys != NULL ? update_keys_find(keys, signature.key_id) : NULL;
+    memcpy(out[i].key_id, signature.key_id, UPDATE_KEY_ID_BYTES);
+    out[i].key_name = key != NULL ? key->name : NULL;
+    out[i].worth = worth_of(&signature, key, &digest);
+  }
+  return count;
+}
+
 // One right signature by a key that is trusted is enough: that is how keys are rotated.
 static enum base_result check_signatures(const struct update_head *head, const struct update_keys *keys,
                                          struct base_fault *fault) {
-  struct integrity_digest digest;
-  char id[2 * UPDATE_KEY_ID_BYTES + 1] = "";
-  bool is_known = false;
-  size_t at = UPDATE_HEAD_BYTES + manifest_bytes_of(head->bytes.data);
-  integrity_digest_of(base_span_of(head->bytes.data, at), &digest);
-  for (size_t i = 0; i < signature_count_of(head->bytes.data); i++) {
-    const struct signature signature = next_signature(head, &at);
-    mbedtls_pk_context *key = update_keys_find(keys, signature.key_id);
-    if (!is_known) base_hex_encode(base_span_of(signature.key_id, UPDATE_KEY_ID_BYTES), id, sizeof(id));
-    if (key == NULL) continue;
-    is_known = true;
-    if (mbedtls_pk_verify(key, MBEDTLS_MD_SHA256, digest.bytes, sizeof(digest.bytes), signature.der.data,
-                          signature.der.bytes) == 0)
-      return BASE_OK;
+  struct update_signature signatures[UPDATE_MAX_SIGNATURES];
+  char id[2 * UPDATE_KEY_ID_BYTES + 1];
+  const struct update_signature *wrong = NULL;
+  const size_t count = update_head_signatures(head, keys, signatures);
+  for (size_t i = 0; i < count; i++) {
+    if (signatures[i].worth == UPDATE_SIGNATURE_RIGHT) return BASE_OK;
+    if (signatures[i].worth == UPDATE_SIGNATURE_WRONG && wrong == NULL) wrong = &signatures[i];
   }
-  if (is_known)
+  base_hex_encode(base_span_of((wrong != NULL ? wrong : signatures)->key_id, UPDATE_KEY_ID_BYTES), id, sizeof(id));
+  if (wrong != NULL)
     return BASE_FAIL(fault, BASE_FORBIDDEN, "signature",
                      "the signature by key %s is wrong: the bundle was changed after it was signed", id);
   return BASE_FAIL(fault, BASE_FORBIDDEN, "signature",
@@ -134,19 +154,16 @@ enum base_result update_head_take(struct update_head *head, const struct update_
   enum base_result result = take(head, in, is_whole, fault);
   if (result != BASE_OK || !*is_whole) return result;
   result = check_signatures(head, keys, fault);
-  return result == BASE_OK ? parse(head, out, fault) : result;
+  if (result == BASE_OK) result = parse(head, out, fault);
+  *is_whole = result == BASE_OK;
+  return result;
 }
 
 enum base_result update_head_look(struct update_head *head, struct base_span *in, struct update_manifest *out,
                                   bool *is_whole, struct base_fault *fault) {
-  const enum base_result result = take(head, in, is_whole, fault);
-  return result == BASE_OK && *is_whole ? parse(head, out, fault) : result;
-}
-
-size_t update_head_signers(const struct update_head *head, uint8_t out[UPDATE_MAX_SIGNATURES][UPDATE_KEY_ID_BYTES]) {
-  BASE_ASSERT(head->bytes.bytes == head->wanted && head->wanted > UPDATE_HEAD_BYTES);
-  const size_t count = signature_count_of(head->bytes.data);
-  size_t at = UPDATE_HEAD_BYTES + manifest_bytes_of(head->bytes.data);
-  for (size_t i = 0; i < count; i++) memcpy(out[i], next_signature(head, &at).key_id, UPDATE_KEY_ID_BYTES);
-  return count;
+  enum base_result result = take(head, in, is_whole, fault);
+  if (result != BASE_OK || !*is_whole) return result;
+  result = parse(head, out, fault);
+  *is_whole = result == BASE_OK;
+  return result;
 }

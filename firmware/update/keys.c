@@ -12,15 +12,9 @@
 
 enum { MAX_PEM_BYTES = 16 * 1024, MAX_DER_BYTES = 256 };
 
-struct key {
-  mbedtls_pk_context key;
-  uint8_t id[UPDATE_KEY_ID_BYTES];
-  char name[UPDATE_MAX_KEY_NAME + 1];
-};
-
 struct update_keys {
   size_t count;
-  struct key *keys;  // one block of UPDATE_MAX_KEYS
+  struct update_key *keys;  // one block of UPDATE_MAX_KEYS
 };
 
 enum base_result update_key_id(const mbedtls_pk_context *key, const char *name, uint8_t out[UPDATE_KEY_ID_BYTES],
@@ -38,7 +32,8 @@ enum base_result update_key_id(const mbedtls_pk_context *key, const char *name, 
   return BASE_OK;
 }
 
-static enum base_result load_one(const char *folder, const char *name, struct key *out, struct base_fault *fault) {
+static enum base_result load_one(const char *folder, const char *name, struct update_key *out,
+                                 struct base_fault *fault) {
   char path[PATH_MAX];
   struct base_buffer pem;
   if (strlen(name) > UPDATE_MAX_KEY_NAME || snprintf(path, sizeof(path), "%s/%s", folder, name) >= PATH_MAX)
@@ -116,9 +111,9 @@ const char *update_keys_name(const struct update_keys *keys, size_t index) {
   return keys->keys[index].name;
 }
 
-mbedtls_pk_context *update_keys_find(const struct update_keys *keys, const uint8_t id[UPDATE_KEY_ID_BYTES]) {
+const struct update_key *update_keys_find(const struct update_keys *keys, const uint8_t id[UPDATE_KEY_ID_BYTES]) {
   for (size_t i = 0; i < keys->count; i++) {
-    if (memcmp(keys->keys[i].id, id, UPDATE_KEY_ID_BYTES) == 0) return &keys->keys[i].key;
+    if (memcmp(keys->keys[i].id, id, UPDATE_KEY_ID_BYTES) == 0) return &keys->keys[i];
   }
   return NULL;
 }

@@ -30,6 +30,8 @@ describe('the page', () => {
   it('logs_in_with_the_token', async () => {
     await logIn(page, box.token);
     assert.match(await page.locator('#empty').innerText(), /Nothing stored/);
+    assert.equal(await page.locator('.system').count(), 0, 'this is no appliance');
+    await page.locator('.upkeep').waitFor();
   });
 
   it('uploads_photos_and_shows_their_variants_with_sizes', async () => {

@@ -169,6 +169,13 @@ for name in sys.argv[2:]:
       assertProblem(reply, 401);
     }
   });
+  it('does_not_flood_the_log', async () => {
+    const before = box.log.length;
+    for (let i = 0; i < 200; i++) await box.api('/api/v1/nothing');
+    const lines = box.log.slice(before).split('\n').filter((line) => line.includes('there is nothing at this path'));
+    assert.ok(lines.length >= 1 && lines.length <= 100, `${lines.length} lines`);
+    assert.match(box.log.slice(before), /more like the last are left out/);
+  });
   it('answers_health_without_the_token', async () => {
     const reply = await box.api('/healthz', { headers: { authorization: '' } });
     assert.equal(reply.status, 200);

@@ -31,7 +31,7 @@ describe('pixpop', () => {
   it('prints_help_for_every_command', async () => {
     const help = await pixpop(['--help']);
     assert.equal(help.status, 0);
-    for (const command of ['put', 'uploads', 'show', 'make', 'get', 'url', 'ls', 'rm', 'purge', 'prewarm', 'status', 'device', 'reindex', 'sync', 'verify']) {
+    for (const command of ['put', 'uploads', 'show', 'make', 'get', 'url', 'ls', 'rm', 'purge', 'prewarm', 'status', 'device', 'reindex', 'sync', 'verify', 'bundle', 'update', 'slots']) {
       assert.match(help.stdout, new RegExp(`\\b${command}\\b`));
       const page = await pixpop([command, '--help']);
       assert.equal(page.status, 0, command);

@@ -80,13 +80,18 @@ endfunction()
 
 # pixpop_fuzz(http request MAY_USE http base): tests/fuzz/http_request_fuzz.c with libFuzzer, seeds in
 # tests/fuzz/corpus/http_request/; ctest runs it for a few seconds over its corpus. Without libFuzzer, but with
-# AddressSanitizer, it runs over its seeds once.
+# AddressSanitizer, it runs over its seeds once. For a program in the place of a room: its SOURCES and PRIVATE_INCLUDES.
 function(pixpop_fuzz room name)
-  cmake_parse_arguments(ARG "" "" "MAY_USE;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "MAY_USE;LIBRARIES;SOURCES;PRIVATE_INCLUDES" ${ARGN})
   set(target ${room}_${name}_fuzz)
   set(corpus ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${room}_${name})
-  add_executable(${target} ${PROJECT_SOURCE_DIR}/tests/fuzz/${target}.c)
-  pixpop_use_rooms(${target} ${room} ${ARG_MAY_USE})
+  add_executable(${target} ${PROJECT_SOURCE_DIR}/tests/fuzz/${target}.c ${ARG_SOURCES})
+  if(ARG_SOURCES)
+    target_include_directories(${target} PRIVATE ${ARG_PRIVATE_INCLUDES})
+  else()
+    pixpop_use_rooms(${target} ${room})
+  endif()
+  pixpop_use_rooms(${target} ${ARG_MAY_USE})
   target_link_libraries(${target} PRIVATE pixpop_flags ${ARG_LIBRARIES} Threads::Threads)
   set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
   if(NOT PIXPOP_FUZZ)

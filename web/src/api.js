@@ -9,6 +9,7 @@ export class Problem extends Error {
     this.status = status;
     this.detail = body?.detail;
     this.subject = body?.subject;
+    this.restore = body?.restore;
   }
 }
 
@@ -31,12 +32,15 @@ async function call(method, path, body, more = {}) {
 // For requests that others make: the session itself is a cookie.
 export const sessionHeaders = () => ({ 'X-CSRF-Token': csrf });
 
-// True when a session from an earlier visit is still good.
+// {authenticated: a session from an earlier visit is still good, needs_claim: nobody has claimed the box yet}
 export async function resumeSession() {
   const session = await call('GET', '/api/v1/session');
   csrf = session.csrf_token ?? '';
-  return session.authenticated;
+  return session;
 }
+
+// The first token, for the one-time code.
+export const claim = async (code) => (await call('POST', '/api/v1/claim', { code })).token;
 
 export async function logIn(token) {
   csrf = (await call('POST', '/api/v1/session', { token })).csrf_token;
@@ -94,4 +98,34 @@ export async function makeVariants(id, wishes, onItem) {
   }
   if (!counts) throw new Problem(0, { detail: 'The connection broke' });
   return counts;
+}
+
+// Of an appliance.
+export const getSystem = () => call('GET', '/api/v1/system');
+export const chooseNext = (next) => call('POST', '/api/v1/system/slots', { next });
+export const restartBox = () => call('POST', '/api/v1/system/reboot');
+export const powerOffBox = () => call('POST', '/api/v1/system/poweroff');
+export const resetBox = (confirm) => call('POST', '/api/v1/system/factory-reset', { confirm });
+export const getNetwork = async () => (await call('GET', '/api/v1/system/network')).text ?? '';
+export const setNetwork = (text) => call('PUT', '/api/v1/system/network', { text });
+
+// Sends a file as the body, which only XMLHttpRequest can tell the progress of. Returns {done, cancel}.
+export function sendFile(path, file, onSent) {
+  const request = new XMLHttpRequest();
+  const done = new Promise((resolve, reject) => {
+    request.open('POST', path);
+    request.setRequestHeader('Content-Type', 'application/octet-stream');
+    request.setRequestHeader('Accept', 'application/json');
+    request.setRequestHeader('X-CSRF-Token', csrf);
+    request.responseType = 'json';
+    request.upload.addEventListener('progress', ({ loaded, total }) => onSent(loaded, total));
+    request.addEventListener('load', () => {
+      if (request.status >= 200 && request.status < 300) resolve(request.response);
+      else reject(new Problem(request.status, request.response));
+    });
+    request.addEventListener('error', () => reject(new Problem(0, { detail: 'The connection broke' })));
+    request.addEventListener('abort', () => reject(new Problem(0, { detail: 'Cancelled' })));
+    request.send(file);
+  });
+  return { done, cancel: () => request.abort() };
 }

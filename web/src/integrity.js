@@ -86,7 +86,7 @@ export function integrityCard({ onTrusted, onProblem }) {
   const off = element('p', { class: 'hint' }, 'Damage is noticed when something is read; nothing is read just to look for it (scrub.on in the configuration).');
   const button = element('button', { class: 'quiet', type: 'button', onclick: run }, 'Check everything now');
   const summary = element('summary', {}, element('h2', {}, 'Integrity'), badge, scrubLine);
-  const node = element('details', { class: 'card integrity', 'aria-label': 'Integrity' }, summary,
+  const node = element('details', { class: 'card fold integrity', 'aria-label': 'Integrity' }, summary,
     element('h3', {}, 'Ledger'), ledgerPart,
     element('h3', {}, 'Bytes on the disk'), off, bar, mended, element('p', { class: 'actions' }, button), damaged);
   const names = new Map();

@@ -1,9 +1,12 @@
 // The page: log in, drop photos, see each original with its variants.
 import { getStatus, listOriginals, logIn, logOut, resumeSession } from './api.js';
+import { claimCard } from './claim.js';
 import { bytesText, countText } from './format.js';
 import { integrityCard } from './integrity.js';
 import { originalCard } from './original.js';
+import { systemCard } from './system.js';
 import { trustedKey } from './trust.js';
+import { upkeepCard } from './upkeep.js';
 import { startUploads } from './uploads.js';
 
 const at = (id) => document.getElementById(id);
@@ -11,11 +14,21 @@ let deliveryUrl = '';
 let vkey = null;
 let nextPage = null;
 let integrity = null;
+let system = null;
+
+// Only an appliance has a system program; with one it does not go away.
+function showSystem(status) {
+  if (!status.is_appliance || system) return;
+  system = systemCard({ hostName: status.host_name, onProblem: explain });
+  at('system').replaceChildren(system.node);
+  system.refresh();
+}
 
 async function showStatus() {
   const status = await getStatus();
   deliveryUrl = status.delivery_url || location.origin;
   vkey = status.ledger.state !== 'off' && status.ledger.vkey ? trustedKey(status.ledger.vkey) : null;
+  showSystem(status);
   await integrity?.show(status);
   at('box-line').textContent =
     `${countText(status.store.originals, 'original')} (${bytesText(status.store.original_bytes)}), ` +
@@ -35,7 +48,9 @@ function addOriginal(original, first) {
 function explain(problem) {
   if (problem.status === 401) {
     leave();
-    at('log-in-error').textContent = 'The session has ended. Log in again.';
+    at('log-in-error').textContent = problem.hasRestarted ? 'The box has restarted. Log in again.' : 'The session has ended. Log in again.';
+    // After a factory reset it is a new box.
+    resumeSession().then(({ needs_claim: isNew }) => isNew && begin()).catch(() => {});
   } else {
     at('box-line').textContent = problem.message;
   }
@@ -55,12 +70,14 @@ async function showMore() {
 }
 
 async function enter() {
+  at('claim').replaceChildren();
   at('log-in').hidden = true;
   at('workspace').hidden = false;
   at('log-out').hidden = false;
   uploads.logIn();
   integrity = integrityCard({ onTrusted: () => reload().catch(explain), onProblem: explain });
   at('integrity').replaceChildren(integrity.node);
+  at('upkeep').replaceChildren(upkeepCard({ onRestored: () => reload().catch(explain), onProblem: explain }).node);
   await showStatus();
   await showMore();
 }
@@ -77,7 +94,9 @@ function leave() {
   nextPage = null;
   integrity?.close();
   integrity = null;
-  at('integrity').replaceChildren();
+  system?.close();
+  system = null;
+  for (const id of ['claim', 'system', 'integrity', 'upkeep']) at(id).replaceChildren();
   at('originals').replaceChildren();
   at('workspace').hidden = true;
   at('log-out').hidden = true;
@@ -110,7 +129,20 @@ const uploads = startUploads({
   onLockedOut: () => explain({ status: 401 }),
 });
 
-resumeSession().then((isIn) => (isIn ? enter() : leave())).catch((problem) => {
+function begin() {
+  at('log-in').hidden = true;
+  const card = claimCard({
+    onEntered: () => enter().catch(explain),
+    onClaimed: (problem) => {
+      leave();
+      at('log-in-error').textContent = problem.message;
+    },
+  });
+  at('claim').replaceChildren(card.node);
+  card.focus();
+}
+
+resumeSession().then(({ authenticated, needs_claim: isNew }) => (authenticated ? enter() : isNew ? begin() : leave())).catch((problem) => {
   leave();
   at('log-in-error').textContent = problem.message;
 });

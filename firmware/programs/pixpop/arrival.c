@@ -93,6 +93,10 @@ enum base_result arrival_keep(struct arrival *arrival, struct base_span repr_dig
   const enum base_result result = check_digest(arrival, repr_digest, fault);
   if (result != BASE_OK) return result;
   if (is_stdout(arrival)) return base_fd_write_all(STDOUT_FILENO, base_buffer_span(&arrival->held), fault);
+  return arrival_place(arrival, fault);
+}
+
+enum base_result arrival_place(struct arrival *arrival, struct base_fault *fault) {
   const mode_t mask = umask(0);
   umask(mask);
   if (fchmod(arrival->fd, 0666 & ~mask) != 0 || rename(arrival->temporary, arrival->path) != 0)

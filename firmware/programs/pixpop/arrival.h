@@ -21,6 +21,8 @@ enum base_result arrival_write(struct arrival *arrival, struct base_span bytes, 
 // BASE_CORRUPT when it does not fit or there is none.
 enum base_result arrival_keep(struct arrival *arrival, struct base_span repr_digest,
                               struct base_fault *fault) BASE_CHECKED;
+// The same for a file, whatever its bytes are.
+enum base_result arrival_place(struct arrival *arrival, struct base_fault *fault) BASE_CHECKED;
 // Removes what is not kept. Always called.
 void arrival_end(struct arrival *arrival);
 

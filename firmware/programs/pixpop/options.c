@@ -21,7 +21,7 @@ static const struct option known[] = {
     {"--token-file", NULL, FIELD(token_file), false, NULL},
     {"--ca", NULL, FIELD(ca_file), false, NULL},
     {"--fingerprint", NULL, FIELD(fingerprint), false, NULL},
-    {"--output", "-o", FIELD(output), false, "get"},
+    {"--output", "-o", FIELD(output), false, "get claim"},
     {"--data", "-d", FIELD(data_folder), false, "reindex"},
     {"--widths", NULL, FIELD(widths), false, "make"},
     {"--fm", NULL, FIELD(format), false, "make"},
@@ -32,11 +32,11 @@ static const struct option known[] = {
     {"--tag", NULL, FIELD(tag), false, "purge prewarm"},
     {"--no-resume", NULL, FIELD(no_resume), true, "put"},
     {"--multipart", NULL, FIELD(multipart), true, "put"},
-    {"--quiet", NULL, FIELD(quiet), true, "put sync"},
+    {"--quiet", NULL, FIELD(quiet), true, "put sync backup restore support"},
     {"--rm", NULL, FIELD(remove), true, "uploads"},
     {"--delete", NULL, FIELD(remove), true, "sync"},
     {"--dry-run", NULL, FIELD(dry_run), true, "sync"},
-    {"--json", NULL, FIELD(json), true, "put uploads show ls status device make prewarm sync"},
+    {"--json", NULL, FIELD(json), true, "put uploads show ls status device make prewarm sync bundle slots restore"},
     {"--sign", NULL, FIELD(sign), true, "url"},
     {"--expires", NULL, FIELD(expires), false, "url"},
     {"--key", NULL, FIELD(key), false, "url"},
@@ -47,6 +47,10 @@ static const struct option known[] = {
     {"--vkey", NULL, FIELD(vkey), false, "verify sync"},
     {"--no-ledger", NULL, FIELD(no_ledger), true, "sync"},
     {"--state", NULL, FIELD(state), false, "verify"},
+    {"--socket", NULL, FIELD(socket), false, "update slots"},
+    {"--keep-settings", NULL, FIELD(keep_settings), true, "restore"},
+    {"--older", NULL, FIELD(older), true, "update"},
+    {"--reboot", NULL, FIELD(reboot), true, "update"},
     {"--help", "-h", FIELD(wants_help), true, NULL},
     {"--version", "-V", FIELD(wants_version), true, NULL},
 };
@@ -120,7 +124,8 @@ static bool is_id(const char *word) {
 }
 
 enum base_result options_parse(int argc, char **argv, struct options *out, struct base_fault *fault) {
-  *out = (struct options){.console_url = "https://127.0.0.1:8443", .delivery_url = "http://127.0.0.1:8080"};
+  static const char default_console[] = "https://127.0.0.1:8443";
+  *out = (struct options){.console_url = default_console, .delivery_url = "http://127.0.0.1:8080"};
   read_environment(out);
   const char *environment_token = out->token;
   bool seen[KNOWN_COUNT] = {false};
@@ -143,5 +148,6 @@ enum base_result options_parse(int argc, char **argv, struct options *out, struc
     out->word_count = (size_t)(words - 2);
   }
   if (out->token_file != NULL && out->token == environment_token) out->token = NULL;  // what was typed goes first
+  out->is_console_named = out->console_url != default_console;
   return check_use(out, seen, fault);
 }

@@ -29,24 +29,32 @@ static enum base_result read_token(const struct options *options, struct remote 
   return BASE_OK;
 }
 
-static enum base_result create_client(const struct options *options, struct remote *out, struct base_fault *fault) {
-  const struct client_config config = {
-      .base_url = options->console_url, .ca_file = options->ca_file, .fingerprint = options->fingerprint};
+static enum base_result create_client(const struct options *options, uint32_t io_timeout_ms, struct remote *out,
+                                      struct base_fault *fault) {
+  const struct client_config config = {.base_url = options->console_url,
+                                       .ca_file = options->ca_file,
+                                       .fingerprint = options->fingerprint,
+                                       .io_timeout_ms = io_timeout_ms};
   return client_create(&config, &out->client, fault);
 }
 
-enum base_result remote_open_console(const struct options *options, struct remote *out, struct base_fault *fault) {
+enum base_result remote_open_patient(const struct options *options, uint32_t io_timeout_ms, struct remote *out,
+                                     struct base_fault *fault) {
   *out = (struct remote){0};
   base_buffer_init(&out->storage, REMOTE_TOKEN_LIMIT + 1);
   const enum base_result result = read_token(options, out, fault);
-  return result == BASE_OK ? create_client(options, out, fault) : result;
+  return result == BASE_OK ? create_client(options, io_timeout_ms, out, fault) : result;
+}
+
+enum base_result remote_open_console(const struct options *options, struct remote *out, struct base_fault *fault) {
+  return remote_open_patient(options, 0, out, fault);
 }
 
 enum base_result remote_open_beside(const struct options *options, const struct remote *first, struct remote *out,
                                     struct base_fault *fault) {
   *out = (struct remote){.token = first->token};
   base_buffer_init(&out->storage, REMOTE_TOKEN_LIMIT + 1);
-  return create_client(options, out, fault);
+  return create_client(options, 0, out, fault);
 }
 
 enum base_result remote_open_delivery(const struct options *options, struct remote *out, struct base_fault *fault) {

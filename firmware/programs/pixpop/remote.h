@@ -17,6 +17,9 @@ struct remote {
 // BASE_BAD_INPUT when there is no token or the URL is none.
 enum base_result remote_open_console(const struct options *options, struct remote *out,
                                      struct base_fault *fault) BASE_CHECKED;
+// The same, where an answer may take `io_timeout_ms` to come (0: as long as any other).
+enum base_result remote_open_patient(const struct options *options, uint32_t io_timeout_ms, struct remote *out,
+                                     struct base_fault *fault) BASE_CHECKED;
 enum base_result remote_open_delivery(const struct options *options, struct remote *out,
                                       struct base_fault *fault) BASE_CHECKED;
 // Another connection to the console of `first`, which must live longer.

@@ -7,13 +7,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/checked.h"
 #include "base/file.h"
 #include "box_parts.h"
 #include "device.h"
 #include "tls/tls.h"
 #include "web_assets.h"
 
-enum { TUS_SWEEP_S = 60 };
+enum {
+  TUS_SWEEP_S = 60,
+  KEPT_LOG_BYTES = 256 * 1024,  // of the latest lines, for support bundles
+  LOG_BURST = 50,
+  LEAST_FREE_BYTES = 1 << 20,  // for index, ledger and records, whatever cache.min_free says
+};
 
 static unsigned cores(void) {
   long count = sysconf(_SC_NPROCESSORS_ONLN);
@@ -69,7 +75,10 @@ static enum base_result prepare_folders(struct box *box, struct base_fault *faul
 }
 
 static enum base_result build_log(struct box *box, struct base_fault *fault) {
-  struct base_log_config config = {.fd = STDERR_FILENO, .json = strcmp(box->settings.log_format, "json") == 0};
+  struct base_log_config config = {.fd = STDERR_FILENO,
+                                   .json = strcmp(box->settings.log_format, "json") == 0,
+                                   .kept_bytes = KEPT_LOG_BYTES,
+                                   .burst = LOG_BURST};
   if (!base_log_level_parse(box->settings.log_level, &config.level))
     return BASE_FAIL(fault, BASE_BAD_INPUT, "log.level", "unknown log level");
   box->log = base_log_create(&config);
@@ -93,7 +102,7 @@ static enum base_result build_store(struct box *box, struct base_fault *fault) {
   read_boot_id(boot_id);
   struct store_config config = {.root = box->store_path,
                                 .variant_budget_bytes = box->settings.cache_disk_bytes,
-                                .min_free_bytes = box->settings.cache_min_free_bytes,
+                                .min_free_bytes = base_max_u64(box->settings.cache_min_free_bytes, LEAST_FREE_BYTES),
                                 .boot_id = boot_id,
                                 .ledger = box_ledger_config(&box->settings),
                                 .clock = base_clock_system(),
@@ -135,6 +144,7 @@ static enum base_result build_resampler(struct box *box, struct base_fault *faul
                                                  .metrics = box->metrics},
                                          .budget_bytes = settings->render_gpu_memory_bytes,
                                          .calibration_folder = box->cache_path,
+                                         .is_cold = !settings->render_warm_up,
                                          .clock = base_clock_system(),
                                          .log = box->log,
                                          .metrics = box->metrics};
@@ -293,6 +303,8 @@ static enum base_result build_console(struct box *box, struct base_fault *fault)
                                   .device_self = box->resampler,
                                   .decoder_isolation = sandbox_get_isolation(box->sandbox),
                                   .settings = &box->console_settings,
+                                  .log_folder = settings->system_log_folder[0] ? settings->system_log_folder : NULL,
+                                  .system_socket = settings->system_socket[0] ? settings->system_socket : NULL,
                                   .clock = base_clock_system(),
                                   .log = box->log,
                                   .metrics = box->metrics};

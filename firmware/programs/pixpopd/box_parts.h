@@ -70,7 +70,7 @@ enum base_result box_build_scrub(struct box *box, struct base_fault *fault) BASE
 // Lets the delivery side ask the console about tokens.
 enum base_result box_guard_ledger(struct box *box, struct base_fault *fault) BASE_CHECKED;
 
-// What the console may know of the settings: the tenants, for backups.
+// What the console may know of the settings, and replace.
 void box_set_console_settings(struct box *box);
 
 // The rules of the settings as ingest wants them.

@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "box.h"
 #include "box_parts.h"
 
@@ -50,38 +49,4 @@ size_t box_fill_tenants(const struct settings *settings, struct pop_tenant *out)
 enum cache_policy box_cache_policy_of(const struct settings *settings) {
   if (strcmp(settings->cache_policy, "sieve") == 0) return CACHE_POLICY_SIEVE;
   return strcmp(settings->cache_policy, "s3fifo") == 0 ? CACHE_POLICY_S3FIFO : CACHE_POLICY_LRU;
-}
-
-_Static_assert((int)BOX_MAX_TENANTS <= (int)CONSOLE_MAX_TENANTS, "all tenants fit into a backup");
-
-// As they are now in the running settings, which SIGHUP may change meanwhile.
-static size_t list_tenants(void *self, char (*out)[STORE_MAX_TENANT + 1], size_t capacity) {
-  struct box *box = self;
-  bool has_default = false;
-  size_t count = 0;
-  pthread_mutex_lock(&box->settings_lock);
-  for (size_t i = 0; i < box->settings.tenant_count && count < capacity; i++) {
-    const char *name = box->settings.tenants[i].name;
-    if (strcmp(name, "default") == 0) has_default = true;
-    snprintf(out[count++], STORE_MAX_TENANT + 1, "%s", name);
-  }
-  pthread_mutex_unlock(&box->settings_lock);
-  if (!has_default && count < capacity) snprintf(out[count++], STORE_MAX_TENANT + 1, "default");
-  return count;
-}
-
-static enum base_result read_file(void *self, struct base_buffer *out, struct base_fault *fault) {
-  const struct box *box = self;
-  struct base_buffer text;
-  if (!box->config_path) return BASE_FAIL(fault, BASE_NOT_FOUND, "settings", "there is no configuration file");
-  enum base_result result = base_file_read(box->config_path, CONSOLE_MAX_SETTINGS_BYTES, &text, fault);
-  if (result != BASE_OK) return result;
-  result = base_buffer_append(out, text.data, text.bytes);
-  if (text.bytes > 0) explicit_bzero(text.data, text.bytes);  // keys
-  base_buffer_finish(&text);
-  return result == BASE_OK ? BASE_OK : BASE_FAIL(fault, result, "settings", "no memory for the configuration");
-}
-
-void box_set_console_settings(struct box *box) {
-  box->console_settings = (struct console_settings){.read = read_file, .tenants = list_tenants, .self = box};
 }

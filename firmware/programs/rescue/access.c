@@ -121,6 +121,7 @@ enum base_result access_open(struct access *access, struct base_span code, const
   struct access_session *session = free_session(access);
   session->is_open = true;
   session->used_ms = base_clock_ms(access->clock);
+  memcpy(session->client, client, sizeof session->client);
   digest_of(base_span_text(token), session->digest);
   explicit_bzero(random, sizeof random);
   return BASE_OK;
@@ -146,7 +147,19 @@ enum base_result access_check(struct access *access, const struct http_request *
   struct access_session *session = find_session(access, request);
   if (session == NULL) return BASE_FAIL(fault, BASE_UNAUTHORIZED, "", "enter the code that the console shows");
   session->used_ms = base_clock_ms(access->clock);
+  memcpy(session->client, request->client, sizeof session->client);
   return BASE_OK;
+}
+
+bool access_knows(const struct access *access, const uint8_t *client) {
+  const uint64_t now_ms = base_clock_ms(access->clock);
+  for (size_t i = 0; i < ACCESS_SESSIONS; i++) {
+    const struct access_session *session = &access->sessions[i];
+    if (session->is_open && now_ms - session->used_ms <= ACCESS_SESSION_IDLE_S * UINT64_C(1000) &&
+        memcmp(session->client, client, sizeof session->client) == 0)
+      return true;
+  }
+  return false;
 }
 
 void access_close(struct access *access, const struct http_request *request) {

@@ -26,6 +26,7 @@ enum {
 struct access_session {
   bool is_open;
   uint8_t digest[32];  // of its token
+  uint8_t client[HTTP_CLIENT_BYTES];
   uint64_t used_ms;
 };
 struct access_guesser {
@@ -54,5 +55,7 @@ enum base_result access_open(struct access *access, struct base_span code, const
 enum base_result access_check(struct access *access, const struct http_request *request,
                               struct base_fault *fault) BASE_CHECKED;
 void access_close(struct access *access, const struct http_request *request);
+// Has somebody at this address a session?
+bool access_knows(const struct access *access, const uint8_t *client);
 
 #endif

@@ -86,17 +86,6 @@ void api_upload_reply(struct api *api, struct http_reply *reply) {
   base_buffer_finish(&text);
 }
 
-static void write_addresses(struct api *api, struct base_json_writer *json) {
-  struct base_buffer text;
-  base_buffer_init(&text, MAX_JSON_BYTES);
-  network_write_addresses(api->network, &text);
-  struct base_span rest = base_buffer_span(&text);
-  base_json_array(json, "addresses");
-  while (rest.bytes > 0) base_json_text(json, NULL, base_span_cut(&rest, '\n'));
-  base_json_array_end(json);
-  base_buffer_finish(&text);
-}
-
 enum base_result api_write_status(struct api *api, struct base_buffer *out) {
   const uint64_t now_ms = base_clock_ms(api->clock);
   struct base_json_writer json;
@@ -109,7 +98,7 @@ enum base_result api_write_status(struct api *api, struct base_buffer *out) {
   base_json_integer(&json, "up_s", (int64_t)((now_ms - api->started_ms) / 1000));
   base_json_bool(&json, "is_rearmed", api->rearmed_ms != 0);
   base_json_bool(&json, "is_reset_done", api->is_reset_done);
-  write_addresses(api, &json);
+  network_write(api->network, &json);
   state_write(&api->state, api->arguments->running, &json);
   install_write(api->install, &json);
   base_json_object_end(&json);
@@ -188,7 +177,10 @@ static enum base_result choose(struct api *api, const struct http_request *reque
   if (result == BASE_OK && !slots_parse_name(name, &slot))
     result = BASE_FAIL(fault, BASE_BAD_INPUT, "slot", "slot is A or B");
   if (result == BASE_OK) result = refuse_while_busy(api, fault);
-  if (result == BASE_OK) result = slots_choose(&api->state.loader, slot, fault);
+  if (result == BASE_OK) result = state_hold(&api->state, fault);
+  if (result != BASE_OK) return result;
+  result = slots_choose(&api->state.loader, slot, fault);
+  state_release(&api->state);
   if (result != BASE_OK) return result;
   base_log_write(api->log, BASE_LOG_INFO, "slots", NULL, "slot %s is to boot next", slots_name(slot));
   return show_status(api, request, reply, fault);
@@ -282,10 +274,17 @@ void api_look(struct api *api) {
   struct base_fault fault = {0};
   const uint64_t now_ms = base_clock_ms(api->clock);
   const uint64_t wait_ms = api->arguments->rearm_s * 1000;
+  // Beside a system that runs the tries are that system's affair.
+  if (api->arguments->running != NULL) return;
   if (install_is_busy(api->install)) api->used_ms = now_ms;
   if (api->rearmed_ms > api->used_ms || now_ms - api->used_ms < wait_ms) return;
   api->rearmed_ms = now_ms;
-  if (slots_rearm(&api->state.loader, &fault) == BASE_OK) {
+  enum base_result result = state_hold(&api->state, &fault);
+  if (result == BASE_OK) {
+    result = slots_rearm(&api->state.loader, &fault);
+    state_release(&api->state);
+  }
+  if (result == BASE_OK) {
     base_log_write(api->log, BASE_LOG_INFO, "slots", NULL, "nobody came for %llu s: the slots may be tried again",
                    (unsigned long long)api->arguments->rearm_s);
   } else {

@@ -147,10 +147,16 @@ static void write_address(struct altcp_pcb *pcb, uint8_t out[HTTP_CLIENT_BYTES])
   }
 }
 
+// While nothing is asked for: lwIP gives the connections of strangers away when it has no more.
+static u8_t idle_priority(const struct client *client) {
+  return access_knows(&clients->api->access, client->address) ? TCP_PRIO_NORMAL : TCP_PRIO_MIN;
+}
+
 // A place for a client from there: a free one, or that of somebody who waits without a request, first of the same
 // address when that has its share already.
 static struct client *find_place(const uint8_t *address) {
   struct client *empty = NULL, *own = NULL, *any = NULL;
+  bool is_any_known = false;
   size_t count = 0;
   for (size_t i = 0; i < CLIENTS_MAX; i++) {
     struct client *client = &clients->all[i];
@@ -162,7 +168,11 @@ static struct client *find_place(const uint8_t *address) {
     if (is_own) count++;
     if (client->phase != READING && client->phase != LINGERING) continue;
     if (is_own && (own == NULL || client->since_ms < own->since_ms)) own = client;
-    if (any == NULL || client->since_ms < any->since_ms) any = client;
+    const bool is_known = access_knows(&clients->api->access, client->address);
+    if (any == NULL || (is_any_known && !is_known) || (is_any_known == is_known && client->since_ms < any->since_ms)) {
+      any = client;
+      is_any_known = is_known;
+    }
   }
   if (count >= CLIENTS_PER_ADDRESS) {
     if (own != NULL) cut(own);
@@ -192,7 +202,7 @@ static err_t accept_client(void *self, struct altcp_pcb *pcb, err_t error) {
   altcp_err(pcb, note_end);
   altcp_sent(pcb, note_sent);
   altcp_poll(pcb, note_poll, 1);
-  altcp_setprio(pcb, TCP_PRIO_MIN);
+  altcp_setprio(pcb, idle_priority(client));
   altcp_nagle_disable(pcb);
   return ERR_OK;
 }
@@ -213,7 +223,7 @@ static void send_some(struct client *client) {
   base_buffer_finish(&client->reply);
   base_buffer_init(&client->reply, EXCHANGE_REPLY_BYTES);
   client->sent = 0;
-  altcp_setprio(client->pcb, TCP_PRIO_MIN);
+  altcp_setprio(client->pcb, idle_priority(client));
   enter(client, client->is_closing ? LINGERING : READING);
 }
 
@@ -366,6 +376,7 @@ static void discard(struct client *client) {
   altcp_recved(client->pcb, client->waiting->tot_len);
   pbuf_free(client->waiting);
   client->waiting = NULL;
+  client->active_ms = clients->now_ms;
 }
 
 // Silence and floods.
@@ -381,7 +392,7 @@ static bool is_over(const struct client *client) {
     case SENDING:
       return silent_ms > CLIENTS_REPLY_SILENCE_MS || pbufs > CLIENTS_WAITING_PBUFS;
     case LINGERING:
-      return in_phase_ms > CLIENTS_LINGER_MS || client->is_ended;
+      return silent_ms > CLIENTS_LINGER_MS || in_phase_ms > CLIENTS_MAX_LINGER_MS || client->is_ended;
     case CHECKING:
       return pbufs > CLIENTS_WAITING_PBUFS;
     case FREE:

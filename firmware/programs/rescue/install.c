@@ -18,6 +18,8 @@ struct install {
   pthread_t thread;
   enum slots_id slot;
   bool allows_older;
+  uint64_t number;  // of installs that were begun
+  char running_version[SLOTS_MAX_VERSION + 1];
   struct update_keys *keys;
   // Under the lock.
   pthread_mutex_t lock;
@@ -104,6 +106,7 @@ static void *run(void *self) {
       .target = install->slot,
       .is_forced = install->config.running == NULL,
       .allows_older = install->allows_older,
+      .running_version = install->running_version[0] != '\0' ? install->running_version : NULL,
       .devices = {install->config.devices[install->slot][UPDATE_BOOT],
                   install->config.devices[install->slot][UPDATE_ROOT]},
       .note = note,
@@ -112,6 +115,7 @@ static void *run(void *self) {
   enum base_result result = update_install_begin(&config, &update, &fault);
   if (result == BASE_OK) result = receive(install, update, &fault);
   update_install_destroy(&update);
+  state_release(install->config.state);
   if (result == BASE_OK) {
     base_log_write(install->config.log, BASE_LOG_INFO, "install", NULL, "slot %s has version %s now",
                    slots_name(install->slot), install->progress.manifest.version);
@@ -137,7 +141,11 @@ enum base_result install_begin(struct install *install, enum slots_id slot, bool
   install->has_thread = false;
   update_keys_destroy(&install->keys);
   enum base_result result = update_keys_load(install->config.keys, &install->keys, fault);
+  if (result == BASE_OK) result = state_hold(install->config.state, fault);
   if (result != BASE_OK) return result;
+  install->running_version[0] = '\0';
+  if (running != NULL) state_version(install->config.state, running, install->running_version);
+  install->number++;
   install->slot = slot;
   install->allows_older = allows_older;
   install->begin = install->bytes = 0;
@@ -147,6 +155,7 @@ enum base_result install_begin(struct install *install, enum slots_id slot, bool
   base_fault_clear(&install->fault);
   if (pthread_create(&install->thread, NULL, run, install) != 0) {
     install->is_over = true;
+    state_release(install->config.state);
     return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no thread for installing");
   }
   install->has_thread = true;
@@ -214,6 +223,7 @@ void install_write(struct install *install, struct base_json_writer *json) {
   const struct base_fault fault = install->fault;
   pthread_mutex_unlock(&install->lock);
   base_json_object(json, "install");
+  base_json_integer(json, "number", (int64_t)install->number);
   base_json_string(json, "slot", slots_name(install->slot));
   base_json_string(json, "phase", phases[progress.phase]);
   base_json_string(json, "version", progress.manifest.version);

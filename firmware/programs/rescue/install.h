@@ -43,7 +43,8 @@ void install_end(struct install *install, bool is_whole);
 bool install_is_busy(struct install *install);
 // After the end: the result, with its fault.
 enum base_result install_result(struct install *install, struct base_fault *fault);
-// Writes the member "install": what goes on, or how the last one ended; null when there was none.
+// Writes the member "install": what goes on, or how the last one ended; null when there was none. Its "number" counts
+// them, so that who begins one knows the end of an earlier one from its own.
 void install_write(struct install *install, struct base_json_writer *json);
 
 #endif

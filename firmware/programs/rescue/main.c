@@ -96,13 +96,16 @@ static void show(struct rescue *rescue) {
   struct base_span rest = base_buffer_span(&text);
   access_write_code(&rescue->api.access, code);
   printf("\npixpop rescue\n");
-  if (rest.bytes == 0) printf("  page         no address yet\n");
+  bool has_page = false;
   while (rest.bytes > 0) {
     struct base_span address = base_span_cut(&rest, '\n');
     const bool is_6 = memchr(address.data, ':', address.bytes) != NULL;
+    if (base_span_starts_with(address, "fe80:")) continue;  // no browser takes a link-local one
+    has_page = true;
     printf("  page         https://%s%.*s%s/\n", is_6 ? "[" : "", (int)address.bytes, (const char *)address.data,
            is_6 ? "]" : "");
   }
+  if (!has_page) printf("  page         no address yet\n");
   printf("  or           https://%s.local/\n  code         %s\n  fingerprint  %s\n", rescue->arguments.host_name, code,
          rescue->fingerprint);
   fflush(stdout);
@@ -125,8 +128,8 @@ static enum base_result start(struct rescue *rescue, struct base_fault *fault) {
   path_in_state(rescue, "code", code_path);
   result = access_init(&api->access, code_path, api->clock, fault);
   if (result == BASE_OK) result = open_identity(rescue, &tls, fault);
-  if (result == BASE_OK) result = state_open(&api->state, arguments->bootenv, api->log, fault);
   if (result != BASE_OK) return result;
+  state_init(&api->state, arguments->bootenv, arguments->running == NULL, api->log);
 
   struct install_config install = {.state = &api->state,
                                    .keys = arguments->keys,

@@ -1,15 +1,17 @@
 #include "network.h"
 
+#include <ctype.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lwip/apps/mdns.h"
+#include "lwip/autoip.h"
 #include "lwip/dhcp.h"
 #include "port.h"
 
-enum { FRAMES_A_TURN = 64 };
+enum { FRAMES_A_TURN = 64, MAX_ADDRESS_LINES = 1024 };
 _Static_assert(NETWORK_MAX_PORTS == PORT_MAX, "lwIP's pools are as large as the network");
 
 struct network {
@@ -158,19 +160,69 @@ bool network_receive(struct network *self) {
   return has_more;
 }
 
+// As RFC 5952 wants it; lwIP writes capitals.
+static enum base_result write_ip6(const ip6_addr_t *address, struct base_buffer *out) {
+  char text[IP6ADDR_STRLEN_MAX + 1];
+  if (ip6addr_ntoa_r(address, text, sizeof text) == NULL) return BASE_INTERNAL;
+  for (char *c = text; *c != '\0'; c++) *c = (char)tolower((unsigned char)*c);
+  return base_buffer_printf(out, "%s\n", text);
+}
+
+static enum base_result write_addresses(const struct netif *netif, bool is_6, struct base_buffer *out) {
+  enum base_result result = BASE_OK;
+  if (!netif_is_link_up(netif)) return BASE_OK;
+  if (!is_6) {
+    return ip4_addr_isany(netif_ip4_addr(netif)) ? BASE_OK
+                                                 : base_buffer_printf(out, "%s\n", ip4addr_ntoa(netif_ip4_addr(netif)));
+  }
+  for (s8_t i = 0; i < LWIP_IPV6_NUM_ADDRESSES && result == BASE_OK; i++) {
+    if (!ip6_addr_isvalid(netif_ip6_addr_state(netif, i))) continue;
+    result = write_ip6(netif_ip6_addr(netif, i), out);
+  }
+  return result;
+}
+
 void network_write_addresses(const struct network *self, struct base_buffer *out) {
   enum base_result result = BASE_OK;
-  for (size_t i = 0; i < NETWORK_MAX_PORTS && result == BASE_OK; i++) {
-    const struct netif *netif = &self->ports[i].netif;
-    if (self->ports[i].fd < 0 || !netif_is_link_up(netif) || ip4_addr_isany(netif_ip4_addr(netif))) continue;
-    result = base_buffer_printf(out, "%s\n", ip4addr_ntoa(netif_ip4_addr(netif)));
-  }
-  for (size_t i = 0; i < NETWORK_MAX_PORTS; i++) {
-    const struct netif *netif = &self->ports[i].netif;
-    if (self->ports[i].fd < 0 || !netif_is_link_up(netif)) continue;
-    for (s8_t j = 0; j < LWIP_IPV6_NUM_ADDRESSES && result == BASE_OK; j++) {
-      if (!ip6_addr_isvalid(netif_ip6_addr_state(netif, j))) continue;
-      result = base_buffer_printf(out, "%s\n", ip6addr_ntoa(netif_ip6_addr(netif, j)));
+  for (int is_6 = 0; is_6 < 2; is_6++) {
+    for (size_t i = 0; i < NETWORK_MAX_PORTS && result == BASE_OK; i++) {
+      if (self->ports[i].fd >= 0) result = write_addresses(&self->ports[i].netif, is_6, out);
     }
   }
+}
+
+static const char *origin_of(const struct network *self, const struct netif *netif) {
+  if (ip4_addr_isany(netif_ip4_addr(netif))) return "none";
+  if (dhcp_supplied_address(netif)) return "dhcp";
+  if (autoip_supplied_address(netif)) return "autoip";
+  return self->config->is_fixed ? "fixed" : "none";
+}
+
+static void write_port(const struct network *self, const struct port *port, struct base_json_writer *json) {
+  const uint8_t *mac = port->netif.hwaddr;
+  struct base_buffer text;
+  char mac_text[32];
+  snprintf(mac_text, sizeof mac_text, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+  base_json_object(json, NULL);
+  base_json_string(json, "name", port->name);
+  base_json_string(json, "mac", mac_text);
+  base_json_bool(json, "has_link", port->fd >= 0 && netif_is_link_up(&port->netif));
+  base_json_string(json, "origin", origin_of(self, &port->netif));
+  base_buffer_init(&text, MAX_ADDRESS_LINES);
+  json->result = json->result != BASE_OK ? json->result : write_addresses(&port->netif, false, &text);
+  json->result = json->result != BASE_OK ? json->result : write_addresses(&port->netif, true, &text);
+  struct base_span rest = base_buffer_span(&text);
+  base_json_array(json, "addresses");
+  while (rest.bytes > 0) base_json_text(json, NULL, base_span_cut(&rest, '\n'));
+  base_json_array_end(json);
+  base_buffer_finish(&text);
+  base_json_object_end(json);
+}
+
+void network_write(const struct network *self, struct base_json_writer *json) {
+  base_json_array(json, "interfaces");
+  for (size_t i = 0; i < NETWORK_MAX_PORTS; i++) {
+    if (self->ports[i].is_added) write_port(self, &self->ports[i], json);
+  }
+  base_json_array_end(json);
 }

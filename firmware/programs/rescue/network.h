@@ -5,6 +5,7 @@
 
 #include <poll.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/span.h"
 #include "lwip/ip_addr.h"
@@ -36,5 +37,8 @@ bool network_receive(struct network *network);
 void network_look(struct network *network);
 // Appends each address as one line, IPv4 first; text like "192.168.1.20" or "fe80::1".
 void network_write_addresses(const struct network *network, struct base_buffer *out);
+// Writes the member "interfaces": {"name", "mac", "has_link", "origin": "fixed" | "dhcp" | "autoip" | "none" of the
+// IPv4 address, "addresses"}.
+void network_write(const struct network *network, struct base_json_writer *json);
 
 #endif

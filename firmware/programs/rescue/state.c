@@ -1,39 +1,79 @@
 #include "state.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
+
+// A disk may come late, or with a cable that somebody plugs in.
+static enum base_result open_disk(struct state *state, struct base_fault *fault) {
+  if (state->grub.fd >= 0) return BASE_OK;
+  state->grub.fd = open(state->bootenv, O_RDWR | O_CLOEXEC);
+  return state->grub.fd >= 0 ? BASE_OK
+                             : BASE_FAIL_ERRNO(fault, state->bootenv, "the partition with the state can not be opened");
+}
+
+static enum base_result make_anew(struct state *state, struct slots_state *out, struct base_fault *fault) {
+  slots_reset(out, SLOTS_UNTRIED);
+  enum base_result result = state->disk.store(state->disk.self, out, fault);
+  base_log_write(state->log, BASE_LOG_WARN, "slots", NULL, "no copy of the state can be read: %s",
+                 result == BASE_OK ? "both slots may be tried" : "and none can be written");
+  return result;
+}
 
 static enum base_result load_locked(void *self, struct slots_state *out, struct base_fault *fault) {
   struct state *state = self;
+  struct base_fault why = {0};
   pthread_mutex_lock(&state->lock);
-  enum base_result result = state->disk.load(state->disk.self, out, fault);
+  enum base_result result = open_disk(state, &why);
+  if (result == BASE_OK) result = state->disk.load(state->disk.self, out, &why);
+  if (result == BASE_CORRUPT && state->is_alone) {
+    base_fault_clear(&why);
+    result = make_anew(state, out, &why);
+  }
   pthread_mutex_unlock(&state->lock);
+  if (result != BASE_OK && fault != NULL && fault->result == BASE_OK) *fault = why;
   return result;
 }
 
 static enum base_result store_locked(void *self, const struct slots_state *slots, struct base_fault *fault) {
   struct state *state = self;
   pthread_mutex_lock(&state->lock);
-  enum base_result result = state->disk.store(state->disk.self, slots, fault);
+  enum base_result result = open_disk(state, fault);
+  if (result == BASE_OK) result = state->disk.store(state->disk.self, slots, fault);
   pthread_mutex_unlock(&state->lock);
   return result;
 }
 
-enum base_result state_open(struct state *state, const char *bootenv, struct base_log *log, struct base_fault *fault) {
+enum base_result state_hold(struct state *state, struct base_fault *fault) {
+  pthread_mutex_lock(&state->lock);
+  enum base_result result = open_disk(state, fault);
+  pthread_mutex_unlock(&state->lock);
+  while (result == BASE_OK && flock(state->grub.fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    return BASE_FAIL(fault, BASE_LOCKED, "slots", "the running system is changing the slots: try again later");
+  }
+  return result;
+}
+
+void state_release(struct state *state) { (void)flock(state->grub.fd, LOCK_UN); }
+
+void state_version(struct state *state, const char *name, char *out) {
+  struct slots_state slots;
+  enum slots_id id;
+  out[0] = '\0';
+  if (!slots_parse_name(name, &id) || state->loader.load(state, &slots, NULL) != BASE_OK) return;
+  memcpy(out, slots.slots[id].version, sizeof slots.slots[id].version);
+}
+
+void state_init(struct state *state, const char *bootenv, bool is_alone, struct base_log *log) {
   struct slots_state slots;
   struct base_fault why = {0};
-  state->grub.fd = open(bootenv, O_RDWR | O_CLOEXEC);
-  if (state->grub.fd < 0) return BASE_FAIL_ERRNO(fault, bootenv, "the state of the slots can not be opened");
+  *state = (struct state){.grub = {.fd = -1}, .bootenv = bootenv, .is_alone = is_alone, .log = log};
   pthread_mutex_init(&state->lock, NULL);
   state->disk = slots_grub_loader(&state->grub);
   state->loader = (struct slots_loader){.load = load_locked, .store = store_locked, .self = state};
-  if (state->loader.load(state, &slots, &why) != BASE_CORRUPT) return BASE_OK;
-  base_log_fault(log, BASE_LOG_WARN, "slots", NULL, &why);
-  slots_reset(&slots, SLOTS_UNTRIED);
-  enum base_result result = state->loader.store(state, &slots, fault);
-  if (result == BASE_OK)
-    base_log_write(log, BASE_LOG_WARN, "slots", NULL, "no copy of the state could be read: both slots may be tried");
-  return result;
+  if (state->loader.load(state, &slots, &why) != BASE_OK) base_log_fault(log, BASE_LOG_WARN, "slots", NULL, &why);
 }
 
 void state_write(struct state *state, const char *running, struct base_json_writer *json) {

@@ -29,12 +29,13 @@ static const char help[] =
     "      --data FOLDER            network.conf and factory-reset lie there (/data/system)\n"
     "Health:\n"
     "      --health URL             has to answer 200; again for more (https://127.0.0.1:8443/healthz)\n"
-    "      --health-ca FILE         trusted certificate (PEM) of https URLs (/data/system/tls.pem)\n"
-    "      --probe PROGRAM          makes a variant, as --user; \"\": none (pixpop-probe beside this program)\n"
+    "      --health-ca FILE         the certificate (PEM) of https URLs (/data/system/tls.pem)\n"
+    "      --probe PROGRAM          asks the URLs and makes a variant, as --user (pixpop-probe beside this program)\n"
+    "      --probe-timeout TIME     for one variant (60s)\n"
     "      --every TIME             between two looks (5s)\n"
     "      --gate TIME              a slot on trial that is not healthy by then is given up (300s)\n"
     "      --patience TIME          without an answer of --health the box is started again (60s)\n"
-    "      --grace TIME             the same, before the first answer of a slot known to be good (900s)\n"
+    "      --grace TIME             the same, before the first answer (180s)\n"
     "      --watchdog DEVICE        fed while all is well; \"\": none (/dev/watchdog)\n"
     "Programs:\n"
     "      --network-program FILE   called \"check FILE\", then \"apply FILE\" (/usr/lib/pixpop/network)\n"
@@ -68,6 +69,7 @@ static const struct option {
                {"--health", "", HEALTH, 0},
                {"--health-ca", "", TEXT, FIELD(health_ca)},
                {"--probe", "", TEXT, FIELD(probe)},
+               {"--probe-timeout", "", TIME, FIELD(probe_timeout_ms)},
                {"--every", "", TIME, FIELD(every_ms)},
                {"--gate", "", TIME, FIELD(gate_ms)},
                {"--patience", "", TIME, FIELD(patience_ms)},
@@ -127,10 +129,11 @@ static void set_defaults(struct arguments *out) {
                             .watchdog = "/dev/watchdog",
                             .reboot_program = "/sbin/reboot",
                             .poweroff_program = "/sbin/poweroff",
+                            .probe_timeout_ms = 60000,
                             .every_ms = 5000,
                             .gate_ms = 300000,
                             .patience_ms = 60000,
-                            .grace_ms = 900000};
+                            .grace_ms = 180000};
 }
 
 enum base_result arguments_parse(int argc, char **argv, struct arguments *out, struct base_fault *fault) {

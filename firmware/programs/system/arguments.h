@@ -16,7 +16,7 @@ struct arguments {
   const char *health[ARGUMENTS_MAX_HEALTH];
   unsigned health_count;
   const char *health_ca, *probe, *network_program, *watchdog, *reboot_program, *poweroff_program;
-  unsigned every_ms, gate_ms, patience_ms, grace_ms;
+  unsigned probe_timeout_ms, every_ms, gate_ms, patience_ms, grace_ms;
 };
 
 enum base_result arguments_parse(int argc, char **argv, struct arguments *out, struct base_fault *fault) BASE_CHECKED;

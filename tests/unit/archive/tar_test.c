@@ -152,6 +152,111 @@ static void refuses_links_and_what_is_no_archive(void **state) {
   assert_int_equal(read_all(base_span_of(chunk, sizeof chunk), 512, NULL), BASE_BAD_INPUT);
 }
 
+// Writes octal digits into a field of the first header and makes its checksum right again.
+static void set_field(size_t at, size_t bytes, const char *text) {
+  memset(archive.data + at, 0, bytes);
+  memcpy(archive.data + at, text, strlen(text));
+  unsigned sum = 0;
+  for (int i = 0; i < ARCHIVE_BLOCK_BYTES; i++) sum += i >= 148 && i < 156 ? ' ' : archive.data[i];
+  char checksum[16];
+  snprintf(checksum, sizeof checksum, "%06o", sum);
+  memcpy(archive.data + 148, checksum, 7);
+  archive.data[155] = ' ';
+}
+
+static void refuses_headers_that_make_no_sense(void **state) {
+  (void)state;
+  enum { SIZE_AT = 124, TIME_AT = 136, TYPE_AT = 156, LINK_AT = 157, PREFIX_AT = 345 };
+  static const struct {
+    size_t at, bytes;
+    const char *text;
+    enum base_result result;
+  } cases[] = {
+      {SIZE_AT, 12, "99999999999", BASE_BAD_INPUT},   // no octal digits
+      {SIZE_AT, 12, "777777777777", BASE_BAD_INPUT},  // twelve of them: over what a writer can say
+      {SIZE_AT, 12, "", BASE_BAD_INPUT},
+      {SIZE_AT, 12, "\x80", BASE_BAD_INPUT},  // binary, as GNU tar writes what is larger
+      {SIZE_AT, 12, "1 1", BASE_BAD_INPUT},
+      {TIME_AT, 12, "-1", BASE_BAD_INPUT},
+      {TYPE_AT, 1, "5", BASE_BAD_INPUT},  // a folder with bytes
+      {TYPE_AT, 1, "1", BASE_UNSUPPORTED},
+      {TYPE_AT, 1, "3", BASE_UNSUPPORTED},
+      {TYPE_AT, 1, "L", BASE_UNSUPPORTED},
+      {TYPE_AT, 1, "x", BASE_UNSUPPORTED},
+      {PREFIX_AT, 155, "etc", BASE_UNSUPPORTED},
+      {0, 100, "", BASE_UNSUPPORTED},
+      {0, 100, "../x", BASE_UNSUPPORTED},
+      {0, 100, "/x", BASE_UNSUPPORTED},
+      {0, 100, "a/", BASE_UNSUPPORTED},
+      {0, 100, "././x", BASE_UNSUPPORTED},
+      {257, 8, "ustal", BASE_BAD_INPUT},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    archive.bytes = 0;
+    write_two();
+    set_field(cases[i].at, cases[i].bytes, cases[i].text);
+    assert_int_equal(read_all(base_buffer_span(&archive), LIMIT, NULL), cases[i].result);
+    assert_int_equal(seen.bytes, 0);
+  }
+}
+
+static void takes_the_longest_name_and_folders(void **state) {
+  (void)state;
+  char name[ARCHIVE_MAX_NAME + 1], wanted[ARCHIVE_MAX_NAME + 16];
+  write_two();
+  memset(name, 'n', ARCHIVE_MAX_NAME);
+  name[ARCHIVE_MAX_NAME] = '\0';
+  set_field(0, 100, name);
+  assert_int_equal(read_all(base_buffer_span(&archive), LIMIT, NULL), BASE_OK);
+  snprintf(wanted, sizeof wanted, "[%s 5 ", name);
+  assert_memory_equal(seen.data, wanted, strlen(wanted));
+  archive.bytes = 0;
+  const struct archive_sink sink = {keep, &archive};
+  struct archive_writer writer;
+  archive_writer_init(&writer, &sink);
+  assert_int_equal(archive_writer_file(&writer, "folder", 0, base_span_text(""), NULL), BASE_OK);
+  assert_int_equal(archive_writer_end(&writer, NULL), BASE_OK);
+  set_field(156, 1, "5");
+  assert_int_equal(read_all(base_buffer_span(&archive), LIMIT, NULL), BASE_OK);
+  assert_int_equal(seen.bytes, 0);
+}
+
+static enum base_result refuse_data(void *self, struct base_span bytes, struct base_fault *fault) {
+  (void)self, (void)bytes;
+  return BASE_FAIL(fault, BASE_NO_SPACE, "", "full");
+}
+
+static void ends_with_what_an_event_or_the_sink_says(void **state) {
+  (void)state;
+  write_two();
+  const struct archive_events events = {on_begin, refuse_data, on_end, &seen};
+  struct archive_reader reader;
+  archive_reader_init(&reader, &events);
+  assert_int_equal(archive_reader_push(&reader, base_buffer_span(&archive), NULL), BASE_NO_SPACE);
+  const char start[] = "[a/first.txt 5 1700000000]";
+  assert_int_equal(seen.bytes, sizeof start - 1);
+  const struct archive_sink full = {refuse_data, NULL};
+  struct archive_writer writer;
+  archive_writer_init(&writer, &full);
+  assert_int_equal(archive_writer_file(&writer, "a", 0, base_span_text("x"), NULL), BASE_NO_SPACE);
+}
+
+static void writes_no_name_time_or_size_that_has_no_place(void **state) {
+  (void)state;
+  const struct archive_sink sink = {keep, &archive};
+  struct archive_writer writer;
+  char name[ARCHIVE_MAX_NAME + 2];
+  archive_writer_init(&writer, &sink);
+  memset(name, 'n', sizeof name - 1);
+  name[sizeof name - 1] = '\0';
+  assert_int_equal(archive_writer_file(&writer, name, 0, base_span_text("x"), NULL), BASE_BAD_INPUT);
+  assert_int_equal(archive_writer_file(&writer, "../x", 0, base_span_text("x"), NULL), BASE_BAD_INPUT);
+  assert_int_equal(archive_writer_file(&writer, "x", -1, base_span_text("x"), NULL), BASE_BAD_INPUT);
+  const struct archive_entry large = {.name = "x", .bytes = ARCHIVE_MAX_FILE_BYTES + 1};
+  assert_int_equal(archive_writer_begin(&writer, &large, NULL), BASE_TOO_LARGE);
+  assert_int_equal(archive.bytes, 0);
+}
+
 static void knows_names_that_are_safe(void **state) {
   (void)state;
   assert_true(archive_name_is_valid("originals/default/abc_-.json"));
@@ -169,6 +274,10 @@ int main(void) {
       cmocka_unit_test_setup_teardown(refuses_a_flipped_bit_in_a_header, set_up, tear_down),
       cmocka_unit_test_setup_teardown(refuses_bytes_behind_the_end, set_up, tear_down),
       cmocka_unit_test_setup_teardown(refuses_links_and_what_is_no_archive, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(refuses_headers_that_make_no_sense, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(takes_the_longest_name_and_folders, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(ends_with_what_an_event_or_the_sink_says, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(writes_no_name_time_or_size_that_has_no_place, set_up, tear_down),
       cmocka_unit_test(knows_names_that_are_safe),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -158,6 +158,81 @@ static void lines_never_mix_when_threads_write(void **state) {
   assert_int_equal(lines, THREADS * LINES);
 }
 
+// --- the latest lines ---
+
+static void the_tail_is_the_latest_whole_lines(void **state) {
+  (void)state;
+  enum { KEPT = 200 };
+  const struct base_log_config config = {.fd = fd, .level = BASE_LOG_INFO, .clock = &fake.clock, .kept_bytes = KEPT};
+  struct base_log *log = base_log_create(&config);
+  struct base_buffer tail;
+  assert_non_null(log);
+  for (int i = 0; i < 50; i++) {
+    base_log_write(log, BASE_LOG_INFO, "http", NULL, "line %d", i);
+    base_buffer_init(&tail, KEPT + 1);
+    assert_int_equal(base_log_tail(log, &tail), BASE_OK);
+    assert_true(tail.bytes <= KEPT && tail.bytes > 0);
+    assert_int_equal(base_buffer_append(&tail, "", 1), BASE_OK);
+    assert_true(base_span_starts_with(base_buffer_span(&tail), "2023-11-14T22:13:20Z info  http line "));
+    const char *all = capture();
+    assert_string_equal(all + strlen(all) - (tail.bytes - 1), (char *)tail.data);
+    base_buffer_finish(&tail);
+  }
+  base_log_destroy(&log);
+  base_buffer_init(&tail, KEPT);
+  assert_int_equal(base_log_tail(log_under_test, &tail), BASE_OK);
+  assert_int_equal(tail.bytes, 0);
+}
+
+// --- floods ---
+
+static unsigned count_lines(const char *text) {
+  unsigned lines = 0;
+  for (const char *at = capture(); (at = strstr(at, text)) != NULL; at++) lines++;
+  return lines;
+}
+
+static void one_place_can_not_flood_the_log(void **state) {
+  (void)state;
+  const struct base_log_config config = {.fd = fd, .level = BASE_LOG_DEBUG, .clock = &fake.clock, .burst = 3};
+  struct base_log *log = base_log_create(&config);
+  struct base_fault fault = {0}, other = {0};
+  assert_non_null(log);
+  (void)BASE_FAIL(&fault, BASE_UNAUTHORIZED, "", "flood");
+  (void)BASE_FAIL(&other, BASE_UNAUTHORIZED, "", "other");
+  for (int i = 0; i < 100; i++) base_log_fault(log, BASE_LOG_INFO, "console", NULL, &fault);
+  base_log_fault(log, BASE_LOG_INFO, "console", NULL, &other);
+  assert_int_equal(count_lines("flood"), 3);
+  assert_int_equal(count_lines("more like the last are left out"), 1);
+  assert_int_equal(count_lines("other"), 1);
+  for (int i = 0; i < 5; i++) base_log_fault(log, BASE_LOG_DEBUG, "console", NULL, &fault);
+  assert_int_equal(count_lines("flood"), 8);
+  fake_clock_advance_us(&fake, BASE_LOG_BURST_MS * UINT64_C(1000));
+  base_log_fault(log, BASE_LOG_INFO, "console", NULL, &fault);
+  assert_int_equal(count_lines("flood"), 9);
+  assert_int_equal(count_lines("console 97 more like the next were left out"), 1);
+  fake_clock_advance_us(&fake, BASE_LOG_BURST_MS * UINT64_C(1000));
+  base_log_fault(log, BASE_LOG_INFO, "console", NULL, &fault);
+  assert_int_equal(count_lines("were left out"), 1);
+  base_log_destroy(&log);
+}
+
+// More places than are watched: those that come often are.
+static void many_places_are_told_apart(void **state) {
+  (void)state;
+  enum { ALL = 500 };
+  const struct base_log_config config = {.fd = fd, .level = BASE_LOG_INFO, .clock = &fake.clock, .burst = 1};
+  struct base_log *log = base_log_create(&config);
+  assert_non_null(log);
+  for (int i = 0; i < ALL; i++) {
+    const struct base_fault fault = {.result = BASE_IO, .file = "x.c", .line = i, .text = "one"};
+    base_log_fault(log, BASE_LOG_WARN, "store", NULL, &fault);
+    base_log_fault(log, BASE_LOG_WARN, "store", NULL, &fault);
+  }
+  assert_int_equal(count_lines("one (io"), ALL);
+  base_log_destroy(&log);
+}
+
 #define LOGGING(test) cmocka_unit_test_setup_teardown(test, open_log, close_log)
 
 int main(void) {
@@ -171,6 +246,9 @@ int main(void) {
       LOGGING(errno_is_kept_when_the_log_cannot_be_written),
       LOGGING(levels_are_parsed_by_name),
       LOGGING(lines_never_mix_when_threads_write),
+      LOGGING(the_tail_is_the_latest_whole_lines),
+      LOGGING(one_place_can_not_flood_the_log),
+      LOGGING(many_places_are_told_apart),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,8 +89,8 @@ void gpu_destroy(struct gpu **gpu) {
 const struct gpu_info *gpu_get_info(const struct gpu *gpu) { return &gpu->info; }
 void gpu_lose_after(struct gpu *gpu, uint32_t submissions) { (void)gpu, (void)submissions; }
 
-enum base_result resample_vulkan_create(struct gpu *gpu, uint64_t budget_bytes, struct resample_vulkan **out,
-                                        struct base_fault *fault) {
+enum base_result resample_vulkan_create(struct gpu *gpu, uint64_t budget_bytes, bool is_warmed,
+                                        struct resample_vulkan **out, struct base_fault *fault) {
   (void)gpu, (void)budget_bytes, (void)fault;
   struct resample_vulkan *vulkan = calloc(1, sizeof(*vulkan));
   pthread_mutex_init(&vulkan->mutex, NULL);

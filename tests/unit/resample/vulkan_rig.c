@@ -53,7 +53,7 @@ struct resample_vulkan *vulkan_rig_machine(struct vulkan_rig *rig, uint64_t budg
   struct base_fault fault = {0};
   struct resample_vulkan *vulkan = NULL;
   rig->gpu->info.import_alignment = imports ? rig->import_alignment : 0;
-  if (resample_vulkan_create(rig->gpu, budget_bytes, &vulkan, &fault) != BASE_OK) fail_msg("%s", fault.text);
+  if (resample_vulkan_create(rig->gpu, budget_bytes, true, &vulkan, &fault) != BASE_OK) fail_msg("%s", fault.text);
   rig->gpu->info.import_alignment = rig->import_alignment;
   return vulkan;
 }

@@ -44,6 +44,15 @@ static void text_is_kept_when_it_has_equals_signs_and_spaces(void **state) {
   assert_string_equal(settings.render_device, "llvmpipe (LLVM 15 = x) # kept");
 }
 
+static void a_text_is_none_when_that_has_a_meaning(void **state) {
+  (void)state;
+  must_parse("[system]\nsocket =\n", &settings);
+  assert_string_equal(settings.system_socket, "");
+  assert_string_equal(settings.system_settings_file, "");
+  must_parse("", &settings);
+  assert_string_equal(settings.system_socket, "/run/pixpop/system.sock");
+}
+
 static void sizes_take_units_of_1024(void **state) {
   (void)state;
   must_parse("[cache]\nram = 1048576\ndisk = 3G\nmin_free = 0\n[limits]\nfile_bytes = 1K\n", &settings);
@@ -178,6 +187,7 @@ int main(void) {
       cmocka_unit_test(defaults_hold_when_the_file_is_empty),
       cmocka_unit_test(values_are_taken_when_spelled_in_any_layout),
       cmocka_unit_test(text_is_kept_when_it_has_equals_signs_and_spaces),
+      cmocka_unit_test(a_text_is_none_when_that_has_a_meaning),
       cmocka_unit_test(sizes_take_units_of_1024),
       cmocka_unit_test(sizes_are_refused_when_malformed_or_out_of_range),
       cmocka_unit_test(numbers_are_refused_when_outside_their_range),

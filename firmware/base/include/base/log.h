@@ -17,7 +17,12 @@ struct base_log_config {
   bool json;                       // JSON objects instead of text; default false
   const struct base_clock *clock;  // NULL: the system's
   size_t kept_bytes;               // of the latest lines, for base_log_tail; default 0
+  // Faults of one place in the program that are logged in BASE_LOG_BURST_MS; further ones are only counted, so that no
+  // client can fill a disk or hide what matters by being refused. Default 0: no limit. Debug lines have none.
+  unsigned burst;
 };
+
+enum { BASE_LOG_BURST_MS = 10000 };
 
 struct base_log;
 

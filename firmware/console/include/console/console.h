@@ -25,10 +25,16 @@ struct console_asset {
   size_t bytes;
 };
 
-// What the program knows of its settings, for backups. From any thread.
+// What the program knows of its settings, for backups and support bundles. From any thread.
 struct console_settings {
   // Appends the configuration as it lies in its file, secrets and all. BASE_NOT_FOUND: there is no file. NULL: never.
   enum base_result (*read)(void *self, struct base_buffer *out, struct base_fault *fault);
+  // Makes `text` the configuration from the next start on, durably, when it is one that this box would run with.
+  // BASE_NOT_FOUND: no settings are restored here; BASE_BAD_INPUT: they are wrong; BASE_CONFLICT: they are of another
+  // machine. NULL: never.
+  enum base_result (*replace)(void *self, struct base_span text, struct base_fault *fault);
+  // Appends every value as text, but of secrets only that they are there. NULL: none.
+  enum base_result (*describe)(void *self, struct base_buffer *out, struct base_fault *fault);
   // The names of all tenants, "default" among them; how many, at most `capacity`.
   size_t (*tenants)(void *self, char (*out)[STORE_MAX_TENANT + 1], size_t capacity);
   void *self;
@@ -65,6 +71,8 @@ struct console_config {
   void *device_self;
   struct sandbox_isolation decoder_isolation;  // for /api/v1/status
   const struct console_settings *settings;     // NULL: they are in no backup
+  const char *system_socket;                   // of the system program (update/agent.h); NULL: this is no appliance
+  const char *log_folder;  // of the services of an appliance: the ends of its */current go into support bundles; NULL
   const struct base_clock *clock;
   struct base_log *log;
   struct base_metrics *metrics;

@@ -47,6 +47,8 @@ struct resample_config {
   struct gpu_config gpu;           // of the device to open; not looked at with RESAMPLE_MODE_CPU
   uint64_t budget_bytes;           // device memory in use at once, copies of sources included; 0: 256 MiB
   const char *calibration_folder;  // where measured times are remembered by device and driver; NULL: nowhere
+  bool is_unmeasured;              // every job will name its kernel: no time is spent on measuring them
+  bool is_cold;                    // kernels are compiled by the first jobs that need them, not before
   const struct base_clock *clock;  // NULL: the system's
   struct base_log *log;
   struct base_metrics *metrics;
@@ -54,8 +56,8 @@ struct resample_config {
 
 struct resampler;
 
-// Opens the device, builds and warms up its kernels, measures them where nothing is remembered (some 100 ms).
-// BASE_DEVICE only with RESAMPLE_MODE_VULKAN: AUTO goes on with the CPU and says so in the log.
+// Opens the device, builds its kernels and warms them up (unless is_cold), measures them where nothing is remembered
+// (some 100 ms). BASE_DEVICE only with RESAMPLE_MODE_VULKAN: AUTO goes on with the CPU and says so in the log.
 enum base_result resample_create(const struct resample_config *config, struct resampler **out,
                                  struct base_fault *fault) BASE_CHECKED;
 // Every source must be gone.

@@ -45,13 +45,11 @@ struct settings_tenant {
 // A value for each row of the table in settings.c, where units, ranges and defaults are documented.
 struct settings {
   char data_folder[SETTINGS_MAX_TEXT];
-  char log_level[16];
-  char log_format[16];
+  char log_level[16], log_format[16];
 
   char console_listen[SETTINGS_MAX_TEXT];
   bool console_tls;
-  uint64_t console_threads;
-  uint64_t console_gate_threads;
+  uint64_t console_threads, console_gate_threads;
   uint64_t console_max_connections, console_connections_per_client;
   uint64_t console_handshake_timeout_ms;
   uint64_t console_request_timeout_ms;
@@ -66,11 +64,8 @@ struct settings {
   uint64_t delivery_loops;
   uint64_t delivery_max_connections;
   uint64_t delivery_connections_per_client;
-  uint64_t delivery_handshake_timeout_ms;
-  uint64_t delivery_head_timeout_ms;
-  uint64_t delivery_idle_timeout_ms;
-  uint64_t delivery_write_timeout_ms;
-  uint64_t delivery_reply_timeout_ms;
+  uint64_t delivery_handshake_timeout_ms, delivery_head_timeout_ms, delivery_idle_timeout_ms;
+  uint64_t delivery_write_timeout_ms, delivery_reply_timeout_ms;
   uint64_t delivery_drain_ms;
   char delivery_unsigned[8];
   char delivery_ladder[SETTINGS_MAX_TEXT];
@@ -108,6 +103,7 @@ struct settings {
   char render_resampler[16];
   char render_device[SETTINGS_MAX_TEXT];
   uint64_t render_gpu_memory_bytes;
+  bool render_warm_up;
   uint64_t render_gpu_timeout_ms;
   bool render_validation;
   uint64_t render_lose_device_after;
@@ -118,6 +114,8 @@ struct settings {
   uint64_t decoder_memory_bytes;
   uint64_t decoder_uid;
   bool decoder_require_isolation;
+
+  char system_socket[SETTINGS_MAX_TEXT], system_log_folder[SETTINGS_MAX_TEXT], system_settings_file[SETTINGS_MAX_TEXT];
 
   size_t tenant_count;
   struct settings_tenant tenants[SETTINGS_MAX_TENANTS];
@@ -146,5 +144,8 @@ enum base_result settings_widths_parse(struct base_span text, uint32_t out[SETTI
 // "section.key" of the first value that differs between the two and only takes effect after a restart; NULL when there
 // is none.
 const char *settings_needs_restart(const struct settings *running, const struct settings *wanted);
+// "section.key" of the first value that differs between the two and belongs to the machine: its folders, addresses and
+// devices; NULL when there is none, so that the one may run with the settings of the other.
+const char *settings_other_machine(const struct settings *own, const struct settings *wanted);
 
 #endif

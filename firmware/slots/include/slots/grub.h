@@ -9,14 +9,14 @@
 // the new sector.
 //
 // State, two copies, which only this writes: SEQ (of at most nine digits, since GRUB's numbers have 32 bits), FIRST (A
-// or B), A_MARK, B_MARK, TRIES (three digits: of A, of B, and 1 when the next boot is the rescue system's), TWIN
-// (FIRST.A_MARK.B_MARK.TRIES.SEQ in one word; for GRUB, which can compare and not count), A_VERSION, B_VERSION, FLOOR,
-// CHECK (hex CRC-32 of the lines before; for us). The whole copy with the highest SEQ counts.
-// Counters, two copies, which GRUB writes (save_env): SEQ, TRIES, TWIN (SEQ.TRIES). They count when SEQ is the state's;
-// of two such copies the lower number is the later one; without any the state's own TRIES count. So the state's write
-// alone is what switches over, and counters that got lost cost or give a slot its tries of the last store.
-// A store writes the state's copies one after the other with a sync between, first the one that is not the newest, and
-// then the counters. It mends what GRUB could not write any more, the head too: on an empty partition it makes it all.
+// or B), A_MARK, B_MARK, TRIES (three digits: of A, of B, and 1 when the next boot is the rescue system's), A_VERSION,
+// B_VERSION, FLOOR, CHECK (hex CRC-32 of the lines before; for us) and, last, TWIN (FIRST.A_MARK.B_MARK.TRIES.SEQ in
+// one word; for GRUB, which can compare and not count). The whole copy with the highest SEQ counts. Counters, two
+// copies, which GRUB writes (save_env): SEQ, TRIES, TWIN (SEQ.TRIES). They count when SEQ is the state's; of two such
+// copies the lower number is the later one; without any the state's own TRIES count. So the state's write alone is what
+// switches over, and counters that got lost cost or give a slot its tries of the last store. A store writes the state's
+// copies one after the other with a sync between, first the one that is not the newest, and then the counters. It mends
+// what GRUB could not write any more, the head too: on an empty partition it makes it all.
 #ifndef SLOTS_GRUB_H
 #define SLOTS_GRUB_H
 

@@ -71,14 +71,15 @@ void slots_reset(struct slots_state *out, enum slots_mark mark);
 // one must be bootable (BASE_CONFLICT), unless `is_forced` (rescue).
 enum base_result slots_mark_bad(const struct slots_loader *loader, enum slots_id id, bool is_forced,
                                 struct base_fault *fault) BASE_CHECKED;
-// All of it is on the disk and was read back: untried, all tries, first. BASE_BAD_INPUT for a version that is none.
+// All of it is on the disk and was read back: untried, all tries, first, and no rescue asked for. BASE_BAD_INPUT for a
+// version that is none.
 enum base_result slots_mark_written(const struct slots_loader *loader, enum slots_id id, const char *version,
                                     struct base_fault *fault) BASE_CHECKED;
 // The running slot is healthy: good, all tries, first. `floor` (may be empty) is raised to, never lowered.
 // BASE_BAD_INPUT for a floor that is no version; BASE_CONFLICT when the slot is bad: somebody writes it.
 enum base_result slots_mark_good(const struct slots_loader *loader, enum slots_id id, const char *floor,
                                  struct base_fault *fault) BASE_CHECKED;
-// Somebody's choice for the next boot: first, and all tries again. BASE_CONFLICT when it is bad.
+// Somebody's choice for the next boot: first, all tries again, and no rescue asked for. BASE_CONFLICT when it is bad.
 enum base_result slots_choose(const struct slots_loader *loader, enum slots_id id,
                               struct base_fault *fault) BASE_CHECKED;
 // The next boot is the rescue system's, once; or, when not `is_wanted`, no longer.

@@ -79,8 +79,15 @@ enum base_result update_head_take(struct update_head *head, const struct update_
 // The same without looking at the signatures: what somebody claims, to be shown and never to be acted upon.
 enum base_result update_head_look(struct update_head *head, struct base_span *in, struct update_manifest *out,
                                   bool *is_whole, struct base_fault *fault) BASE_CHECKED;
-// Of a whole head: the ids of the keys that it says signed it. Returns how many.
-size_t update_head_signers(const struct update_head *head, uint8_t out[UPDATE_MAX_SIGNATURES][UPDATE_KEY_ID_BYTES]);
+// Of a whole head: what each of its signatures is worth by these keys (NULL: no key is known). Returns how many.
+enum update_worth { UPDATE_KEY_UNKNOWN, UPDATE_SIGNATURE_WRONG, UPDATE_SIGNATURE_RIGHT };
+struct update_signature {
+  uint8_t key_id[UPDATE_KEY_ID_BYTES];  // that it says made it
+  enum update_worth worth;
+  const char *key_name;  // borrowed from the keys; NULL: not among them
+};
+size_t update_head_signatures(const struct update_head *head, const struct update_keys *keys,
+                              struct update_signature out[UPDATE_MAX_SIGNATURES]);
 
 // The tool's side. Signs with the private keys (PEM files, P-256, without a passphrase, offline) and writes the whole
 // bundle to `fd`; the images' sizes and digests are read from the files. Deterministic signatures (RFC 6979): equal

@@ -1,0 +1,91 @@
+#include "health.h"
+
+#include <stdio.h>
+
+#include "base/checked.h"
+#include "data.h"
+#include "gate.h"
+#include "run.h"
+
+// So much rarer are the looks once the gate is passed.
+enum { ANSWER_TIMEOUT_MS = 10000, REST = 3 };
+
+static enum base_result run_probe(const struct system *system, const char *const *words, unsigned timeout_ms,
+                                  char *line, struct base_fault *fault) {
+  const struct run run = {.words = words,
+                          .is_other_user = system->has_user,
+                          .user = system->user,
+                          .group = system->group,
+                          .timeout_ms = timeout_ms,
+                          .is_stopping = &system->is_stopping};
+  return run_program(&run, line, fault);
+}
+
+static enum base_result ask(struct system *system, struct base_fault *fault) {
+  const struct arguments *arguments = system->arguments;
+  enum base_result result = BASE_OK;
+  for (unsigned i = 0; i < arguments->health_count && result == BASE_OK; i++) {
+    const char *const words[] = {system->probe, "answer", arguments->health[i], arguments->health_ca, NULL};
+    result = run_probe(system, words, ANSWER_TIMEOUT_MS, NULL, fault);
+  }
+  if (result != BASE_OK) return result;
+  pthread_mutex_lock(&system->lock);
+  system->answered_ms = base_clock_ms(base_clock_system());
+  pthread_mutex_unlock(&system->lock);
+  return BASE_OK;
+}
+
+static enum base_result make_variant(struct system *system, struct base_fault *fault) {
+  const char *const words[] = {system->probe, "variant", NULL};
+  char line[RUN_LINE_BYTES];
+  const enum base_result result = run_probe(system, words, system->arguments->probe_timeout_ms, line, fault);
+  if (result == BASE_OK) base_log_write(system->log, BASE_LOG_INFO, "health", NULL, "%s", line);
+  return result;
+}
+
+// A whole look: all that has to work before a slot is called good.
+static enum base_result look(struct system *system, struct base_fault *fault) {
+  enum base_result result = ask(system, fault);
+  if (result == BASE_OK) result = data_check(system->arguments->data, fault);
+  return result == BASE_OK ? make_variant(system, fault) : result;
+}
+
+static void look_on(struct system *system) {
+  struct base_fault fault = {0};
+  const enum base_result result = ask(system, &fault);
+  if (result == BASE_OK)
+    system_set_health(system, SYSTEM_GOOD, "");
+  else if (result != BASE_CANCELLED)
+    system_set_health(system, SYSTEM_FAILING, fault.text);
+}
+
+static void look_at_gate(struct system *system, struct gate *gate) {
+  struct base_fault fault = {0};
+  char text[BASE_FAULT_TEXT_BYTES];
+  const enum base_result result = look(system, &fault);
+  if (result == BASE_CANCELLED) return;
+  gate->looks = result == BASE_OK ? gate->looks + 1 : 0;
+  if (gate->looks >= HEALTH_LOOKS && gate_pass(system, &fault)) return;
+  if (fault.text[0] != '\0')
+    snprintf(text, sizeof(text), "%s", fault.text);
+  else
+    snprintf(text, sizeof(text), "%u of %d looks were good", gate->looks, HEALTH_LOOKS);
+  if (!gate->is_over) system_set_health(system, SYSTEM_WAITING, text);
+  gate_judge(system, gate, text);
+}
+
+void *health_run(void *self) {
+  struct system *system = self;
+  struct gate gate = {0};
+  while (!atomic_load(&system->is_stopping)) {
+    pthread_mutex_lock(&system->lock);
+    const bool has_passed = system->has_passed;
+    pthread_mutex_unlock(&system->lock);
+    if (has_passed)
+      look_on(system);
+    else
+      look_at_gate(system, &gate);
+    system_wait(system, has_passed ? system->arguments->every_ms * REST : system->arguments->every_ms);
+  }
+  return NULL;
+}

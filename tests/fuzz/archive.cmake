@@ -1,0 +1,1 @@
+pixpop_fuzz(archive tar MAY_USE base)

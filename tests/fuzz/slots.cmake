@@ -1,0 +1,1 @@
+pixpop_fuzz(slots block MAY_USE base)
