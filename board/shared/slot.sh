@@ -82,6 +82,10 @@ make_root() {
   mkdir -p "$target/usr/lib/pixpop" "$target/var/lib"
   for name in $programs; do install -m 755 "$programs_folder/bin/$name" "$target/usr/lib/pixpop/$name"; "$strip" "$target/usr/lib/pixpop/$name"; done
   mv "$target/usr/lib/pixpop/pixpop" "$target/usr/bin/pixpop"
+  if [ -x "$programs_folder/bin/pixpop-rescue" ]; then
+    install -m 755 "$programs_folder/bin/pixpop-rescue" "$target/usr/lib/pixpop/pixpop-rescue"
+    "$strip" "$target/usr/lib/pixpop/pixpop-rescue"
+  fi
   {
     files_for root
     for name in $programs; do [ "$name" = pixpop ] || echo "=/usr/lib/pixpop/$name"; done
@@ -119,6 +123,7 @@ link_services() {
     ln -s "/run/sv/$service.log" "$1/etc/sv/$service/log/supervise"
   done
   [ -e "$1/usr/lib/pixpop/pixpop-system" ] || rm -rf "$1/etc/sv/system"
+  [ -e "$1/usr/lib/pixpop/pixpop-rescue" ] || rm -rf "$1/etc/sv/rescue"
 }
 
 # make_slot: root.img first, since the boot partition carries its hash.

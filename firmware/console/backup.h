@@ -7,7 +7,11 @@
 //   originals/TENANT/ID              the file as it was uploaded; ID is its SHA-256 in base64url
 //   backup-end.json                  last: {"originals": N, "omitted": [ID, ...]}, what could not be read
 //
-// Not in it: variants (they are made again), the ledger and its key (each box signs for itself), token and certificate.
+// Of all tenants that have originals or are in the settings. Not in it: variants (they are made again), the ledger and
+// its key (each box signs for itself), token, certificate, and what makes an appliance that one: its name and network.
+//
+// The configuration has the keys that sign the tenants' URLs: without them every URL that is out in the world would
+// break on the box that takes the other's place. So a backup is a secret, for whoever has the token.
 #ifndef CONSOLE_BACKUP_H
 #define CONSOLE_BACKUP_H
 

@@ -211,7 +211,7 @@ export class Rescue {
   // {code, signal} once it has ended; a sanitizer has found nothing.
   async exit() {
     await until('the end of pixpop-rescue', () => this.ended, 60);
-    if (/ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|lwIP:/.test(this.log)) throw new Error(this.log);
+    if (/(ERROR|WARNING): (Address|Leak|Thread)Sanitizer|runtime error:|lwIP:/.test(this.log)) throw new Error(this.log);
     return this.child.exited;
   }
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { Appliance, board, isRoot, until } from './appliance.mjs';
-import { bin, startBox } from './box.mjs';
+import { bin, sleep, startBox } from './box.mjs';
 
 const isLong = process.env.PIXPOP_LONG !== undefined;
 const good = [['reset'], ['written', 'A', '1.0.0'], ['good', 'A']];
@@ -156,6 +156,49 @@ test('kill -9 in the middle of an update leaves what runs, and the next one work
   }
   assert.equal((await appliance.install(bytes)).result, 'ok');
   assert.deepEqual(readFileSync(appliance.path('rootB')).subarray(0, root.length), root);
+});
+
+if (isLong) {
+  test('kill -9 at any moment leaves a slot that boots: the old one, or the new one whole', async (t) => {
+    const appliance = await healthy(t);
+    const { bytes, boot, root } = appliance.bundle();
+    const starts = Date.now();
+    await appliance.install(bytes);
+    const wholeMs = Date.now() - starts;
+    const outcomes = { A: 0, B: 0 };
+    for (let round = 0; round < 40; round++) {
+      assert.equal((await appliance.ask({ do: 'choose', slot: 'A' })).result, 'ok');
+      const call = appliance.connect();
+      call.send('{"do":"install"}\n');
+      call.end(bytes);
+      if (round < 39)
+        await sleep(wholeMs * (round + 1) / 40);
+      else
+        await until(async () => (await appliance.status()).phase === 'done', 'the update is whole');
+      await appliance.stop('SIGKILL');
+      const next = appliance.slots('show').match(/next {6}(\S+)/)[1];
+      outcomes[next]++;
+      if (next === 'B') {
+        assert.deepEqual(readFileSync(appliance.path('bootB')).subarray(0, boot.length), boot);
+        assert.deepEqual(readFileSync(appliance.path('rootB')).subarray(0, root.length), root);
+      }
+      await appliance.start();
+      await appliance.hasHealth('good');
+    }
+    assert.ok(outcomes.A > 0 && outcomes.B > 0, JSON.stringify(outcomes));
+  });
+}
+
+test('hundreds who ask at once are all answered, while an update arrives', async (t) => {
+  const appliance = await healthy(t);
+  const { bytes } = appliance.bundle();
+  const installing = appliance.install(bytes);
+  for (let round = 0; round < 20; round++) {
+    const replies = await Promise.all(Array.from({ length: 12 }, (_, i) => (i % 4 === 0
+      ? appliance.ask({ do: 'network' }) : appliance.status())));
+    for (const reply of replies) assert.equal(reply.result, 'ok');
+  }
+  assert.equal((await installing).result, 'ok');
 });
 
 test('a stop in the middle of an update ends it in order', async (t) => {

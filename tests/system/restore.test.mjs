@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { bin, idOf, readPhoto, request, sha256, sleep, startBox } from './box.mjs';
+import { goodStatus, startLyingAgent } from './lying_agent.mjs';
 
 const onCpu = 'render.resampler=cpu';  // starts quicker
 const signKey = '00112233445566778899aabbccddeeff00112233';
@@ -259,7 +260,8 @@ describe('a backup', () => {
     const logs = join(folder, 'log/pixpopd');
     mkdirSync(logs, { recursive: true });
     writeFileSync(join(logs, 'current'), `plain line\n  token        ${fresh.token}\nclaim code K7QX-2M9P-4TRW\nGET /i/x?sig=qnTdXnr0d8_jBVzhcEntXVWZeiYeIvtF2pqIHnohP0E\n`);
-    fresh.options.settings.push(`system.log_folder=${join(folder, 'log')}`);
+    const agent = await startLyingAgent(join(folder, 'agent.sock'));
+    fresh.options.settings.push(`system.log_folder=${join(folder, 'log')}`, `system.socket=${agent.path}`);
     await fresh.restart();
     await request(`${fresh.console}/api/v1/status`, { headers: { authorization: 'Bearer wrong' } });
     assert.equal((await request(`${fresh.console}/api/v1/support`)).status, 401);
@@ -278,7 +280,10 @@ describe('a backup', () => {
     assert.match(read('settings.txt'), /^cache\.ram/m);
     assert.match(read('log.txt'), /listening on/);
     assert.equal(read('logs/pixpopd.txt'), `plain line\n${'(a line with a secret was left out)\n'.repeat(3)}`);
-    assert.ok(!existsSync(join(unpacked, 'system.json')));
+    assert.deepEqual(JSON.parse(read('system.json')), goodStatus);
     assert.ok(reply.body.length < 2 << 20);
+    agent.answer = () => {};  // never
+    await agent.close();
+    assert.equal((await fresh.api('/api/v1/support')).status, 200);
   });
 });

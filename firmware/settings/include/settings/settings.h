@@ -144,8 +144,7 @@ enum base_result settings_widths_parse(struct base_span text, uint32_t out[SETTI
 // "section.key" of the first value that differs between the two and only takes effect after a restart; NULL when there
 // is none.
 const char *settings_needs_restart(const struct settings *running, const struct settings *wanted);
-// "section.key" of the first value that differs between the two and belongs to the machine: its folders, addresses and
-// devices; NULL when there is none, so that the one may run with the settings of the other.
+// The same for what belongs to the machine: its folders, addresses and devices. NULL: one may run with the other's.
 const char *settings_other_machine(const struct settings *own, const struct settings *wanted);
 
 #endif
