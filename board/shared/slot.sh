@@ -60,10 +60,11 @@ make_initramfs() {
   install -m 755 "$shared/initramfs/init" "$target/init"
   install -m 755 "$shared/initramfs/format-data" "$target/usr/bin/format-data"
   install -m 755 "$work/verity-open" "$target/usr/bin/verity-open"
-  for name in pixpop-rescue; do
-    [ ! -x "$programs_folder/bin/$name" ] || install -m 755 "$programs_folder/bin/$name" "$target/usr/bin/$name"
-  done
   "$strip" "$target/usr/bin/verity-open"
+  if [ -x "$programs_folder/bin/pixpop-rescue" ]; then
+    install -m 755 "$programs_folder/bin/pixpop-rescue" "$target/usr/bin/pixpop-rescue"
+    "$strip" "$target/usr/bin/pixpop-rescue"
+  fi
   echo "$initramfs_modules" | tr ' ' '\n' >"$target/etc/modules"
   [ -z "${coldplug:-}" ] || : >"$target/etc/coldplug"
   echo "board=$board" >"$target/etc/pixpop/board.sh"
@@ -105,7 +106,7 @@ make_root() {
   copy_modules "$target" $initramfs_modules ${initramfs_hardware:-} ${system_modules:-} ${system_hardware:-}
   link_services "$target"
   [ -z "${settings:-}" ] || echo "$settings" >>"$target/etc/pixpop/pixpop.conf"
-  [ -z "$is_shell" ] || echo 'ttyS0::respawn:-/bin/sh' >>"$target/etc/inittab"
+  [ -z "$is_shell" ] || echo "$(sed 's/.*console=\(tty[SA][A-Z]*[0-9]\).*/\1/' <<<"$arguments")::respawn:-/bin/sh" >>"$target/etc/inittab"
   ln -s /run/resolv.conf "$target/etc/resolv.conf"
   ln -s /proc/self/mounts "$target/etc/mtab"
   ln -s /run "$target/var/run"

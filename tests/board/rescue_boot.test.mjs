@@ -1,5 +1,6 @@
 // The rescue system of a real image in QEMU: reached when no slot can boot and when somebody asks for it; over lwIP it
-// makes the box whole again. With PIXPOP_BOARD; wants the image and a bundle of qemu-x86_64 (board/build).
+// makes the box whole again; and the same program beside the running system, on a second interface. With PIXPOP_BOARD;
+// wants the image and a bundle of qemu-x86_64 (board/build).
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -10,7 +11,7 @@ import { after, before, test } from 'node:test';
 import { BootedBox } from './booted.mjs';
 import { builtFile, slots, unpackImage } from './disk.mjs';
 import { bearer, claim, claimCode } from './journey.mjs';
-import { limits } from './qemu.mjs';
+import { limits, request } from './qemu.mjs';
 
 const board = 'qemu-x86_64';
 let folder, disk, box, bundle, token;
@@ -38,7 +39,9 @@ if (process.env.PIXPOP_BOARD) {
     folder = mkdtempSync(join(tmpdir(), 'pixpop-rescue-boot-'));
     disk = unpackImage(board, join(folder, 'disk.img'), { version: process.env.PIXPOP_BOARD_VERSION, bytes: 2 ** 31 });
     bundle = readFileSync(builtFile(board, '.pixpop'));
-    box = new BootedBox({ name: 'rescue', disk });
+    // A second network, whose machine is 10.0.3.15.
+    const second = ['-netdev', 'user,id=service,restrict=on,net=10.0.3.0/24,hostfwd=tcp:127.0.0.1:0-:443', '-device', 'virtio-net-pci,netdev=service,romfile='];
+    box = new BootedBox({ name: 'rescue', disk, extra: second });
   });
   after(async () => {
     await box?.finish();
@@ -50,8 +53,7 @@ if (process.env.PIXPOP_BOARD) {
     await rescued(() => box.start());
     const { json: status } = await ask('GET', '/status');
     assert.deepEqual([status.board, status.next, status.slots.map(({ mark }) => mark)], [board, 'rescue', ['bad', 'bad']]);
-    assert.equal(status.interfaces[0].origin, 'dhcp');
-    assert.ok(status.interfaces[0].addresses.includes('10.0.2.15'));
+    assert.deepEqual(status.interfaces.map(({ origin, addresses }) => [origin, addresses[0]]), [['dhcp', '10.0.2.15'], ['dhcp', '10.0.3.15']]);
   });
 
   test('has the kernel’s log and a support archive', async () => {
@@ -88,5 +90,25 @@ if (process.env.PIXPOP_BOARD) {
     await ask('POST', '/reboot');
     const back = await box.waitForStatus((one) => one.boot !== boot && one.health === 'good');
     assert.equal(back.running, 'B');
+  });
+
+  test('stands beside the running system on an interface of its own', async () => {
+    const reply = await box.api('/system/network', { method: 'PUT', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ text: 'service eth1\n' }) });
+    assert.equal(reply.status, 200, String(reply.body));
+    const [, code] = await box.waitFor(/10\.0\.3\.15[^]*?code +([0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4})\b/, limits.rescue);
+    const text = await box.ask('human-monitor-command', { 'command-line': 'info usernet' });
+    const port = text.match(/TCP\[HOST_FORWARD\]\s+\S+\s+127\.0\.0\.1\s+(\d+)\s+10\.0\.3\.15\s+443/)[1];
+    const url = `https://127.0.0.1:${port}/api/v1`;
+    const session = await request(`${url}/session`, { method: 'POST', body: code });
+    assert.equal(session.status, 201, String(session.body));
+    const headers = bearer(session.json.token);
+    const { json: status } = await request(`${url}/status`, { headers });
+    assert.deepEqual(status.slots.map((slot) => slot.is_running), [false, true]);
+    const refused = await request(`${url}/slots/B`, { method: 'PUT', headers, body: bundle.subarray(0, 1000) });
+    assert.equal(refused.status, 409, String(refused.body));
+    assert.equal((await box.status()).health, 'good');
+    const { boot } = await box.status();
+    assert.equal((await request(`${url}/reboot`, { method: 'POST', headers })).status, 202);
+    await box.waitForStatus((one) => one.boot !== boot && one.health === 'good');
   });
 }

@@ -50,7 +50,6 @@ static void set_session(bool is_open) {
   integrity_digest_of(base_span_of(token, sizeof token), &digest);
   memset(api.access.sessions, 0, sizeof api.access.sessions);
   memset(api.access.guessers, 0, sizeof api.access.guessers);
-  api.access.second_guesses = 0;
   api.wants_reboot = false;
   if (!is_open) return;
   api.access.sessions[0].is_open = true;

@@ -77,13 +77,7 @@ static bool may_guess(struct access *access, struct access_guesser *guesser) {
     guesser->wrong = earned > guesser->wrong ? 0 : guesser->wrong - (unsigned)earned;
     guesser->seen_ms = now_ms;
   }
-  if (now_ms - access->second_ms >= 1000) {
-    access->second_ms = now_ms;
-    access->second_guesses = 0;
-  }
-  if (guesser->wrong >= ACCESS_GUESSES || access->second_guesses >= ACCESS_GUESSES_A_SECOND) return false;
-  access->second_guesses++;
-  return true;
+  return guesser->wrong < ACCESS_GUESSES;
 }
 
 static void digest_of(struct base_span token, uint8_t out[32]) {

@@ -1,8 +1,9 @@
 // Who may use the rescue page: whoever can read the code on the console.
 //
 // The code is made at the first start and kept in the state folder, so that it outlives a crash of the program, not a
-// restart of the machine. It is exchanged for a session's token. Wrong guesses are limited per address and over all, so
-// that nobody finds one of 2^60 codes, and nobody else's guesses keep out who knows it. One thread.
+// restart of the machine. It is exchanged for a session's token. Wrong guesses are limited per address; there is no
+// limit over all of them, which would let strangers keep out who knows the code: there are 2^60, and a handshake for
+// each guess takes its time. One thread.
 #ifndef RESCUE_ACCESS_H
 #define RESCUE_ACCESS_H
 
@@ -20,7 +21,6 @@ enum {
   ACCESS_GUESSES = 5,        // an address may make at once
   ACCESS_GUESS_EVERY_S = 5,  // and then one in so many seconds
   ACCESS_GUESSERS = 64,      // addresses that are remembered
-  ACCESS_GUESSES_A_SECOND = 20,
 };
 
 struct access_session {
@@ -39,8 +39,6 @@ struct access {
   char code[ACCESS_CODE_CHARS + 1];
   struct access_session sessions[ACCESS_SESSIONS];
   struct access_guesser guessers[ACCESS_GUESSERS];
-  unsigned second_guesses;  // in the second that began at
-  uint64_t second_ms;
 };
 
 // Reads or makes the code, kept in `path`.

@@ -12,18 +12,27 @@
 #include "clients.h"
 #include "watchdog.h"
 
-enum { BACKLOG = 16, SOCKET_MODE = 0660, FOLDER_MODE = 0755, REST_AFTER_FAILURE_MS = 100 };
+enum { BACKLOG = 16, SOCKET_MODE = 0660, FOLDER_MODE = 0755, LOOKS = 10, REST_MS = 100 };
 enum { POLLED_SIGNAL, POLLED_LISTENER, POLLED_CLIENTS };
 
-// A socket that a program left behind which did not end in order.
-static enum base_result clear_path(const struct sockaddr_un *address, struct base_fault *fault) {
+static bool is_answered(const struct sockaddr_un *address) {
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool is_connected = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
+  base_fd_close(&fd);
+  return is_connected;
+}
+
+// Removes a socket that a program left behind which did not end in order. One that was killed while it started another
+// program may seem to listen for a moment more.
+static enum base_result clear_path(const struct system *system, const struct sockaddr_un *address,
+                                   struct base_fault *fault) {
   struct stat info;
   if (lstat(address->sun_path, &info) != 0 && errno == ENOENT) return BASE_OK;
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const bool is_used = fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
-  base_fd_close(&fd);
-  if (is_used)
-    return BASE_FAIL(fault, BASE_CONFLICT, "socket", "somebody listens at %.100s already", address->sun_path);
+  for (int i = 0; is_answered(address); i++) {
+    if (i == LOOKS)
+      return BASE_FAIL(fault, BASE_CONFLICT, "socket", "somebody listens at %.100s already", address->sun_path);
+    system_wait(system, REST_MS);
+  }
   if (unlink(address->sun_path) == 0 || errno == ENOENT) return BASE_OK;
   return BASE_FAIL_ERRNO(fault, "socket", "cannot remove %.100s", address->sun_path);
 }
@@ -51,7 +60,7 @@ enum base_result agent_listen(const struct system *system, int *out, struct base
   strcpy(folder, address.sun_path);
   if (mkdir(dirname(folder), FOLDER_MODE) != 0 && errno != EEXIST)
     return BASE_FAIL_ERRNO(fault, "socket", "cannot make the folder of %.100s", address.sun_path);
-  enum base_result result = clear_path(&address, fault);
+  enum base_result result = clear_path(system, &address, fault);
   if (result != BASE_OK) return result;
   *out = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (*out < 0) return BASE_FAIL_ERRNO(fault, "socket", "no socket to listen at");
@@ -67,7 +76,7 @@ static void take_clients(struct clients *clients, int listener) {
       clients_add(clients, fd);
     } else if (errno != EINTR && errno != ECONNABORTED) {
       // Out of descriptors or memory: those who wait would make this loop spin.
-      if (errno != EAGAIN) system_wait(clients->system, REST_AFTER_FAILURE_MS);
+      if (errno != EAGAIN) system_wait(clients->system, REST_MS);
       return;
     }
   }

@@ -91,7 +91,7 @@ void gpu_lose_after(struct gpu *gpu, uint32_t submissions) { (void)gpu, (void)su
 
 enum base_result resample_vulkan_create(struct gpu *gpu, uint64_t budget_bytes, bool is_warmed,
                                         struct resample_vulkan **out, struct base_fault *fault) {
-  (void)gpu, (void)budget_bytes, (void)fault;
+  (void)gpu, (void)budget_bytes, (void)is_warmed, (void)fault;
   struct resample_vulkan *vulkan = calloc(1, sizeof(*vulkan));
   pthread_mutex_init(&vulkan->mutex, NULL);
   pthread_mutex_lock(&fake.mutex);
