@@ -14,3 +14,5 @@ settings='
 resampler = vulkan
 warm_up = off
 gpu_timeout_ms = 300000'
+# An emulated arm64 takes minutes for its first variant.
+system_options='--probe-timeout 240s --gate 900s'

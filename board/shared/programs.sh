@@ -21,9 +21,9 @@ make_keys() {
   done
 }
 
-# make_programs: those that the image cannot do without; then those that this version may have.
+# make_programs: all of the image, and what makes it.
 make_programs() {
-  local log=$out/programs.log target
+  local log=$out/programs.log
   "$(compiler)" -std=c11 -D_GNU_SOURCE -O2 -static -o "$work/verity-open" "$shared/verity-open.c"
   if [ -n "$programs_from" ]; then
     take_programs
@@ -32,17 +32,8 @@ make_programs() {
   fi
   say "programs ($architecture, release; log: $log)"
   configure "$programs_folder" "$architecture" >"$log" 2>&1 || complain "$log" "cmake does not configure the programs"
-  nice ninja -C "$programs_folder" pixpopd pixpop decoder >>"$log" 2>&1 || complain "$log" "the programs do not build"
-  programs='pixpopd pixpop decoder'
-  for target in pixpop-system pixpop-probe pixpop-rescue pixpop-slots; do
-    ninja -C "$programs_folder" -t targets all | grep "^$target:" >/dev/null || { say "left out: this version has no $target"; continue; }
-    if nice ninja -C "$programs_folder" "$target" >>"$log" 2>&1; then
-      [ "$target" = pixpop-rescue ] || programs="$programs $target"
-    else
-      rm -f "$programs_folder/bin/$target"
-      say "left out: $target does not build (see the log)"
-    fi
-  done
+  programs='pixpopd pixpop decoder pixpop-system pixpop-probe pixpop-slots'
+  nice ninja -C "$programs_folder" $programs pixpop-rescue >>"$log" 2>&1 || complain "$log" "the programs do not build"
   if [ "$architecture" != amd64 ]; then make_host_programs "$log"; fi
 }
 
@@ -54,6 +45,7 @@ make_host_programs() {
 
 # take_programs: those of a build folder, as they are.
 take_programs() {
+  local target
   programs=
   for target in pixpopd pixpop decoder pixpop-system pixpop-probe pixpop-slots; do
     if [ -x "$programs_from/bin/$target" ]; then programs="$programs $target"; else say "left out: no $target in $programs_from/bin"; fi

@@ -106,6 +106,7 @@ make_root() {
   copy_modules "$target" $initramfs_modules ${initramfs_hardware:-} ${system_modules:-} ${system_hardware:-}
   link_services "$target"
   [ -z "${settings:-}" ] || echo "$settings" >>"$target/etc/pixpop/pixpop.conf"
+  [ -z "${system_options:-}" ] || echo "$system_options" >"$target/etc/pixpop/system-options"
   [ -z "$is_shell" ] || echo "$(sed 's/.*console=\(tty[SA][A-Z]*[0-9]\).*/\1/' <<<"$arguments")::respawn:-/bin/sh" >>"$target/etc/inittab"
   ln -s /run/resolv.conf "$target/etc/resolv.conf"
   ln -s /proc/self/mounts "$target/etc/mtab"

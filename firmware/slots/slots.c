@@ -56,6 +56,11 @@ bool slots_is_valid(const struct slots_state *state) {
   return true;
 }
 
+bool slots_is_below_floor(const struct slots_state *state, enum slots_id id) {
+  const char *version = state->slots[id].version;
+  return *version != '\0' && state->floor[0] != '\0' && slots_version_compare(version, state->floor) < 0;
+}
+
 static unsigned full_tries(enum slots_mark mark) { return mark == SLOTS_BAD ? 0 : SLOTS_TRIES; }
 
 static void set_mark(struct slots_slot *slot, enum slots_mark mark) {
@@ -124,7 +129,15 @@ enum base_result slots_mark_good(const struct slots_loader *loader, enum slots_i
   if (result != BASE_OK) return result;
   if (state.slots[id].mark == SLOTS_BAD) return conflict_bad(id, fault);
   set_mark(&state.slots[id], SLOTS_GOOD);
-  state.first = id;
+  // It only stands in: the one that should have started was good, and perhaps a power cut or two were all it had. One
+  // try more, and if that fails as well, the choice is made: untried ones get none.
+  struct slots_slot *first = &state.slots[state.first];
+  if (state.first != id && first->mark == SLOTS_GOOD && first->tries == 0) {
+    first->mark = SLOTS_UNTRIED;
+    first->tries = 1;
+  } else {
+    state.first = id;
+  }
   if (*floor != '\0' && (state.floor[0] == '\0' || slots_version_compare(floor, state.floor) > 0)) {
     snprintf(state.floor, sizeof(state.floor), "%s", floor);
   }
@@ -136,6 +149,10 @@ enum base_result slots_choose(const struct slots_loader *loader, enum slots_id i
   enum base_result result = load(loader, &state, fault);
   if (result != BASE_OK) return result;
   if (state.slots[id].mark == SLOTS_BAD) return conflict_bad(id, fault);
+  if (slots_is_below_floor(&state, id)) {
+    return BASE_FAIL(fault, BASE_CONFLICT, slots_name(id), "slot %s has version %s: that is below %s, the lowest that this box still takes",
+                     slots_name(id), state.slots[id].version, state.floor);
+  }
   state.slots[id].tries = SLOTS_TRIES;
   state.first = id;
   state.wants_rescue = false;

@@ -67,7 +67,7 @@ if (process.env.PIXPOP_BOARD) {
   test('shows the network and the log', async () => {
     await says('10.99.0.2 (set by hand)');
     await button('Show').click();
-    assert.match(await page.locator('#log').textContent(), /eth0: the link is up/);
+    await page.locator('#log', { hasText: 'eth0: the link is up' }).waitFor();
     await button('Hide').click();
   });
 

@@ -124,7 +124,7 @@ if (isLong) describe('a box that is updated', () => {
   });
 
   // Installs what is bad, restarts, and waits for the slot of before.
-  async function rollsBack(bundle, damage) {
+  async function rollsBack(bundle, { damage, leftTries = 0 } = {}) {
     const running = await box.status(), target = other[running.running];
     const reply = await box.update(bundle);
     assert.equal(reply.status, 200, String(reply.body));
@@ -140,7 +140,8 @@ if (isLong) describe('a box that is updated', () => {
     const status = await assertStays(running);
     assert.equal(status.next, running.running);
     const { mark, tries } = slotOf(status, target);
-    assert.ok(mark === 'bad' || tries === 0, `slot ${target} is ${mark} with ${tries} tries`);
+    // A kernel that cannot be loaded costs one try: the other slot has its turn in the same start.
+    assert.ok(mark === 'bad' || (mark === 'untried' && tries <= leftTries), `slot ${target} is ${mark} with ${tries} tries`);
   }
 
   it('rolls_back_from_a_kernel_that_is_none', async () => {
@@ -148,12 +149,14 @@ if (isLong) describe('a box that is updated', () => {
     writeFileSync(boot, readFileSync(made.boot));
     assert.ok(readFatImage(boot, 'vmlinuz').length > 1 << 20);
     writeFatImage(boot, 'vmlinuz', Buffer.alloc(4 << 20, 0xa5));
-    await rollsBack(makeBundle({ board, version: newer, boot: readFileSync(boot), root: readFileSync(made.root), keys: [developmentKey()] }));
+    await rollsBack(makeBundle({ board, version: newer, boot: readFileSync(boot), root: readFileSync(made.root), keys: [developmentKey()] }), { leftTries: 2 });
   });
 
   it('rolls_back_from_a_root_that_was_damaged_after_the_installation', async () => {
-    await rollsBack(readFileSync(made.bundle), (target) => {
-      for (let at = 0; at < 32 << 20; at += 1 << 20) damagePartition(disk, `root${target}`, { at, bytes: 64 });
+    await rollsBack(readFileSync(made.bundle), {
+      damage(target) {
+        for (let at = 0; at < 32 << 20; at += 1 << 20) damagePartition(disk, `root${target}`, { at, bytes: 64 });
+      },
     });
   });
 

@@ -58,6 +58,8 @@ bool slots_parse_mark(const char *name, enum slots_mark *out) BASE_CHECKED;
 bool slots_is_bootable(const struct slots_state *state, enum slots_id id);
 // The one that the boot loader would pick now; false: the rescue system.
 bool slots_next(const struct slots_state *state, enum slots_id *out);
+// Its version is known and below the floor.
+bool slots_is_below_floor(const struct slots_state *state, enum slots_id id);
 // Marks, tries, versions, floor and sequence are what they may be.
 bool slots_is_valid(const struct slots_state *state);
 
@@ -75,11 +77,13 @@ enum base_result slots_mark_bad(const struct slots_loader *loader, enum slots_id
 // version that is none.
 enum base_result slots_mark_written(const struct slots_loader *loader, enum slots_id id, const char *version,
                                     struct base_fault *fault) BASE_CHECKED;
-// The running slot is healthy: good, all tries, first. `floor` (may be empty) is raised to, never lowered.
+// The running slot is healthy: good, all tries, first; but one that was good, should have started and has no tries left
+// stays the first, untried and with one try, for the next boot. `floor` (may be empty) is raised to, never lowered.
 // BASE_BAD_INPUT for a floor that is no version; BASE_CONFLICT when the slot is bad: somebody writes it.
 enum base_result slots_mark_good(const struct slots_loader *loader, enum slots_id id, const char *floor,
                                  struct base_fault *fault) BASE_CHECKED;
-// Somebody's choice for the next boot: first, all tries again, and no rescue asked for. BASE_CONFLICT when it is bad.
+// Somebody's choice for the next boot: first, all tries again, and no rescue asked for. BASE_CONFLICT when it is bad or below
+// the floor.
 enum base_result slots_choose(const struct slots_loader *loader, enum slots_id id,
                               struct base_fault *fault) BASE_CHECKED;
 // The next boot is the rescue system's, once; or, when not `is_wanted`, no longer.
