@@ -11,8 +11,9 @@ coldplug=1
 initramfs_modules='crc32c_generic crc32c_intel sha256_ssse3 squashfs dm_verity ext4 af_packet sd_mod'
 initramfs_hardware='nvme ahci ata_piix usb_storage uas xhci_pci ehci_pci mmc_block sdhci_pci sdhci_acpi rtsx_pci_sdmmc
   e1000 e1000e igb igc ixgbe r8169 realtek tg3 atlantic alx sky2 r8152 ax88179_178a
-  virtio_pci virtio_blk virtio_scsi virtio_net virtio_rng vmw_pvscsi vmxnet3'
-# i2c_i801 and lpc_ich are where Intel's watchdog is found.
-system_hardware='i915 iTCO_wdt i2c_i801 lpc_ich sp5100_tco i6300esb wdat_wdt virtio_balloon
+  virtio_pci virtio_blk virtio_scsi virtio_net virtio_rng vmw_pvscsi vmxnet3
+  iTCO_wdt i2c_i801 lpc_ich sp5100_tco i6300esb wdat_wdt'
+# Of those i2c_i801 and lpc_ich are where Intel's watchdog is found. softdog, Linux's own one, where there is none.
+system_hardware='i915 softdog virtio_balloon
   button evdev thermal fan acpi_cpufreq coretemp k10temp'
 vulkan='intel intel_hasvk'

@@ -5,8 +5,9 @@ grub='i386-pc x86_64-efi'
 grub_packages='grub-pc-bin grub-efi-amd64-bin'
 arguments='console=tty0 console=ttyS0,115200 net.ifnames=0'
 # Modules: loaded in the initramfs, and (with what they need) by the system.
-initramfs_modules='virtio_pci virtio_blk virtio_scsi virtio_net virtio_rng squashfs dm_verity ext4 af_packet'
-system_modules='virtio_balloon softdog button evdev'  # softdog: this kernel drives no watchdog that QEMU has
+initramfs_modules='virtio_pci virtio_blk virtio_scsi virtio_net virtio_rng squashfs dm_verity ext4 af_packet
+  softdog'  # the watchdog: this kernel drives none that QEMU has
+system_modules='virtio_balloon button evdev'
 vulkan='lvp'
 # Nothing is compiled or measured before it is needed: under emulation that alone takes a minute.
 settings='

@@ -23,8 +23,10 @@ make_keys() {
 
 # make_programs: all of the image, and what makes it.
 make_programs() {
-  local log=$out/programs.log
-  "$(compiler)" -std=c11 -D_GNU_SOURCE -O2 -static -o "$work/verity-open" "$shared/verity-open.c"
+  local log=$out/programs.log name
+  for name in verity-open watchdog-arm; do
+    "$(compiler)" -std=c11 -D_GNU_SOURCE -O2 -static -o "$work/$name" "$shared/$name.c"
+  done
   if [ -n "$programs_from" ]; then
     take_programs
     if [ "$architecture" = amd64 ]; then host_programs=$programs_from; else make_host_programs "$log"; fi
@@ -43,12 +45,18 @@ make_host_programs() {
     complain "$1" "the tools of this machine do not build"
 }
 
-# take_programs: those of a build folder, as they are.
+# take_programs: those of a build folder, as they are. An image lives on none of them but with all: without the agent no
+# slot ever becomes good, without the probe every update rolls back, without the rescue system a box restarts for ever.
 take_programs() {
   local target
   programs=
-  for target in pixpopd pixpop decoder pixpop-system pixpop-probe pixpop-slots; do
-    if [ -x "$programs_from/bin/$target" ]; then programs="$programs $target"; else say "left out: no $target in $programs_from/bin"; fi
+  for target in pixpopd pixpop decoder pixpop-system pixpop-probe pixpop-slots pixpop-rescue; do
+    if [ ! -x "$programs_from/bin/$target" ]; then
+      [ -n "$is_partial" ] || fail "there is no $target in $programs_from/bin (--partial leaves it out)"
+      say "left out: no $target in $programs_from/bin"
+    elif [ "$target" != pixpop-rescue ]; then
+      programs="$programs $target"
+    fi
   done
 }
 

@@ -59,8 +59,11 @@ make_initramfs() {
   files_for initramfs | "$shared/collect.py" "$stage" "$target" "$triplet" >"$work/initramfs.packages"
   install -m 755 "$shared/initramfs/init" "$target/init"
   install -m 755 "$shared/initramfs/format-data" "$target/usr/bin/format-data"
-  install -m 755 "$work/verity-open" "$target/usr/bin/verity-open"
-  "$strip" "$target/usr/bin/verity-open"
+  install -D -m 644 -t "$target/usr/lib/pixpop" "$shared"/initramfs/{partitions,data}.sh
+  for name in verity-open watchdog-arm; do
+    install -m 755 "$work/$name" "$target/usr/bin/$name"
+    "$strip" "$target/usr/bin/$name"
+  done
   if [ -x "$programs_folder/bin/pixpop-rescue" ]; then
     install -m 755 "$programs_folder/bin/pixpop-rescue" "$target/usr/bin/pixpop-rescue"
     "$strip" "$target/usr/bin/pixpop-rescue"

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "pop/prewarm.h"
 #include "store/tenant.h"
+#include "system.h"
 #include "tar_stream.h"
 
 enum {
@@ -71,6 +72,37 @@ static enum base_result add_settings(struct backup *backup) {
   }
   if (text.bytes > 0) explicit_bzero(text.data, text.bytes);  // keys
   base_buffer_finish(&text);
+  return result;
+}
+
+static enum base_result ask_network(const struct console_exchange *exchange, struct base_buffer *out,
+                                    struct base_fault *fault) {
+  struct update_call *call;
+  enum base_result result = console_system_call(exchange, "{\"do\":\"network\"}", &call, fault);
+  if (result == BASE_OK) result = console_system_hear(exchange, call, CONSOLE_SYSTEM_STATUS_MS, false, out, fault);
+  update_call_destroy(&call);
+  return result;
+}
+
+// A system program that does not answer costs the network's settings, and not the pictures.
+static enum base_result add_network(struct backup *backup) {
+  const struct console_exchange *exchange = backup->tar.exchange;
+  struct base_buffer line;
+  struct base_json *json = NULL;
+  struct base_fault why = {0};
+  if (!backup->console->config.system_socket) return BASE_OK;
+  base_buffer_init(&line, UPDATE_AGENT_MAX_LINE * 2);
+  enum base_result result = ask_network(exchange, &line, &why);
+  if (result == BASE_OK) result = base_json_parse(base_buffer_span(&line), &json, &why);
+  const char *text = result == BASE_OK ? base_json_as_string(base_json_get(base_json_root(json), "text")) : NULL;
+  if (result != BASE_OK) {
+    base_log_fault(backup->console->config.log, BASE_LOG_WARN, "console", exchange->request.id, &why);
+    result = BASE_OK;
+  } else if (text && text[0]) {
+    result = console_tar_add(&backup->tar, CONSOLE_BACKUP_NETWORK, base_span_text(text), backup->fault);
+  }
+  base_json_destroy(&json);
+  base_buffer_finish(&line);
   return result;
 }
 
@@ -242,6 +274,7 @@ static enum base_result add_tenants(struct backup *backup) {
 static enum base_result add_all(struct backup *backup) {
   enum base_result result = add_head(backup);
   if (result == BASE_OK) result = add_settings(backup);
+  if (result == BASE_OK) result = add_network(backup);
   if (result == BASE_OK) result = add_tenants(backup);
   if (result == BASE_OK) result = add_end(backup);
   if (result != BASE_OK) return BASE_FAIL(backup->fault, result, "backup", "the backup could not be completed");

@@ -17,6 +17,10 @@
 enum {
   GATE_SCRATCH_BYTES = 64 * 1024,  // of each thread: what is read at once
   GATE_MAX_THREADS = 64,
+  // Of connections, and of requests in the quick queue: for the box's own programs, whose look at /healthz must not
+  // depend on how many others there are. Fewer where there are few places at all.
+  GATE_KEPT_PLACES = 16,
+  GATE_KEPT_SHARE = 8,
 };
 
 enum gate_state {
@@ -75,6 +79,7 @@ struct gate_connection {
   int fd;
   struct tls_stream *tls;
   struct gate_client *client;
+  bool is_own;  // it comes from this machine
   char address[INET6_ADDRSTRLEN];
   uint8_t *scratch;  // of the running thread
   uint64_t now_ms;

@@ -9,6 +9,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "base/checked.h"
 #include "base/file.h"
 #include "gate_parts.h"
 
@@ -21,6 +22,16 @@ static bool is_loopback(const struct sockaddr *address) {
   }
   const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
   return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+}
+
+// From this machine, by the addresses that its own programs use: those get the places that are kept.
+static bool is_own(const struct sockaddr_storage *address) {
+  static const struct in6_addr mapped = {{{[10] = 0xff, 0xff, 127, 0, 0, 1}}};
+  if (address->ss_family == AF_INET)
+    return ((const struct sockaddr_in *)address)->sin_addr.s_addr == htonl(INADDR_LOOPBACK);
+  if (address->ss_family != AF_INET6) return false;
+  const struct in6_addr *numeric = &((const struct sockaddr_in6 *)address)->sin6_addr;
+  return IN6_IS_ADDR_LOOPBACK(numeric) || IN6_ARE_ADDR_EQUAL(numeric, &mapped);
 }
 
 static int set_option(int fd, int level, int option) {
@@ -73,11 +84,14 @@ enum base_result console_gate_listen(struct console_gate *gate, struct base_faul
 }
 
 // A place that nobody uses, or NULL when the limit is reached.
-static struct gate_connection *take_place(struct console_gate *gate) {
+static struct gate_connection *take_place(struct console_gate *gate, bool own) {
+  const unsigned kept = own ? 0 : (unsigned)base_min_u64(GATE_KEPT_PLACES, gate->max_connections / GATE_KEPT_SHARE);
   pthread_mutex_lock(&gate->lock);
   struct gate_connection *place = gate->free_places;
   const unsigned used = atomic_load(&gate->place_count);
-  if (place) {
+  if (gate->open >= gate->max_connections - kept) {
+    place = NULL;
+  } else if (place) {
     gate->free_places = place->next_run;
   } else if (used < gate->max_connections) {
     place = &gate->places[used];
@@ -122,6 +136,7 @@ static void begin(struct gate_connection *connection, int fd, struct gate_client
   struct console_gate *gate = connection->gate;
   connection->fd = fd;
   connection->client = client;
+  connection->is_own = is_own(address);
   connection->is_gone = connection->is_dead = connection->is_closing = false;
   connection->armed = EPOLLIN;
   connection->now_ms = base_clock_ms(base_clock_system());
@@ -148,7 +163,7 @@ static void begin(struct gate_connection *connection, int fd, struct gate_client
 static void admit(struct console_gate *gate, int fd, const struct sockaddr_storage *address) {
   struct gate_connection *place = NULL;
   struct gate_client *client = console_gate_clients_enter(gate->clients, address);
-  if (client) place = take_place(gate);
+  if (client) place = take_place(gate, is_own(address));
   base_metric_add(gate->meters.accepted, 1);
   if (!place) {
     base_metric_add(gate->meters.refused[client ? GATE_REFUSED_TOTAL : GATE_REFUSED_CLIENT], 1);

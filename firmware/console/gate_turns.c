@@ -111,7 +111,8 @@ enum gate_place console_gate_take_thread(struct gate_connection *connection) {
   const bool slow = is_slow(connection);
   struct gate_queue *queue = slow ? &gate->slow_queue : &gate->quick_queue;
   const unsigned threads = gate->console->config.threads;
-  const unsigned limit = threads * (slow ? SLOW_WAITING_A_THREAD : QUICK_WAITING_A_THREAD);
+  unsigned limit = threads * (slow ? SLOW_WAITING_A_THREAD : QUICK_WAITING_A_THREAD);
+  if (connection->is_own && !slow) limit += GATE_KEPT_PLACES;
   enum gate_place place = GATE_PLACE_LATER;
   pthread_mutex_lock(&gate->lock);
   if (connection->has_thread) {

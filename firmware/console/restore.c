@@ -1,6 +1,7 @@
 #include "restore.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,6 +56,13 @@ struct console_restore_report *console_restores_lock(struct console_restores *re
 }
 
 void console_restores_unlock(struct console_restores *restores) { pthread_mutex_unlock(&restores->lock); }
+
+void console_restore_note_network(struct console *console, enum console_restore_settings what, const char *text) {
+  struct console_restore_report *report = console_restores_lock(console->restores);
+  report->network = what;
+  (void)snprintf(report->network_text, sizeof report->network_text, "%s", text);
+  console_restores_unlock(console->restores);
+}
 
 // --- originals ---
 

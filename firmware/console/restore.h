@@ -32,6 +32,8 @@ struct console_restore_report {
   uint64_t unknown_files;            // of the archive, passed over
   enum console_restore_settings settings;
   char settings_text[BASE_FAULT_TEXT_BYTES];  // why they are kept, or from when on they count
+  enum console_restore_settings network;      // likewise, once all of the rest is here
+  char network_text[BASE_FAULT_TEXT_BYTES];
   size_t refusal_count;
   struct console_restore_refusal refusals[CONSOLE_RESTORE_MAX_REFUSALS];
   // Tenants of restored originals that the settings do not have: nothing of theirs is delivered.
@@ -78,5 +80,8 @@ void console_restore_refuse(struct console *console, const char *request_id, con
 
 // The intake's part: the body has come whole, or broke off.
 enum base_result console_restore_finish(struct console_intake *intake, struct base_fault *fault) BASE_CHECKED;
+// The network's settings that are to be put back now; NULL: none, or nobody asked for it. The intake's.
+const char *console_restore_network(const struct console_intake *intake);
+void console_restore_note_network(struct console *console, enum console_restore_settings what, const char *text);
 
 #endif

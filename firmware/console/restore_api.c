@@ -3,11 +3,15 @@
 //
 // Every original goes through the same checks as an upload, and keeps its time, name, tags and tenant. Nothing that is
 // here is changed: the same backup again adds nothing. What had come whole stays when the rest does not come.
+//
+// ?settings=keep leaves the settings as they are; ?network=replace puts an appliance's network settings back too, which
+// its system program checks.
 #include <stdlib.h>
 
 #include "api.h"
 #include "http/problem.h"
 #include "restore.h"
+#include "system.h"
 
 enum { MAX_REPORT_JSON = 512 * 1024 };
 
@@ -47,6 +51,8 @@ static void write_report(struct base_json_writer *json, const struct console_res
   base_json_integer(json, "unknown_files", (int64_t)report->unknown_files);
   base_json_string(json, "settings", settings_names[report->settings]);
   base_json_string(json, "settings_text", report->settings_text);
+  base_json_string(json, "network", settings_names[report->network]);
+  base_json_string(json, "network_text", report->network_text);
   base_json_array(json, "unknown_tenants");
   for (size_t i = 0; i < report->stranger_count; i++) base_json_string(json, NULL, report->strangers[i]);
   base_json_array_end(json);
@@ -99,12 +105,35 @@ static void reply_failure(const struct console_exchange *exchange, const struct 
   base_buffer_finish(&text);
 }
 
+// Last of all: the box may get another address by it, and then nobody hears the answer.
+static void set_network(const struct console_exchange *exchange, const char *text) {
+  struct update_call *call = NULL;
+  struct base_buffer line;
+  struct base_fault why = {0};
+  base_buffer_init(&line, UPDATE_AGENT_MAX_LINE);
+  enum base_result result = console_system_network_line(text, &line, &why);
+  if (result == BASE_OK) result = console_system_call(exchange, (const char *)line.data, &call, &why);
+  if (result == BASE_OK) result = console_system_hear(exchange, call, CONSOLE_SYSTEM_CHANGE_MS, true, NULL, &why);
+  update_call_destroy(&call);
+  base_buffer_finish(&line);
+  if (result == BASE_OK) {
+    base_log_write(exchange->console->config.log, BASE_LOG_INFO, "console", exchange->request.id,
+                   "the network's settings were replaced by those of a backup, by %s", exchange->client);
+    console_restore_note_network(exchange->console, RESTORE_SETTINGS_REPLACED, "they count from now on");
+    return;
+  }
+  base_log_fault(exchange->console->config.log, BASE_LOG_WARN, "console", exchange->request.id, &why);
+  console_restore_note_network(exchange->console, RESTORE_SETTINGS_KEPT, why.text);
+}
+
 enum base_result console_restore_run(struct console_exchange *exchange, struct http_reply *reply,
                                      struct base_fault *fault) {
   struct base_fault failure = {0};
   struct base_buffer text;
   base_buffer_init(&text, MAX_REPORT_JSON);
   const enum base_result restored = console_restore_finish(exchange->intake, &failure);
+  const char *network = console_restore_network(exchange->intake);
+  if (restored == BASE_OK && network) set_network(exchange, network);
   enum base_result result = write_latest(exchange->console, &text, fault);
   if (result == BASE_OK && restored == BASE_OK) {
     result = console_reply_json(reply, 200, &text, result, fault);

@@ -9,22 +9,31 @@
 #include "base/json.h"
 #include "pop/prewarm.h"
 #include "restore.h"
-#include "text_option.h"
 
 enum {
   MAX_TEXT_FILE = CONSOLE_MAX_SETTINGS_BYTES,  // of what is read whole
   MAX_METADATA_JSON = 16 * 1024,
-  OPTION_BYTES = 16,
 };
 
-enum file_kind { HEAD_FILE, SETTINGS_FILE, PREWARM_FILE, ABOUT_FILE, ORIGINAL_FILE, END_FILE, OTHER_FILE };
+enum file_kind {
+  HEAD_FILE,
+  SETTINGS_FILE,
+  NETWORK_FILE,
+  PREWARM_FILE,
+  ABOUT_FILE,
+  ORIGINAL_FILE,
+  END_FILE,
+  OTHER_FILE
+};
 
 struct restore {
   struct console_intake intake;
   struct console *console;
   char request_id[HTTP_REQUEST_ID_CHARS + 1];
-  bool keeps_settings;  // asked for by ?settings=keep
-  bool has_begun;       // the report is this one's
+  bool keeps_settings;    // asked for by ?settings=keep
+  bool replaces_network;  // asked for by ?network=replace
+  char *network;          // its settings, for the end: the address that the archive comes to may change; or NULL
+  bool has_begun;         // the report is this one's
   bool has_head, has_end;
   struct archive_reader reader;
   struct console_restore_crew *crew;
@@ -86,6 +95,7 @@ static enum file_kind kind_of(struct restore *restore, const char *name) {
   struct base_span rest = base_span_text(name);
   if (strcmp(name, CONSOLE_BACKUP_HEAD) == 0) return HEAD_FILE;
   if (strcmp(name, CONSOLE_BACKUP_SETTINGS) == 0) return SETTINGS_FILE;
+  if (strcmp(name, CONSOLE_BACKUP_NETWORK) == 0) return NETWORK_FILE;
   if (strcmp(name, CONSOLE_BACKUP_END) == 0) return END_FILE;
   if (take_front(&rest, CONSOLE_BACKUP_PREWARM)) {
     if (!take_back(&rest, CONSOLE_BACKUP_JSON) || !is_tenant(rest)) return OTHER_FILE;
@@ -281,6 +291,19 @@ static void take_settings(struct restore *restore) {
   base_log_fault(log, BASE_LOG_WARN, "console", restore->request_id, &why);
 }
 
+static void take_network(struct restore *restore) {
+  const struct base_span text = base_buffer_span(&restore->text);
+  const char *why = "network=replace puts the backup's back";
+  if (restore->replaces_network && text.bytes > 0 && !memchr(text.data, '\0', text.bytes)) {
+    free(restore->network);
+    restore->network = strndup((const char *)text.data, text.bytes);
+    why = restore->network ? "the restore has not come to its end" : "memory is short";
+  } else if (restore->replaces_network) {
+    why = "those in the backup are no text";
+  }
+  console_restore_note_network(restore->console, RESTORE_SETTINGS_KEPT, why);
+}
+
 static enum base_result read_json(struct restore *restore, struct base_fault *fault) {
   struct base_json *json;
   enum base_result result = base_json_parse(base_buffer_span(&restore->text), &json, fault);
@@ -307,6 +330,10 @@ static enum base_result read_json(struct restore *restore, struct base_fault *fa
 static enum base_result end_text(struct restore *restore, struct base_fault *fault) {
   if (restore->kind == SETTINGS_FILE) {
     take_settings(restore);
+    return BASE_OK;
+  }
+  if (restore->kind == NETWORK_FILE) {
+    take_network(restore);
     return BASE_OK;
   }
   if (restore->kind == HEAD_FILE) return read_json(restore, fault);
@@ -384,20 +411,29 @@ static void destroy(struct console_intake **intake) {
   (void)finish(restore, BASE_FAIL(&fault, BASE_CANCELLED, "backup", "the restore was given up"), &fault);
   if (restore->text.data) explicit_bzero(restore->text.data, restore->text.capacity);  // keys
   base_buffer_finish(&restore->text);
+  free(restore->network);
   free(restore);
 }
 
 static enum base_result read_options(struct restore *restore, const struct http_request *request,
                                      struct base_fault *fault) {
-  char text[OPTION_BYTES];
   if (!request->has_content_length && !request->is_chunked) {
     return BASE_FAIL(fault, BASE_LENGTH_REQUIRED, "content-length", "a backup needs a Content-Length or is chunked");
   }
-  const enum base_result result = console_text_option(request->query, "settings", text, sizeof text, fault);
-  if (result != BASE_OK) return result;
-  restore->keeps_settings = strcmp(text, "keep") == 0;
-  if (restore->keeps_settings || text[0] == '\0') return BASE_OK;
-  return BASE_FAIL(fault, BASE_BAD_INPUT, "settings", "settings=keep leaves the box's settings as they are");
+  struct base_span rest = request->query;
+  while (rest.bytes > 0) {
+    const struct base_span option = base_span_cut(&rest, '&');
+    if (base_span_is(option, "settings=keep")) {
+      restore->keeps_settings = true;
+    } else if (base_span_is(option, "network=replace")) {
+      restore->replaces_network = true;
+    } else {
+      return BASE_FAIL(fault, BASE_BAD_INPUT, "query",
+                       "the options here are settings=keep, which leaves the box's settings as they are, and "
+                       "network=replace, which puts the network's back too");
+    }
+  }
+  return BASE_OK;
 }
 
 static enum base_result begin(struct restore *restore, const struct console_exchange *exchange,
@@ -464,4 +500,8 @@ enum base_result console_restore_finish(struct console_intake *intake, struct ba
     result = BASE_FAIL(fault, BASE_BAD_INPUT, "backup", "the backup is not whole: " CONSOLE_BACKUP_END " is missing");
   }
   return finish(restore, result, fault);
+}
+
+const char *console_restore_network(const struct console_intake *intake) {
+  return ((const struct restore *)intake)->network;
 }

@@ -16,6 +16,9 @@ enum base_result console_system_call(const struct console_exchange *exchange, co
 enum base_result console_system_hear(const struct console_exchange *exchange, struct update_call *call,
                                      unsigned silence_ms, bool outlives_client, struct base_buffer *out,
                                      struct base_fault *fault) BASE_CHECKED;
+// The line that sets the network's settings, terminated.
+enum base_result console_system_network_line(const char *text, struct base_buffer *out,
+                                             struct base_fault *fault) BASE_CHECKED;
 // The fault of a conversation that failed by itself, as the client is to see it.
 enum base_result console_system_blame(enum base_result result, const struct base_fault *what,
                                       struct base_fault *fault) BASE_CHECKED;

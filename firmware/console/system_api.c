@@ -144,7 +144,7 @@ enum base_result console_network_show(struct console_exchange *exchange, struct 
   return ask(exchange, "{\"do\":\"network\"}", CONSOLE_SYSTEM_STATUS_MS, reply, fault);
 }
 
-static enum base_result write_network(const char *text, struct base_buffer *out, struct base_fault *fault) {
+enum base_result console_system_network_line(const char *text, struct base_buffer *out, struct base_fault *fault) {
   struct base_json_writer json;
   base_json_begin(&json, out);
   base_json_object(&json, NULL);
@@ -170,7 +170,7 @@ enum base_result console_network_set(struct console_exchange *exchange, struct h
   if (result == BASE_OK && !text) {
     result = BASE_FAIL(fault, BASE_BAD_INPUT, "text", "text is the network's settings, a line each");
   }
-  if (result == BASE_OK) result = write_network(text, &line, fault);
+  if (result == BASE_OK) result = console_system_network_line(text, &line, fault);
   if (result == BASE_OK) result = change(exchange, (const char *)line.data, "network settings", reply, fault);
   base_buffer_finish(&line);
   base_json_destroy(&body);

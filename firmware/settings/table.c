@@ -48,7 +48,7 @@ const struct settings_row settings_rows[] = {
   NUMBER("console", "gate_threads", console_gate_threads, "0", 0, 64, false,
          "threads that move the bytes of all connections, at least 2 (1 counts as 2); 0: by the number of cores"),
   NUMBER("console", "max_connections", console_max_connections, "12000", 16, 1000000, false,
-         "open connections, uploads included; further ones are closed"),
+         "open connections, uploads included; further ones are closed; up to 16 of them are kept for the box itself"),
   NUMBER("console", "connections_per_client", console_connections_per_client, "64", 1, 1000000, false,
          "connections from one address at once, uploads included"),
   NUMBER("console", "handshake_timeout_ms", console_handshake_timeout_ms, "3000", 100, MINUTES_10_MS, false,

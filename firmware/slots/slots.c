@@ -129,17 +129,18 @@ enum base_result slots_mark_good(const struct slots_loader *loader, enum slots_i
   if (result != BASE_OK) return result;
   if (state.slots[id].mark == SLOTS_BAD) return conflict_bad(id, fault);
   set_mark(&state.slots[id], SLOTS_GOOD);
-  // It only stands in: the one that should have started was good, and perhaps a power cut or two were all it had. One
-  // try more, and if that fails as well, the choice is made: untried ones get none.
+  if (*floor != '\0' && (state.floor[0] == '\0' || slots_version_compare(floor, state.floor) > 0)) {
+    snprintf(state.floor, sizeof(state.floor), "%s", floor);
+  }
+  // This one may only stand in for a good one, which perhaps had no worse than three short power cuts: that gets one
+  // try more. Untried, so that there is no second time.
   struct slots_slot *first = &state.slots[state.first];
-  if (state.first != id && first->mark == SLOTS_GOOD && first->tries == 0) {
+  if (state.first != id && first->mark == SLOTS_GOOD && first->tries == 0 &&
+      !slots_is_below_floor(&state, state.first)) {
     first->mark = SLOTS_UNTRIED;
     first->tries = 1;
   } else {
     state.first = id;
-  }
-  if (*floor != '\0' && (state.floor[0] == '\0' || slots_version_compare(floor, state.floor) > 0)) {
-    snprintf(state.floor, sizeof(state.floor), "%s", floor);
   }
   return store(loader, &state, fault);
 }
@@ -150,8 +151,9 @@ enum base_result slots_choose(const struct slots_loader *loader, enum slots_id i
   if (result != BASE_OK) return result;
   if (state.slots[id].mark == SLOTS_BAD) return conflict_bad(id, fault);
   if (slots_is_below_floor(&state, id)) {
-    return BASE_FAIL(fault, BASE_CONFLICT, slots_name(id), "slot %s has version %s: that is below %s, the lowest that this box still takes",
-                     slots_name(id), state.slots[id].version, state.floor);
+    return BASE_FAIL(fault, BASE_CONFLICT, slots_name(id),
+                     "slot %s has version %s: that is below %s, the lowest that this box still takes", slots_name(id),
+                     state.slots[id].version, state.floor);
   }
   state.slots[id].tries = SLOTS_TRIES;
   state.first = id;

@@ -41,6 +41,7 @@ static struct item *find(const struct base_buffer *list, const struct item *want
   return NULL;
 }
 
+// After each file: one of them may take a slow disk long.
 static void note_done(struct scan *scan) {
   if (scan->progress)
     scan->progress(scan->argument, scan->report.originals + scan->report.variants + scan->report.levels);
@@ -160,9 +161,11 @@ static enum base_result scan_originals(struct scan *scan, unsigned shard, struct
   }
   for (size_t i = 0; i < item_count(&scan->rows) && result == BASE_OK; i++) {
     result = restore_sidecar(scan, &items(&scan->rows)[i], fault);
+    note_done(scan);
   }
   for (size_t i = 0; i < item_count(&scan->files) && result == BASE_OK; i++) {
     result = take_original_file(scan, &items(&scan->files)[i], fault);
+    note_done(scan);
   }
   for (size_t i = 0; i < item_count(&scan->rows) && result == BASE_OK; i++) {
     const struct item *row = &items(&scan->rows)[i];
@@ -264,6 +267,7 @@ static enum base_result scan_variants(struct scan *scan, unsigned shard, struct 
   }
   for (size_t i = 0; i < item_count(&scan->files) && result == BASE_OK; i++) {
     result = take_variant_file(scan, &items(&scan->files)[i], fault);
+    note_done(scan);
   }
   for (size_t i = 0; i < item_count(&scan->rows) && result == BASE_OK; i++) {
     const struct cache_key key = key_of(&items(&scan->rows)[i]);
@@ -286,6 +290,7 @@ static enum base_result remove_homeless(struct scan *scan, struct base_fault *fa
     *(items(&scan->rows)[i].is_level ? &scan->report.levels : &scan->report.variants) -= 1;
     result = store_file_remove(store, path.text, fault);
     if (result == BASE_OK) result = store_index_variant_remove(store->index, &key, fault);
+    note_done(scan);
   }
   const enum base_result ended = store_index_end(store->index, result == BASE_OK, fault);
   return result == BASE_OK ? ended : result;

@@ -291,7 +291,7 @@ static enum base_result load_anyhow(struct store *store, struct bring_up *how, s
 
 enum base_result store_open(const struct store_config *config, struct store **out, struct base_fault *fault) {
   struct store *store;
-  struct bring_up how = {.is_scan_wanted = false};
+  struct bring_up how = {.progress = config->progress, .argument = config->progress_self};
   enum base_result result = enter(config, &store, &how.is_scan_wanted, fault);
   if (result != BASE_OK) return result;
   result = load_anyhow(store, &how, fault);

@@ -89,9 +89,13 @@ static enum base_result check_versions(const struct update_config *config, const
   struct slots_state state;
   const enum base_result result = config->loader->load(config->loader->self, &state, fault);
   if (result != BASE_OK) return result;
-  if (state.floor[0] != '\0' && slots_version_compare(manifest->version, state.floor) < 0)
+  const char *floor = state.floor;
+  if (config->floor != NULL && config->floor[0] != '\0' &&
+      (floor[0] == '\0' || slots_version_compare(config->floor, floor) > 0))
+    floor = config->floor;
+  if (floor[0] != '\0' && slots_version_compare(manifest->version, floor) < 0)
     return BASE_FAIL(fault, BASE_CONFLICT, "version", "version %s is below %s, the lowest that this box still takes",
-                     manifest->version, state.floor);
+                     manifest->version, floor);
   const char *running = config->running_version;
   if (running != NULL && !config->allows_older && slots_version_compare(manifest->version, running) < 0)
     return BASE_FAIL(fault, BASE_CONFLICT, "older",

@@ -84,13 +84,13 @@ function describeBox() {
   });
 
   it('gives_its_services_no_more_than_they_need', async () => {
-    const text = await shell(box, 'grep -hE "^(Uid|CapEff|CapBnd|NoNewPrivs)" /proc/$(pidof pixpopd)/status; ls -ld /data/system /data/pixpop');
+    const text = await shell(box, 'grep -hE "^(Uid|CapEff|CapBnd|NoNewPrivs)" /proc/$(pidof pixpopd)/status; ls -ld /data/system /data/system/box /data/pixpop');
     assert.match(text, /Uid:\s+100\s/);
     assert.match(text, /CapEff:\s+0000000000000400\b/);
     assert.match(text, /CapBnd:\s+0000000000000400\b/);
     assert.match(text, /NoNewPrivs:\s+1/);
-    assert.match(text, /drwxrwxr-t +\d+ root +pixpop .* \/data\/system/);
-    assert.match(text, /drwx------ +\d+ pixpop +pixpop .* \/data\/pixpop/);
+    assert.match(text, /drwxr-xr-x +\d+ root +root .* \/data\/system\s/);
+    for (const name of ['system/box', 'pixpop']) assert.match(text, new RegExp(`drwx------ +\\d+ pixpop +pixpop .* /data/${name}\\s`));
   });
 
   it('keeps_its_logs_within_their_budget', async () => {

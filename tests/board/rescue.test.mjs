@@ -309,3 +309,63 @@ test('DHCP: an address, the router and the name of the host from a real server',
   server.kill();
   await rescue.stop();
 });
+
+// Another box on the same cable, for the time of one test; nobody asks it for an address.
+function another(t) {
+  const other = new Rescue(wire, { 'release.pem': key.pem });
+  t.after(() => other.finish());
+  writeFileSync(other.path('watchdog'), '');
+  other.watchdog = () => readFileSync(other.path('watchdog'), 'utf8');
+  return other;
+}
+
+test('when no system started and nobody comes, the machine is started again', async (t) => {
+  const other = another(t);
+  other.slots('reset', 'good');
+  await other.start('--rearm', '1', '--reason', 'failed', '--watchdog', other.path('watchdog'));
+  assert.deepEqual(await other.exit(), { code: 10, signal: null });
+  assert.match(other.log, /slot A is tried again: restart/);
+  assert.match(other.watchdog(), /^f+$/, 'it stays awake');
+});
+
+test('who asked for the rescue system keeps it, and so does a machine without a slot to start', async (t) => {
+  for (const [mark, reason] of [['good', 'asked'], ['bad', 'failed']]) {
+    const other = another(t);
+    other.slots('reset', mark);
+    await other.start('--rearm', '1', '--reason', reason, '--watchdog', other.path('watchdog'));
+    await until('the tries are back', () => /may be tried again/.test(other.log));
+    await sleep(1500);
+    assert.deepEqual(await other.stop(), { code: 0, signal: null });
+    assert.match(other.watchdog(), /^f+V$/, 'it is put to sleep');
+  }
+});
+
+test('beside a system that has not proven healthy nothing is changed', async (t) => {
+  const other = another(t);
+  other.slots('written', 'A', '1.0.0');
+  await other.start(...fixed, '--running', 'A', '--interface', 'eth0');
+  await other.logIn();
+  const ask = () => other.ask('PUT', '/api/v1/slots/B', { body: makeBundle(good) });
+  for (const reply of [await ask(), await other.ask('POST', '/api/v1/choose?slot=A')]) {
+    assert.equal(reply.status, 409, reply.text);
+    assert.match(reply.json.detail, /slot A, which runs, has not passed its health check/);
+  }
+  other.slots('good', 'A');
+  const reply = await ask();
+  assert.equal(reply.status, 200, reply.text);
+});
+
+test('the image’s own floor counts when what was remembered is lost', async (t) => {
+  const other = another(t);
+  writeFileSync(other.path('board'), 'board test-board\nversion 2.1.0\nfloor 2.0.0\n');
+  writeFileSync(other.path('bootenv'), Buffer.alloc(1 << 20));
+  await other.start(...fixed, '--board-file', other.path('board'));
+  await other.logIn();
+  assert.match(other.slots('show'), /floor {5}2\.0\.0/);
+  other.slots('reset', 'untried');
+  const ask = (version) => other.ask('PUT', '/api/v1/slots/B?older=1', { body: makeBundle({ ...good, version }) });
+  const reply = await ask('1.9.9');
+  assert.equal(reply.status, 409, reply.text);
+  assert.match(reply.json.detail, /1\.9\.9 is below 2\.0\.0/);
+  assert.equal((await ask('2.0.0')).status, 200);
+});

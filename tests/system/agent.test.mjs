@@ -1,6 +1,6 @@
 // pixpop-system: what it answers and does, with files in place of partitions.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { userInfo } from 'node:os';
@@ -292,6 +292,26 @@ test('a page that never answers is given its time, and no more', async (t) => {
   t.after(() => appliance.finish());
   await appliance.start('--patience', '60ms', '--grace', '500ms');
   await until(() => appliance.text('watchdog') !== '', 'it is fed');
+  await until(() => /is not fed any more/.test(appliance.log), 'it goes hungry');
+});
+
+test('while a start goes on, it is life', async (t) => {
+  const appliance = new Appliance({ health: 'http://127.0.0.1:9/healthz', state: good });
+  t.after(() => appliance.finish());
+  const steps = appliance.path('starting');
+  let bytes = 0;
+  const goOn = () => {
+    writeFileSync(steps, Buffer.alloc(++bytes));
+    if (isRoot) execFileSync('chown', [appliance.user, steps]);
+  };
+  goOn();
+  await appliance.start('--patience', '60ms', '--grace', '2s', '--starting-file', steps);
+  const until6s = Date.now() + 6000;
+  while (Date.now() < until6s) {
+    goOn();
+    await sleep(100);
+  }
+  assert.doesNotMatch(appliance.log, /is not fed any more/);
   await until(() => /is not fed any more/.test(appliance.log), 'it goes hungry');
 });
 

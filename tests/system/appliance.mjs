@@ -76,6 +76,16 @@ export class Appliance {
     return execFileSync(join(bin, 'pixpop-slots'), [this.path('bootenv'), ...words], { encoding: 'utf8' });
   }
 
+  // As the boot loader leaves them after starts: tries of A, of B, and 1 when the rescue system is asked for ("200").
+  countDown(tries) {
+    const sequence = this.slots('show').match(/^sequence +(\d+)$/m)[1];
+    const block = Buffer.alloc(1024, '#');
+    block.write(`# GRUB Environment Block\nSEQ=${sequence}\nTRIES=${tries}\nTWIN=${sequence}.${tries}\n`);
+    const bytes = readFileSync(this.path('bootenv'));
+    for (const copy of [2, 3]) block.copy(bytes, 12288 + copy * 4096);
+    writeFileSync(this.path('bootenv'), bytes);
+  }
+
   makeKey(name, isTrusted = true) {
     const key = this.path(`private/${name}.key`);
     execFileSync('openssl', ['ecparam', '-name', 'prime256v1', '-genkey', '-noout', '-out', key], { stdio: 'pipe' });

@@ -210,6 +210,36 @@ describe('a running box', () => {
   });
 });
 
+describe('a store that has to be read before the box answers', () => {
+  let box, folder, steps;
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'pixpop-starting-'));
+    steps = join(folder, 'starting');
+    writeFileSync(steps, 'of an earlier start');
+    box = await startBox({ args: ['--starting-file', steps] });
+  });
+  after(async () => {
+    await box.finish();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('tells_nothing_of_a_start_without_it', async () => {
+    await box.restart();
+    assert.equal(statSync(steps).size, 0);
+  });
+
+  it('tells_how_it_goes_on_after_a_kill', async () => {
+    await box.restart('SIGKILL');
+    assert.ok(statSync(steps).size > 0);
+  });
+
+  it('starts_where_it_can_not_be_told', async () => {
+    box.options.args = ['--starting-file', join(folder, 'none/starting')];
+    await box.restart('SIGKILL');
+    assert.match(box.log, /cannot tell in .*none\/starting how the start goes on/);
+  });
+});
+
 describe('kill -9', () => {
   it('loses_no_acknowledged_upload_and_leaves_no_orphan', async () => {
     const rounds = process.env.PIXPOP_LONG ? 40 : 4;

@@ -287,3 +287,88 @@ describe('a backup', () => {
     assert.equal((await fresh.api('/api/v1/support')).status, 200);
   });
 });
+
+describe('the network of an appliance', () => {
+  const own = 'address 10.20.30.40/24\ngateway 10.20.30.1\n';
+  let folder, agent, box, backup, isRefusing;
+  const restore = (query = '') =>
+    box.api(`/api/v1/restore${query}`, { method: 'POST', body: backup, headers: { 'content-type': 'application/x-tar' } });
+  const set = () => agent.requests.filter((one) => one.do === 'network' && one.text !== undefined).map((one) => one.text);
+  const cli = async (...words) => {
+    const child = spawn(join(bin, 'pixpop'), ['--console', box.console, ...words], { env: { ...process.env, PIXPOP_TOKEN: box.token } });
+    let text = '';
+    for (const part of [child.stdout, child.stderr]) part.on('data', (chunk) => { text += chunk; });
+    const [code] = await once(child, 'close');
+    return { code, text };
+  };
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'pixpop-network-'));
+    agent = await startLyingAgent(join(folder, 'agent.sock'));
+    agent.answer = (request, call) => {
+      if (request.do !== 'network') return 'as ever';
+      if (request.text === undefined) call.say({ result: 'ok', text: own });
+      else call.say(isRefusing ? { result: 'bad-input', text: 'line 1: there is no such card', subject: 'network' } : { result: 'ok' });
+      call.end();
+      return undefined;
+    };
+    box = await startBox({ settings: [onCpu, `system.socket=${agent.path}`] });
+    await box.put(readPhoto(0), 'sea.jpg');
+    backup = (await box.api('/api/v1/backup')).body;
+  });
+  after(async () => {
+    await box.finish();
+    await agent.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('is_in_the_backup', () => {
+    untar(backup, join(folder, 'unpacked'));
+    assert.equal(readFileSync(join(folder, 'unpacked/network.conf'), 'utf8'), own);
+  });
+
+  it('is_left_alone_unless_it_is_asked_for', async () => {
+    const reply = await restore();
+    assert.equal(reply.status, 200);
+    assert.equal(reply.json.network, 'kept');
+    assert.equal(reply.json.unknown_files, 0);
+    assert.equal((await restore('?network=maybe')).status, 400);
+    assert.deepEqual(set(), []);
+  });
+
+  it('comes_back_when_all_the_rest_is_there', async () => {
+    const whole = backup;
+    backup = backup.subarray(0, backup.length - 4096);
+    assert.equal((await restore('?network=replace')).status, 400);
+    assert.deepEqual(set(), []);
+    backup = whole;
+    const reply = await restore('?settings=keep&network=replace');
+    assert.equal(reply.status, 200);
+    assert.equal(reply.json.network, 'replaced');
+    assert.deepEqual(set(), [own]);
+  });
+
+  it('is_refused_as_the_system_program_says', async () => {
+    isRefusing = true;
+    const reply = await restore('?network=replace');
+    assert.equal(reply.status, 200);
+    assert.deepEqual([reply.json.is_whole, reply.json.network, reply.json.network_text], [true, 'kept', 'line 1: there is no such card']);
+    writeFileSync(join(folder, 'backup.tar'), backup);
+    const refused = await cli('restore', '--network', join(folder, 'backup.tar'));
+    assert.equal(refused.code, 1);
+    assert.match(refused.text, /network: the box keeps its own: line 1: there is no such card/);
+    isRefusing = false;
+    const taken = await cli('restore', '--network', join(folder, 'backup.tar'));
+    assert.equal(taken.code, 0, taken.text);
+    assert.match(taken.text, /network: replaced/);
+  });
+
+  it('is_missing_where_nobody_tells_it', async () => {
+    agent.answer = (request, call) => call.die();
+    const reply = await box.api('/api/v1/backup');
+    assert.equal(reply.status, 200);
+    untar(reply.body, join(folder, 'without'));
+    assert.ok(!existsSync(join(folder, 'without/network.conf')));
+    assert.ok(existsSync(join(folder, 'without/backup-end.json')));
+  });
+});

@@ -6,6 +6,7 @@ import { bytesText, countText, element } from './format.js';
 function reportView(report) {
   const notes = [];
   if (report.settings !== 'none') notes.push(`The settings were ${report.settings}${report.settings_text ? `: ${report.settings_text}` : ''}.`);
+  if (report.network !== 'none') notes.push(`The network's settings were ${report.network}: ${report.network_text}.`);
   if (report.prewarm_lists > 0) notes.push(`${countText(report.prewarm_lists, 'list')} of variants to be made ${report.prewarm_lists === 1 ? 'was' : 'were'} set.`);
   if (report.unknown_tenants.length > 0) notes.push(`The settings know no tenant ${report.unknown_tenants.join(', ')}: nothing of theirs is delivered.`);
   if (report.unknown_files > 0) notes.push(`${countText(report.unknown_files, 'file')} in it ${report.unknown_files === 1 ? 'is' : 'are'} unknown here and ${report.unknown_files === 1 ? 'was' : 'were'} passed over.`);
@@ -21,13 +22,15 @@ function reportView(report) {
 // Calls onRestored when originals have come. Returns {node}.
 export function upkeepCard({ onRestored, onProblem }) {
   const file = element('input', { type: 'file', accept: '.tar', required: '' });
+  const network = element('input', { type: 'checkbox' });
   const button = element('button', { type: 'submit' }, 'Restore');
   const bar = element('progress', { max: '1', value: '0', 'aria-label': 'Restore', hidden: '' });
   const note = element('p', { role: 'status' });
   const error = element('p', { class: 'error', role: 'alert' });
   const report = element('div', { 'aria-label': 'What came of it', role: 'group', hidden: '' });
   const form = element('form', { 'aria-label': 'Restore', class: 'fields', onsubmit: submit },
-    element('label', {}, 'Backup file (.tar)', file), element('p', { class: 'actions' }, button));
+    element('label', {}, 'Backup file (.tar)', file),
+    element('label', { class: 'check' }, network, ' The network settings of an appliance too: the box may be at another address afterwards'), element('p', { class: 'actions' }, button));
   const node = element('details', { class: 'card fold upkeep', 'aria-label': 'Backup and support' },
     element('summary', {}, element('h2', {}, 'Backup and support')),
     element('h3', {}, 'Backup'),
@@ -56,7 +59,7 @@ export function upkeepCard({ onRestored, onProblem }) {
     bar.hidden = false;
     bar.value = 0;
     try {
-      const result = await sendFile('/api/v1/restore', backup, (sent, total) => {
+      const result = await sendFile(`/api/v1/restore${network.checked ? '?network=replace' : ''}`, backup, (sent, total) => {
         bar.value = sent / Math.max(total, 1);
         note.textContent = sent < total ? `${bytesText(sent)} of ${bytesText(total)}` : 'The box takes what is in it';
       }).done;

@@ -49,6 +49,7 @@ static const struct option known[] = {
     {"--state", NULL, FIELD(state), false, "verify"},
     {"--socket", NULL, FIELD(socket), false, "update slots"},
     {"--keep-settings", NULL, FIELD(keep_settings), true, "restore"},
+    {"--network", NULL, FIELD(network), true, "restore"},
     {"--older", NULL, FIELD(older), true, "update"},
     {"--reboot", NULL, FIELD(reboot), true, "update"},
     {"--help", "-h", FIELD(wants_help), true, NULL},

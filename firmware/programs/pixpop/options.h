@@ -35,7 +35,7 @@ struct options {
   bool dry_run, no_ledger;                // sync
   const char *socket;                     // update, slots
   bool older, reboot;                     // update
-  bool keep_settings;                     // restore
+  bool keep_settings, network;            // restore
   bool json;                              // put, uploads, show, ls, status, device, make, prewarm, sync
 };
 

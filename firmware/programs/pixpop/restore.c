@@ -17,7 +17,7 @@ enum { SILENCE_MS = 10 * 60 * 1000, MAX_TEXT_BYTES = 512 };  // the box decodes 
 static const char page[] =
     "pixpop restore - put a backup's originals and settings back\n"
     "\n"
-    "Usage: pixpop [OPTIONS] restore FILE [--keep-settings]\n"
+    "Usage: pixpop [OPTIONS] restore FILE [--keep-settings] [--network]\n"
     "\n"
     "Sends a backup (pixpop backup) to a box, mostly a new one. Every original is checked as any upload is, must have the\n"
     "SHA-256 that its name says, and keeps its name, tags, time and tenant. Nothing that is on the box is changed or\n"
@@ -28,7 +28,9 @@ static const char page[] =
     "keeps its own, and it is said why.\n"
     "\n"
     "Options:\n"
-    "      --keep-settings      restore the originals only\n"
+    "      --keep-settings      leave the box's settings as they are\n"
+    "      --network            put an appliance's network settings back as well, when all the rest is there; the box\n"
+    "                           may have another address then, and no answer come\n"
     "      --quiet              say nothing but what fails\n"
     "      --json               print the box's own answer\n"
     "\n"
@@ -76,6 +78,16 @@ static void print_strangers(const struct base_json_value *report) {
   }
 }
 
+// Boxes that are no appliances have none, and of a backup without them nothing is to be said.
+static void print_network(const struct base_json_value *report) {
+  char text[MAX_TEXT_BYTES];
+  const char *what = remote_text_of(report, "network");
+  if (strcmp(what, "replaced") == 0)
+    printf("network: replaced; %s\n", clean_of(report, "network_text", text));
+  else if (strcmp(what, "kept") == 0)
+    printf("network: the box keeps its own: %s\n", clean_of(report, "network_text", text));
+}
+
 static void print_settings(const struct base_json_value *report) {
   char text[MAX_TEXT_BYTES];
   const char *what = remote_text_of(report, "settings");
@@ -91,6 +103,7 @@ static void print_report(const struct base_json_value *report) {
   printf("originals: %" PRId64 " new, %" PRId64 " there already, %" PRId64 " refused\n",
          remote_integer_of(report, "new"), remote_integer_of(report, "present"), remote_integer_of(report, "refused"));
   print_settings(report);
+  print_network(report);
 }
 
 static int take_answer(struct restore *restore, const struct client_response *response) {
@@ -107,6 +120,7 @@ static int take_answer(struct restore *restore, const struct client_response *re
     print_refusals(report);
     print_strangers(report);
     if (remote_integer_of(report, "refused") > 0) status = EXIT_FAILED;
+    if (restore->options->network && strcmp(remote_text_of(report, "network"), "kept") == 0) status = EXIT_FAILED;
     if (!is_fine) fputs("pixpop: what had come whole stays; the same command again goes on\n", stderr);
   }
   base_json_destroy(&json);
@@ -116,7 +130,10 @@ static int take_answer(struct restore *restore, const struct client_response *re
 static int send_all(struct restore *restore, struct remote *remote) {
   struct base_fault fault = {0};
   struct client_response response = {0};
-  const char *path = restore->options->keep_settings ? "/api/v1/restore?settings=keep" : "/api/v1/restore";
+  static const char *const paths[2][2] = {
+      {"/api/v1/restore", "/api/v1/restore?network=replace"},
+      {"/api/v1/restore?settings=keep", "/api/v1/restore?settings=keep&network=replace"}};
+  const char *path = paths[restore->options->keep_settings][restore->options->network];
   const struct client_request request = {.method = "POST",
                                          .path = path,
                                          .bearer = remote->token,

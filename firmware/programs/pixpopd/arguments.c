@@ -14,6 +14,7 @@ static const char help[] =
     "      --resampler KIND     auto, vulkan or cpu: what resamples pictures (render.resampler)\n"
     "      --device NAME        Vulkan device: an index or a part of its name (render.device)\n"
     "  -s, --set SECTION.KEY=V  override one setting; may be repeated\n"
+    "      --starting-file FILE made anew at start; gets longer while a long start goes on\n"
     "      --list-devices       print the Vulkan devices and exit\n"
     "      --print-config       print a complete, commented configuration file and exit\n"
     "      --check-config       read the configuration, say whether it is right, and exit\n"
@@ -49,6 +50,10 @@ static enum base_result take(struct arguments *arguments, const char *name, cons
     arguments->config_path = value;
     return BASE_OK;
   }
+  if (strcmp(name, "--starting-file") == 0) {
+    arguments->starting_path = value;
+    return BASE_OK;
+  }
   if (strcmp(name, "--data") == 0) {
     snprintf(arguments->data_override, sizeof(arguments->data_override), "pixpop.data=%s", value);
     override = arguments->data_override;
@@ -76,6 +81,7 @@ enum base_result arguments_parse(int argc, char **argv, struct arguments *out, s
       {"--device", "", true, ARGUMENTS_RUN},
       {"--resampler", "", true, ARGUMENTS_RUN},
       {"--set", "-s", true, ARGUMENTS_RUN},
+      {"--starting-file", "", true, ARGUMENTS_RUN},
       {"--list-devices", "", false, ARGUMENTS_LIST_DEVICES},
       {"--print-config", "", false, ARGUMENTS_PRINT_CONFIG},
       {"--check-config", "", false, ARGUMENTS_CHECK_CONFIG},

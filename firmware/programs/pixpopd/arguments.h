@@ -18,7 +18,8 @@ enum arguments_action {
 
 struct arguments {
   enum arguments_action action;
-  const char *config_path;  // NULL: embedded defaults
+  const char *config_path;    // NULL: embedded defaults
+  const char *starting_path;  // NULL: none
   size_t override_count;
   const char *overrides[ARGUMENTS_MAX_OVERRIDES];  // "section.key=value"
   char data_override[SETTINGS_MAX_TEXT + 16];

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "box_parts.h"
 #include "device.h"
+#include "starting.h"
 #include "tls/tls.h"
 #include "web_assets.h"
 
@@ -99,16 +100,21 @@ static void read_boot_id(char out[STORE_MAX_BOOT_ID + 1]) {
 
 static enum base_result build_store(struct box *box, struct base_fault *fault) {
   char boot_id[STORE_MAX_BOOT_ID + 1];
+  struct starting starting;
   read_boot_id(boot_id);
+  starting_begin(&starting, box->starting_path, base_clock_system(), box->log);
   struct store_config config = {.root = box->store_path,
                                 .variant_budget_bytes = box->settings.cache_disk_bytes,
                                 .min_free_bytes = base_max_u64(box->settings.cache_min_free_bytes, LEAST_FREE_BYTES),
                                 .boot_id = boot_id,
+                                .progress = starting_note,
+                                .progress_self = &starting,
                                 .ledger = box_ledger_config(&box->settings),
                                 .clock = base_clock_system(),
                                 .log = box->log,
                                 .metrics = box->metrics};
   const enum base_result result = store_open(&config, &box->store, fault);
+  starting_end(&starting);
   if (result == BASE_OK) box_note_settings(box);
   return result;
 }
@@ -341,7 +347,7 @@ static void announce(struct box *box) {
   fflush(stdout);
 }
 
-enum base_result box_start(const struct settings *settings, const char *config_path,
+enum base_result box_start(const struct settings *settings, const struct arguments *arguments,
                            const struct delivery_handover *handover, struct box **out, struct base_fault *fault) {
   static enum base_result (*const steps[])(struct box *, struct base_fault *) = {
       prepare_folders, build_log,    build_store, build_sandbox,      build_resampler, build_render,  build_pop,
@@ -351,7 +357,8 @@ enum base_result box_start(const struct settings *settings, const char *config_p
   if (box == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "memory is short");
   pthread_mutex_init(&box->settings_lock, NULL);
   box->settings = *settings;
-  box->config_path = config_path;
+  box->config_path = arguments->config_path;
+  box->starting_path = arguments->starting_path;
   box->handover = handover;
   enum base_result result = BASE_OK;
   for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && result == BASE_OK; i++) result = steps[i](box, fault);

@@ -10,8 +10,8 @@ struct box;
 
 // Builds everything and starts to serve. Prints the addresses, the device and, at the first start, the token to stdout.
 // `handover`: listeners that an earlier box left open, taken once the box gets to its delivery side; NULL: none.
-// `config_path`: of the file that they came from, for backups; NULL: none. Borrowed until box_stop.
-enum base_result box_start(const struct settings *settings, const char *config_path,
+// `arguments`: where the settings came from, for backups, and who is told of a long start. Borrowed until box_stop.
+enum base_result box_start(const struct settings *settings, const struct arguments *arguments,
                            const struct delivery_handover *handover, struct box **out,
                            struct base_fault *fault) BASE_CHECKED;
 // Before box_stop: keeps the delivery side's listeners open beyond it.

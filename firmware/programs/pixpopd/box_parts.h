@@ -22,6 +22,7 @@ struct box {
   pthread_mutex_t settings_lock;             // of what SIGHUP changes in the settings while others read
   struct settings settings;                  // as running
   const char *config_path;                   // of the configuration file; NULL: there is none
+  const char *starting_path;                 // told of a long start; NULL: there is none
   const struct delivery_handover *handover;  // borrowed during the start; NULL: none
   char delivery_url[SETTINGS_MAX_TEXT];      // without '/' at its end
   char delivery_tls_url[SETTINGS_MAX_TEXT];  // empty without TLS

@@ -80,7 +80,7 @@ static enum base_result restart(const struct restart *restart, const struct argu
   restart_exec(restart, &handover, &why);
   (void)complain(&why);
   load_settings_again(arguments, settings);
-  return box_start(settings, arguments->config_path, &handover, box, fault);
+  return box_start(settings, arguments, &handover, box, fault);
 }
 
 static int run(const struct arguments *arguments, char **argv) {
@@ -105,8 +105,7 @@ static int run(const struct arguments *arguments, char **argv) {
   struct box *box = NULL;
   const bool has_handover = restart_take_handover(&handover);
   result = restart_init(&again, argv, &fault);
-  if (result == BASE_OK)
-    result = box_start(&settings, arguments->config_path, has_handover ? &handover : NULL, &box, &fault);
+  if (result == BASE_OK) result = box_start(&settings, arguments, has_handover ? &handover : NULL, &box, &fault);
   while (result == BASE_OK) {
     int number = sigwaitinfo(&signals, NULL);
     if (number == SIGHUP) box_reload(box, arguments);

@@ -179,7 +179,8 @@ static enum base_result choose(struct api *api, const struct http_request *reque
   if (result == BASE_OK) result = refuse_while_busy(api, fault);
   if (result == BASE_OK) result = state_hold(&api->state, fault);
   if (result != BASE_OK) return result;
-  result = slots_choose(&api->state.loader, slot, fault);
+  result = state_check_running(&api->state, api->arguments->running, fault);
+  if (result == BASE_OK) result = slots_choose(&api->state.loader, slot, fault);
   state_release(&api->state);
   if (result != BASE_OK) return result;
   base_log_write(api->log, BASE_LOG_INFO, "slots", NULL, "slot %s is to boot next", slots_name(slot));
@@ -206,7 +207,7 @@ static enum base_result factory_reset(struct api *api, const struct http_request
                         base_span_equal_constant_time(base_span_text(confirm), base_span_text(api->confirm));
   api->confirm[0] = '\0';
   if (!is_right) return BASE_FAIL(fault, BASE_CONFLICT, "confirm", "ask again: the confirmation is not valid any more");
-  result = reset_ask(api->arguments->data, api->arguments->format, fault);
+  result = reset_ask(api, fault);
   if (result != BASE_OK) return result;
   api->is_reset_done = true;
   base_log_write(api->log, BASE_LOG_WARN, "reset", NULL, "factory reset: the data partition will be empty");
@@ -270,6 +271,16 @@ void api_answer(struct api *api, const struct http_request *request, struct base
   if (result != BASE_OK) http_problem_reply(reply, &fault, NULL);
 }
 
+// Nobody asked for this system, and nobody came: what could not start may do so now, after an odd day.
+static void leave(struct api *api) {
+  struct slots_state slots;
+  enum slots_id next;
+  if (!api->arguments->is_after_failure || api->state.loader.load(&api->state, &slots, NULL) != BASE_OK) return;
+  if (!slots_next(&slots, &next)) return;
+  api->wants_reboot = true;
+  base_log_write(api->log, BASE_LOG_WARN, "slots", NULL, "slot %s is tried again: restart", slots_name(next));
+}
+
 void api_look(struct api *api) {
   struct base_fault fault = {0};
   const uint64_t now_ms = base_clock_ms(api->clock);
@@ -287,7 +298,10 @@ void api_look(struct api *api) {
   if (result == BASE_OK) {
     base_log_write(api->log, BASE_LOG_INFO, "slots", NULL, "nobody came for %llu s: the slots may be tried again",
                    (unsigned long long)api->arguments->rearm_s);
+    leave(api);
   } else {
+    api->rearmed_ms = 0;
+    api->used_ms = now_ms;  // once more after the same time
     base_log_fault(api->log, BASE_LOG_ERROR, "slots", NULL, &fault);
   }
 }

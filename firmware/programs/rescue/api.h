@@ -18,6 +18,7 @@
 #include "arguments.h"
 #include "install.h"
 #include "network.h"
+#include "watchdog.h"
 
 enum { API_CONFIRM_BYTES = 16, API_CONFIRM_S = 60, API_MAX_BODY = 256 };
 
@@ -29,6 +30,7 @@ struct api {
   struct access access;
   struct state state;
   struct install *install;
+  struct watchdog watchdog;  // all zero is none
   uint64_t started_ms;
   uint64_t used_ms;                         // by somebody with a session
   uint64_t rearmed_ms;                      // 0: not yet
@@ -48,7 +50,8 @@ void api_upload_reply(struct api *api, struct http_reply *reply);
 void api_answer(struct api *api, const struct http_request *request, struct base_span body, struct http_reply *reply);
 // For the status and the support archive.
 enum base_result api_write_status(struct api *api, struct base_buffer *out) BASE_CHECKED;
-// Now and then: gives the slots their tries back after a long silence.
+// Now and then: gives the slots their tries back after a long silence, and asks for a restart when this system runs
+// because no other one started.
 void api_look(struct api *api);
 
 #endif

@@ -15,6 +15,8 @@ static const char help[] =
     "Options:\n"
     "      --state DIR          folder for what must outlive a crash of this program: the code, a certificate\n"
     "      --board NAME         the board that an update must be made for\n"
+    "      --board-file FILE    what its line \"floor VERSION\" excludes is not installed\n"
+    "                           (default /etc/pixpop/board; it need not exist)\n"
     "      --keys DIR           public keys (*.pem) that an update must be signed with one of\n"
     "      --bootenv DEVICE     where the state of the slots is kept\n"
     "      --boot-a DEVICE      boot partition of slot A (also --root-a, --boot-b, --root-b); default\n"
@@ -29,6 +31,9 @@ static const char help[] =
     "      --format PROGRAM     run for a factory reset when that can not be done: makes the partition anew\n"
     "      --rearm SECONDS      without a request for so long, slots that are not bad may be tried again\n"
     "                           (default 600)\n"
+    "      --reason WHY         why this system runs: asked, key, or failed: no other one started; then the\n"
+    "                           machine is restarted when the slots may be tried again\n"
+    "      --watchdog DEVICE    fed while this program works (default: none)\n"
     "      --log FILE           append log lines to FILE, such as /dev/kmsg (default: standard error)\n"
     "  -V, --version            print the version and exit\n"
     "  -h, --help               print this and exit\n"
@@ -76,6 +81,10 @@ static bool take_special(const char *name, const char *value, struct arguments *
   if (strcmp(name, "--address") == 0) return parse_address(value, out);
   if (strcmp(name, "--gateway") == 0) return ip4addr_aton(value, &out->gateway) != 0;
   if (strcmp(name, "--rearm") == 0) return base_span_to_u64(base_span_text(value), &out->rearm_s) && out->rearm_s > 0;
+  if (strcmp(name, "--reason") == 0) {
+    out->is_after_failure = strcmp(value, "failed") == 0;
+    return out->is_after_failure || strcmp(value, "asked") == 0 || strcmp(value, "key") == 0;
+  }
   if (strcmp(name, "--running") == 0) {
     out->running = value;
     return slots_parse_name(value, &running);
@@ -91,6 +100,8 @@ static enum base_result take(const char *name, const char *value, struct argumen
   } texts[] = {
       {"--state", &out->state},
       {"--board", &out->board},
+      {"--board-file", &out->board_file},
+      {"--watchdog", &out->watchdog},
       {"--keys", &out->keys},
       {"--bootenv", &out->bootenv},
       {"--identity", &out->identity},
@@ -102,7 +113,8 @@ static enum base_result take(const char *name, const char *value, struct argumen
       {"--boot-b", &out->devices[SLOTS_B][UPDATE_BOOT]},
       {"--root-b", &out->devices[SLOTS_B][UPDATE_ROOT]},
   };
-  static const char *const special[] = {"--interface", "--address", "--gateway", "--rearm", "--running", "--host-name"};
+  static const char *const special[] = {"--interface", "--address", "--gateway",  "--rearm",
+                                        "--reason",    "--running", "--host-name"};
   if (value == NULL) return BASE_FAIL(fault, BASE_BAD_INPUT, "usage", "%s wants a value", name);
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     if (strcmp(name, texts[i].name) != 0) continue;
@@ -135,6 +147,7 @@ static enum base_result check(const struct arguments *arguments, struct base_fau
 enum base_result arguments_parse(int argc, char **argv, struct arguments *out, struct base_fault *fault) {
   *out = (struct arguments){
       .host_name = "pixpop-rescue",
+      .board_file = "/etc/pixpop/board",
       .rearm_s = 600,
       .devices = {{"/dev/disk/by-partlabel/bootA", "/dev/disk/by-partlabel/rootA"},
                   {"/dev/disk/by-partlabel/bootB", "/dev/disk/by-partlabel/rootB"}},

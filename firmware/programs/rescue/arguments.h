@@ -14,6 +14,9 @@ enum arguments_action { ARGUMENTS_RUN, ARGUMENTS_HELP, ARGUMENTS_VERSION };
 struct arguments {
   enum arguments_action action;
   const char *host_name, *board, *keys, *bootenv, *state, *identity, *data, *format, *log, *running;
+  const char *board_file;  // may not exist
+  const char *watchdog;    // NULL: none
+  bool is_after_failure;   // nobody asked for this system
   const char *devices[SLOTS_COUNT][UPDATE_PARTS];
   const char *interfaces[NETWORK_MAX_PORTS + 1];  // ends with NULL
   bool is_fixed;

@@ -106,6 +106,7 @@ static void *run(void *self) {
       .target = install->slot,
       .is_forced = install->config.running == NULL,
       .allows_older = install->allows_older,
+      .floor = install->config.state->floor,
       .running_version = install->running_version[0] != '\0' ? install->running_version : NULL,
       .devices = {install->config.devices[install->slot][UPDATE_BOOT],
                   install->config.devices[install->slot][UPDATE_ROOT]},
@@ -143,6 +144,11 @@ enum base_result install_begin(struct install *install, enum slots_id slot, bool
   enum base_result result = update_keys_load(install->config.keys, &install->keys, fault);
   if (result == BASE_OK) result = state_hold(install->config.state, fault);
   if (result != BASE_OK) return result;
+  result = state_check_running(install->config.state, running, fault);
+  if (result != BASE_OK) {
+    state_release(install->config.state);
+    return result;
+  }
   install->running_version[0] = '\0';
   if (running != NULL) state_version(install->config.state, running, install->running_version);
   install->number++;

@@ -29,7 +29,8 @@ enum base_result install_create(const struct install_config *config, struct inst
 int install_wake_fd(const struct install *install);
 void install_take_wake(struct install *install);
 
-// Begins with an upload of a bundle. BASE_LOCKED while another one goes on; BASE_CONFLICT for the running slot;
+// Begins with an upload of a bundle. BASE_LOCKED while another one goes on; BASE_CONFLICT for the running slot,
+// and while that has not proven healthy;
 // BASE_NOT_FOUND and others when there are no keys.
 enum base_result install_begin(struct install *install, enum slots_id slot, bool allows_older,
                                struct base_fault *fault) BASE_CHECKED;

@@ -120,6 +120,7 @@ static enum base_result start(struct rescue *rescue, struct base_fault *fault) {
   if (strlen(arguments->state) + sizeof "/identity.pem.tmp" > MAX_PATH_BYTES)
     return BASE_FAIL(fault, BASE_BAD_INPUT, "--state", "the path is too long");
   api->arguments = arguments;
+  watchdog_init(&api->watchdog, arguments->watchdog);
   api->clock = base_clock_system();
   enum base_result result = open_log(rescue, fault);
   if (result == BASE_OK) result = base_folder_make(arguments->state, fault);
@@ -129,7 +130,7 @@ static enum base_result start(struct rescue *rescue, struct base_fault *fault) {
   result = access_init(&api->access, code_path, api->clock, fault);
   if (result == BASE_OK) result = open_identity(rescue, &tls, fault);
   if (result != BASE_OK) return result;
-  state_init(&api->state, arguments->bootenv, arguments->running == NULL, api->log);
+  state_init(&api->state, arguments->bootenv, arguments->board_file, arguments->running == NULL, api->log);
 
   struct install_config install = {.state = &api->state,
                                    .keys = arguments->keys,
@@ -169,6 +170,7 @@ static int serve(struct rescue *rescue) {
     wait_for_work(rescue);
     (void)network_receive(rescue->api.network);
     sys_check_timeouts();
+    watchdog_feed(&rescue->api.watchdog, base_clock_ms(rescue->api.clock), rescue->api.log);
     clients_step(rescue->clients);
     const uint64_t now_ms = base_clock_ms(rescue->api.clock);
     if (rescue->api.wants_reboot && farewell_ms == 0) farewell_ms = now_ms;
@@ -207,5 +209,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "pixpop-rescue: %s%s%s\n", fault.subject, fault.subject[0] ? ": " : "", fault.text);
     return result == BASE_BAD_INPUT ? EXIT_USAGE : EXIT_FAILED;
   }
-  return serve(&rescue);
+  const int status = serve(&rescue);
+  watchdog_finish(&rescue.api.watchdog, status == EXIT_REBOOT);
+  return status;
 }

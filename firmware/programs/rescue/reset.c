@@ -5,10 +5,13 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/file.h"
 
 extern char **environ;
+
+enum { FED_MS = 15 * 60 * 1000, LOOK_MS = 50 };
 
 static enum base_result leave_note(const char *data, struct base_fault *fault) {
   char path[512];
@@ -22,7 +25,9 @@ static enum base_result leave_note(const char *data, struct base_fault *fault) {
   return base_file_replace_durably(path, base_span_text("asked for in the rescue system\n"), 0600, fault);
 }
 
-static enum base_result run_program(const char *program, struct base_fault *fault) {
+// The page waits for it, and the watchdog does for a while.
+static enum base_result run_program(struct api *api, const char *program, struct base_fault *fault) {
+  const uint64_t begin_ms = base_clock_ms(api->clock);
   char *const words[] = {(char *)(uintptr_t)program, NULL};
   pid_t child;
   int status = 0;
@@ -31,18 +36,23 @@ static enum base_result run_program(const char *program, struct base_fault *faul
     errno = code;
     return BASE_FAIL_ERRNO(fault, "", "the program that makes the data partition anew can not be run");
   }
-  while (waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) return BASE_FAIL_ERRNO(fault, "", "waitpid");
+  for (pid_t ended = 0; ended != child;) {
+    ended = waitpid(child, &status, WNOHANG);
+    if (ended < 0 && errno != EINTR) return BASE_FAIL_ERRNO(fault, "", "waitpid");
+    const uint64_t now_ms = base_clock_ms(api->clock);
+    if (now_ms - begin_ms < FED_MS) watchdog_feed(&api->watchdog, now_ms, api->log);
+    if (ended != child) usleep(LOOK_MS * 1000);
   }
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
     return BASE_FAIL(fault, BASE_IO, "", "the data partition could not be made anew");
   return BASE_OK;
 }
 
-enum base_result reset_ask(const char *data, const char *format, struct base_fault *fault) {
+enum base_result reset_ask(struct api *api, struct base_fault *fault) {
+  const char *data = api->arguments->data, *format = api->arguments->format;
   struct base_fault why = {0};
   if (data != NULL && leave_note(data, &why) == BASE_OK) return BASE_OK;
-  if (format != NULL) return run_program(format, fault);
+  if (format != NULL) return run_program(api, format, fault);
   if (data == NULL)
     return BASE_FAIL(fault, BASE_UNPROCESSABLE, "data", "nobody told this program where the data partition is");
   return BASE_FAIL(fault, BASE_UNPROCESSABLE, "data", "%s", why.text);

@@ -5,6 +5,10 @@
 #include <string.h>
 #include <sys/file.h>
 
+#include "base/file.h"
+
+enum { MAX_BOARD_BYTES = 4096 };
+
 // A disk may come late, or with a cable that somebody plugs in.
 static enum base_result open_disk(struct state *state, struct base_fault *fault) {
   if (state->grub.fd >= 0) return BASE_OK;
@@ -15,6 +19,7 @@ static enum base_result open_disk(struct state *state, struct base_fault *fault)
 
 static enum base_result make_anew(struct state *state, struct slots_state *out, struct base_fault *fault) {
   slots_reset(out, SLOTS_UNTRIED);
+  memcpy(out->floor, state->floor, sizeof out->floor);
   enum base_result result = state->disk.store(state->disk.self, out, fault);
   base_log_write(state->log, BASE_LOG_WARN, "slots", NULL, "no copy of the state can be read: %s",
                  result == BASE_OK ? "both slots may be tried" : "and none can be written");
@@ -58,6 +63,19 @@ enum base_result state_hold(struct state *state, struct base_fault *fault) {
 
 void state_release(struct state *state) { (void)flock(state->grub.fd, LOCK_UN); }
 
+enum base_result state_check_running(struct state *state, const char *running, struct base_fault *fault) {
+  struct slots_state slots;
+  enum slots_id id;
+  if (running == NULL || !slots_parse_name(running, &id)) return BASE_OK;
+  const enum base_result result = state->loader.load(state, &slots, fault);
+  if (result != BASE_OK) return result;
+  // The boot loader takes a try at every start, and the health check gives it back.
+  if (slots.slots[id].mark == SLOTS_GOOD && slots.slots[id].tries == SLOTS_TRIES) return BASE_OK;
+  return BASE_FAIL(fault, BASE_CONFLICT, "slots",
+                   "slot %s, which runs, has not passed its health check yet: the other one may be the last that works",
+                   running);
+}
+
 void state_version(struct state *state, const char *name, char *out) {
   struct slots_state slots;
   enum slots_id id;
@@ -66,11 +84,25 @@ void state_version(struct state *state, const char *name, char *out) {
   memcpy(out, slots.slots[id].version, sizeof slots.slots[id].version);
 }
 
-void state_init(struct state *state, const char *bootenv, bool is_alone, struct base_log *log) {
+static void read_floor(struct state *state, const char *board_file) {
+  struct base_buffer text;
+  if (base_file_read(board_file, MAX_BOARD_BYTES, &text, NULL) != BASE_OK) return;
+  struct base_span rest = base_buffer_span(&text);
+  while (rest.bytes > 0) {
+    struct base_span line = base_span_cut(&rest, '\n');
+    if (!base_span_is(base_span_cut(&line, ' '), "floor")) continue;
+    if (!base_span_copy(line, state->floor, sizeof state->floor) || !slots_version_is_valid(state->floor))
+      state->floor[0] = '\0';
+  }
+  base_buffer_finish(&text);
+}
+
+void state_init(struct state *state, const char *bootenv, const char *board_file, bool is_alone, struct base_log *log) {
   struct slots_state slots;
   struct base_fault why = {0};
   *state = (struct state){.grub = {.fd = -1}, .bootenv = bootenv, .is_alone = is_alone, .log = log};
   pthread_mutex_init(&state->lock, NULL);
+  read_floor(state, board_file);
   state->disk = slots_grub_loader(&state->grub);
   state->loader = (struct slots_loader){.load = load_locked, .store = store_locked, .self = state};
   if (state->loader.load(state, &slots, &why) != BASE_OK) base_log_fault(log, BASE_LOG_WARN, "slots", NULL, &why);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -24,7 +25,7 @@ static const char USAGE[] =
     "  bad SLOT [force]    SLOT (A or B) is not booted; the other one has to be bootable, or 'force'\n"
     "  written SLOT VER    SLOT holds version VER, not yet tried, and is the next one\n"
     "  good SLOT [FLOOR]   SLOT has proven healthy; nothing older than FLOOR is installed from now on\n"
-    "  choose SLOT         SLOT is the next one, with all its tries\n"
+    "  choose SLOT         SLOT is the next one, with all its tries; not below the floor\n"
     "  rescue on|off       the next boot is the rescue system's, once\n"
     "  rearm               all tries again for slots that are not bad\n"
     "\n"
@@ -136,6 +137,12 @@ static int complain(const char *text) {
 static int run(const char *path, const struct command *command, const struct task *words) {
   struct slots_grub grub = {.fd = open(path, (command->is_reading ? O_RDONLY : O_RDWR) | O_CLOEXEC)};
   if (grub.fd < 0) return perror(path), EXIT_FAILED;
+  // pixpop-system and pixpop-rescue hold it while they install or change something.
+  if (!command->is_reading && flock(grub.fd, LOCK_EX | LOCK_NB) != 0) {
+    fprintf(stderr, "pixpop-slots: %s: another program changes the slots\n", path);
+    base_fd_close(&grub.fd);
+    return EXIT_FAILED;
+  }
   struct base_fault fault = {0};
   struct slots_loader loader = slots_grub_loader(&grub);
   struct task task = *words;

@@ -36,6 +36,8 @@ static const char help[] =
     "      --gate TIME              a slot on trial that is not healthy by then is given up (300s)\n"
     "      --patience TIME          without an answer of --health the box is started again (60s)\n"
     "      --grace TIME             the same, before the first answer (180s)\n"
+    "      --starting-file FILE     while pixpopd makes it longer the time before the first answer has not begun\n"
+    "                               (/run/pixpopd/starting)\n"
     "      --watchdog DEVICE        fed while all is well; \"\": none (/dev/watchdog)\n"
     "Programs:\n"
     "      --network-program FILE   called \"check FILE\", then \"apply FILE\" (/usr/lib/pixpop/network)\n"
@@ -74,6 +76,7 @@ static const struct option {
                {"--gate", "", TIME, FIELD(gate_ms)},
                {"--patience", "", TIME, FIELD(patience_ms)},
                {"--grace", "", TIME, FIELD(grace_ms)},
+               {"--starting-file", "", TEXT, FIELD(starting_file)},
                {"--watchdog", "", TEXT, FIELD(watchdog)},
                {"--network-program", "", TEXT, FIELD(network_program)},
                {"--reboot-program", "", TEXT, FIELD(reboot_program)},
@@ -126,6 +129,7 @@ static void set_defaults(struct arguments *out) {
                             .data = "/data/system",
                             .health_ca = "/data/system/tls.pem",
                             .network_program = "/usr/lib/pixpop/network",
+                            .starting_file = "/run/pixpopd/starting",
                             .watchdog = "/dev/watchdog",
                             .reboot_program = "/sbin/reboot",
                             .poweroff_program = "/sbin/poweroff",

@@ -15,7 +15,7 @@ struct arguments {
   const char *data;
   const char *health[ARGUMENTS_MAX_HEALTH];
   unsigned health_count;
-  const char *health_ca, *probe, *network_program, *watchdog, *reboot_program, *poweroff_program;
+  const char *health_ca, *probe, *network_program, *watchdog, *starting_file, *reboot_program, *poweroff_program;
   unsigned probe_timeout_ms, every_ms, gate_ms, patience_ms, grace_ms;
 };
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -63,12 +64,27 @@ enum base_result data_check(const char *folder, struct base_fault *fault) {
   return result;
 }
 
+enum base_result data_look(const char *folder, struct base_fault *fault) {
+  struct statvfs info;
+  if (statvfs(folder, &info) != 0) return BASE_FAIL_ERRNO(fault, "data", "cannot look at the data folder");
+  if ((info.f_flag & ST_RDONLY) != 0)
+    return BASE_FAIL(fault, BASE_IO, "data",
+                     "the data partition has become read-only, as after an error of the disk: a restart checks it");
+  if (info.f_blocks > 0 && info.f_bavail == 0)
+    return BASE_FAIL(fault, BASE_NO_SPACE, "data", "the data partition is full");
+  return BASE_OK;
+}
+
 enum base_result data_flag(const char *folder, const char *name, struct base_fault *fault) {
   char path[PATH_MAX];
   struct stat info;
   enum base_result result = join(folder, name, path, fault);
   if (result != BASE_OK) return result;
-  if (lstat(path, &info) != 0) result = write_new(path, base_span_text(""), 0644, fault);
+  // Whatever else has that name is not what the next start looks for.
+  const bool is_there = lstat(path, &info) == 0;
+  if (is_there && S_ISREG(info.st_mode)) return base_folder_sync(folder, fault);
+  if (is_there && !S_ISDIR(info.st_mode)) unlink(path);
+  result = write_new(path, base_span_text(""), 0644, fault);
   return result == BASE_OK ? base_folder_sync(folder, fault) : result;
 }
 

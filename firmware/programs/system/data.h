@@ -9,6 +9,8 @@
 
 // Writes a file, brings it to the disk and reads it back from there; nothing of it stays.
 enum base_result data_check(const char *folder, struct base_fault *fault) BASE_CHECKED;
+// Only looks: BASE_IO when the file system has become read-only, BASE_NO_SPACE when it is full.
+enum base_result data_look(const char *folder, struct base_fault *fault) BASE_CHECKED;
 // An empty file of that name, durably; one that is there already is fine.
 enum base_result data_flag(const char *folder, const char *name, struct base_fault *fault) BASE_CHECKED;
 // What a regular file holds, at most `capacity` - 1 bytes, terminated. One that does not exist is empty.

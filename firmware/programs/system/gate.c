@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "starting.h"
+
 // What the boot loader remembers is damaged in both copies, and yet this slot runs, and well.
 static enum base_result mend(struct system *system, struct base_fault *fault) {
   struct slots_state state;
@@ -21,6 +23,19 @@ static bool is_known_good(const struct system *system, const struct slots_state 
          (floor[0] == '\0' || (state->floor[0] != '\0' && slots_version_compare(state->floor, floor) >= 0));
 }
 
+// Says so when this is not the slot, or not the version, that should run: nobody would notice.
+static void note_odd(struct system *system, const struct slots_state *before, bool is_tried_again) {
+  const enum slots_id first = before->first, running = system->running;
+  const struct slots_slot *slot = &before->slots[first];
+  if (first != running && slot->mark != SLOTS_BAD)
+    snprintf(system->odd, sizeof(system->odd), "slot %s (version %s) did not start, and slot %s runs in its place%s",
+             slots_name(first), slot->version[0] != '\0' ? slot->version : "unknown", slots_name(running),
+             is_tried_again ? "; the next restart tries it once more" : "");
+  else if (before->floor[0] != '\0' && slots_version_compare(system->board.version, before->floor) < 0)
+    snprintf(system->odd, sizeof(system->odd), "version %s is below %s, the lowest that this box still takes",
+             system->board.version, before->floor);
+}
+
 static enum base_result mark(struct system *system, struct base_fault *fault) {
   struct slots_state state;
   pthread_mutex_lock(&system->lock);
@@ -37,9 +52,20 @@ static enum base_result mark(struct system *system, struct base_fault *fault) {
   // program was started again), and what was installed or chosen since is to stay the first.
   if (is_known_good(system, &state)) return BASE_OK;
   result = slots_mark_good(&system->loader, system->running, system->board.floor, fault);
-  if (result == BASE_OK && has_choice && choice != system->running)
-    result = slots_choose(&system->loader, choice, fault);
-  return result;
+  if (result != BASE_OK) return result;
+  if (!has_choice) {
+    struct slots_state after;
+    const bool is_read = system->loader.load(system, &after, NULL) == BASE_OK;
+    note_odd(system, &state, is_read && after.first != system->running);
+    return BASE_OK;
+  }
+  if (choice == system->running) return BASE_OK;
+  result = slots_choose(&system->loader, choice, fault);
+  if (result != BASE_CONFLICT) return result;
+  // The floor that came with this slot is above what was chosen before it counted.
+  base_log_fault(system->log, BASE_LOG_WARN, "gate", NULL, fault);
+  base_fault_clear(fault);
+  return BASE_OK;
 }
 
 bool gate_pass(struct system *system, struct base_fault *fault) {
@@ -49,7 +75,7 @@ bool gate_pass(struct system *system, struct base_fault *fault) {
     pthread_mutex_lock(&system->lock);
     system->has_passed = true;
     pthread_mutex_unlock(&system->lock);
-    system_set_health(system, SYSTEM_GOOD, "");
+    system_say_good(system);
   }
   system_end_change(system);
   return result == BASE_OK;
@@ -72,7 +98,8 @@ void gate_judge(struct system *system, struct gate *gate, const char *text) {
   struct base_fault fault = {0};
   bool goes_down = false;
   char whole[BASE_FAULT_TEXT_BYTES];
-  if (base_clock_ms(base_clock_system()) < system->started_ms + system->arguments->gate_ms) return;
+  const uint64_t now_ms = base_clock_ms(base_clock_system());
+  if (now_ms < starting_since(system, now_ms) + system->arguments->gate_ms) return;
   if (!gate->is_over && system->is_trial && !give_up(system, text, &goes_down, &fault)) return;
   gate->is_over = true;
   snprintf(whole, sizeof(whole), "%.200s%s%.100s", text, fault.text[0] != '\0' ? "; " : "", fault.text);

@@ -43,18 +43,27 @@ static enum base_result make_variant(struct system *system, struct base_fault *f
   return result;
 }
 
+// A full disk is not the fault of what runs, and going back to the other slot does not make room.
+static enum base_result forgive_full(struct system *system, enum base_result result, struct base_fault *fault) {
+  system->is_data_full = result == BASE_NO_SPACE;
+  if (!system->is_data_full) return result;
+  base_fault_clear(fault);
+  return BASE_OK;
+}
+
 // A whole look: all that has to work before a slot is called good.
 static enum base_result look(struct system *system, struct base_fault *fault) {
   enum base_result result = ask(system, fault);
-  if (result == BASE_OK) result = data_check(system->arguments->data, fault);
+  if (result == BASE_OK) result = forgive_full(system, data_check(system->arguments->data, fault), fault);
   return result == BASE_OK ? make_variant(system, fault) : result;
 }
 
 static void look_on(struct system *system) {
   struct base_fault fault = {0};
-  const enum base_result result = ask(system, &fault);
+  enum base_result result = ask(system, &fault);
+  if (result == BASE_OK) result = forgive_full(system, data_look(system->arguments->data, &fault), &fault);
   if (result == BASE_OK)
-    system_set_health(system, SYSTEM_GOOD, "");
+    system_say_good(system);
   else if (result != BASE_CANCELLED)
     system_set_health(system, SYSTEM_FAILING, fault.text);
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -114,6 +115,16 @@ void system_finish(struct system *system) {
   pthread_mutex_destroy(&system->slots_lock);
 }
 
+// Others change the slots too: pixpop-rescue beside this system, and pixpop-slots.
+static enum base_result hold(struct system *system, struct base_fault *fault) {
+  while (flock(system->grub.fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) return BASE_FAIL_ERRNO(fault, "bootenv", "cannot lock the slots");
+    return BASE_FAIL(fault, BASE_LOCKED, "system", "another program changes the slots: try again when that is done");
+  }
+  return BASE_OK;
+}
+
 enum base_result system_begin_change(struct system *system, struct base_fault *fault) {
   pthread_mutex_lock(&system->lock);
   const bool is_free = !system->is_changing, is_going_down = system->is_going_down;
@@ -122,12 +133,17 @@ enum base_result system_begin_change(struct system *system, struct base_fault *f
   if (is_free && !is_going_down) system->is_changing = true;
   pthread_mutex_unlock(&system->lock);
   if (is_going_down) return BASE_FAIL(fault, BASE_LOCKED, "system", "the box is going down");
-  if (is_free) return BASE_OK;
+  if (is_free) {
+    const enum base_result result = hold(system, fault);
+    if (result != BASE_OK) system_end_change(system);
+    return result;
+  }
   return BASE_FAIL(fault, BASE_LOCKED, "system", "%s: try again when that is done",
                    is_update ? "an update is being installed" : "another change is being made");
 }
 
 void system_end_change(struct system *system) {
+  (void)flock(system->grub.fd, LOCK_UN);
   pthread_mutex_lock(&system->lock);
   system->is_changing = false;
   pthread_mutex_unlock(&system->lock);
@@ -146,8 +162,17 @@ void system_set_health(struct system *system, enum system_health health, const c
   snprintf(system->health_text, sizeof(system->health_text), "%s", text);
   pthread_mutex_unlock(&system->lock);
   if (is_new)
-    base_log_write(system->log, health == SYSTEM_GOOD || health == SYSTEM_WAITING ? BASE_LOG_INFO : BASE_LOG_WARN,
-                   "health", NULL, "%s%s%s", system_health_name(health), text[0] != '\0' ? ": " : "", text);
+    base_log_write(
+        system->log,
+        (health == SYSTEM_GOOD && text[0] == '\0') || health == SYSTEM_WAITING ? BASE_LOG_INFO : BASE_LOG_WARN,
+        "health", NULL, "%s%s%s", system_health_name(health), text[0] != '\0' ? ": " : "", text);
+}
+
+void system_say_good(struct system *system) {
+  char text[BASE_FAULT_TEXT_BYTES];
+  snprintf(text, sizeof(text), "%s%s%.*s", system->is_data_full ? "the data partition is full" : "",
+           system->is_data_full && system->odd[0] != '\0' ? "; " : "", (int)sizeof(text) - 40, system->odd);
+  system_set_health(system, SYSTEM_GOOD, text);
 }
 
 void system_prepare_to_go_down(struct system *system, bool is_restart) {

@@ -33,6 +33,9 @@ struct system {
   char probe[PATH_MAX];
   atomic_bool is_stopping;
   int stop_fd;  // readable from then on
+  // What is odd though all works; the health thread's alone.
+  bool is_data_full;
+  char odd[BASE_FAULT_TEXT_BYTES];  // about the slot that runs; or empty
 
   pthread_mutex_t slots_lock;
   struct slots_grub grub;
@@ -51,7 +54,8 @@ struct system {
   bool has_passed;  // the gate, since the start
   bool has_choice;  // somebody chose a slot before the gate was passed
   enum slots_id choice;
-  uint64_t answered_ms;  // monotonic: when --health was last answered; 0: not yet
+  uint64_t answered_ms;                                      // monotonic: when --health was last answered; 0: not yet
+  uint64_t starting_bytes, progressed_ms, starting_said_ms;  // of starting.c
 };
 
 // Opens --bootenv, reads --board-file, finds the slot and the user.
@@ -62,11 +66,13 @@ void system_stop(struct system *system);
 // Until the system is stopped or `timeout_ms` have passed.
 void system_wait(const struct system *system, unsigned timeout_ms);
 
-// BASE_LOCKED while another change is being made.
+// BASE_LOCKED while another change is being made, by this program or by another one (flock on --bootenv).
 enum base_result system_begin_change(struct system *system, struct base_fault *fault) BASE_CHECKED;
 void system_end_change(struct system *system);
 
 void system_set_health(struct system *system, enum system_health health, const char *text);
+// Good, with all that is odd.
+void system_say_good(struct system *system);
 const char *system_health_name(enum system_health health);
 // From here on no change is begun.
 void system_prepare_to_go_down(struct system *system, bool is_restart);

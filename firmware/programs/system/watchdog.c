@@ -9,6 +9,7 @@
 
 #include "base/checked.h"
 #include "base/file.h"
+#include "starting.h"
 
 enum { TIMEOUT_S = 60, MAX_EVERY_MS = 10000, MIN_EVERY_MS = 50, MEALS = 6 };
 
@@ -41,13 +42,13 @@ static bool open_it(struct watchdog *watchdog) {
 }
 
 // Answered lately; or not yet, while there is time. A slot on trial is the gate's to judge, which takes its time.
-static bool is_well(const struct system *system, uint64_t answered_ms, uint64_t now_ms) {
+static bool is_well(struct system *system, uint64_t answered_ms, uint64_t now_ms) {
   const struct arguments *arguments = system->arguments;
   if (answered_ms != 0) return now_ms < answered_ms + arguments->patience_ms;
   uint64_t limit_ms = arguments->grace_ms;
   if (system->is_trial && limit_ms < (uint64_t)arguments->gate_ms + arguments->patience_ms)
     limit_ms = (uint64_t)arguments->gate_ms + arguments->patience_ms;
-  return now_ms < system->started_ms + limit_ms;
+  return now_ms < starting_since(system, now_ms) + limit_ms;
 }
 
 static void feed(struct watchdog *watchdog, uint64_t now_ms) {

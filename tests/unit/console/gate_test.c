@@ -140,6 +140,35 @@ static void waiting_uploads_cost_neither_threads_nor_memory_nor_files(void **sta
   }
 }
 
+// From an address of its own, as seen by the gate: 127.0.0.1 is the box itself.
+static int connect_as(unsigned client) {
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + client)};
+  const struct sockaddr_in to = {
+      .sin_family = AF_INET, .sin_port = htons(rig.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  assert_true(fd >= 0);
+  assert_int_equal(bind(fd, (const struct sockaddr *)&from, sizeof from), 0);
+  assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
+  return fd;
+}
+
+// Many addresses with idle connections: what feeds the watchdog asks /healthz by 127.0.0.1, and is let in.
+static void keeps_places_for_the_box_itself(void **state) {
+  (void)state;
+  enum { STRANGERS = CONNECTIONS + 50, CLIENTS = 10, KEPT = 16 };
+  static int fds[STRANGERS];
+  size_t open = 0;
+  for (unsigned i = 0; i < STRANGERS; i++) fds[i] = connect_as(i % CLIENTS);
+  expect_health();
+  expect_health();
+  for (unsigned i = 0; i < STRANGERS; i++) {
+    char byte;
+    open += recv(fds[i], &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
+    close(fds[i]);
+  }
+  assert_int_equal(open, CONNECTIONS - KEPT);
+}
+
 static void gives_up_on_uploads_that_drip(void **state) {
   (void)state;
   int fd = begin_upload("Content-Length: 100000\r\n");
@@ -338,6 +367,7 @@ int main(void) {
       TEST(gives_up_on_clients_that_do_not_read),
       PATIENT_TEST(forgets_clients_that_vanish),
       PATIENT_TEST(turns_away_who_comes_when_it_is_full),
+      PATIENT_TEST(keeps_places_for_the_box_itself),
       PATIENT_TEST(waits_for_descriptors_without_using_cpu),
       TEST(tells_a_refused_client_that_goes_on_sending),
       TEST(refuses_large_bodies_where_small_ones_are_wanted),

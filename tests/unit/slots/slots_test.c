@@ -144,7 +144,13 @@ static enum base_result say_good(struct slots_state *state, const struct step *s
   if (state->slots[step->id].mark == SLOTS_BAD) return BASE_CONFLICT;
   state->slots[step->id].mark = SLOTS_GOOD;
   state->slots[step->id].tries = SLOTS_TRIES;
-  state->first = step->id;
+  struct slots_slot *other = &state->slots[slots_other(step->id)];
+  if (state->first != step->id && other->mark == SLOTS_GOOD && other->tries == 0) {
+    *other = (struct slots_slot){.mark = SLOTS_UNTRIED, .tries = 1};
+    strcpy(other->version, step->id == SLOTS_A ? "1.2.0" : "1.1.0");
+  } else {
+    state->first = step->id;
+  }
   if (step->is_forced) strcpy(state->floor, "1.0.1");
   return BASE_OK;
 }
@@ -227,6 +233,59 @@ static void three_failed_boots_lead_back_to_the_old_slot(void **state) {
   assert_int_equal(slots_mark_good(&loader, SLOTS_A, "", NULL), BASE_OK);
   assert_int_equal(memory.state.slots[SLOTS_B].tries, 0);
   assert_int_equal(memory.state.first, SLOTS_A);
+}
+
+// What the boot loader does, as long as no boot comes to slots_mark_good.
+static enum slots_id boot(struct memory *memory) {
+  enum slots_id next;
+  assert_true(slots_next(&memory->state, &next));
+  memory->state.slots[next].tries--;
+  return next;
+}
+
+// Three short power cuts, then the other slot: the good one that they took gets one more start, and only one.
+static void a_good_slot_without_tries_gets_one_more_start(void **state) {
+  (void)state;
+  for (int works = 0; works < 2; works++) {
+    struct memory memory = {0};
+    struct slots_loader loader = loader_of(&memory);
+    slots_reset(&memory.state, SLOTS_GOOD);
+    for (int i = 0; i < SLOTS_TRIES; i++) assert_int_equal(boot(&memory), SLOTS_A);
+    assert_int_equal(boot(&memory), SLOTS_B);
+    assert_int_equal(slots_mark_good(&loader, SLOTS_B, "", NULL), BASE_OK);
+    assert_int_equal(boot(&memory), SLOTS_A);
+    if (works) {
+      assert_int_equal(slots_mark_good(&loader, SLOTS_A, "", NULL), BASE_OK);
+      assert_int_equal(memory.state.first, SLOTS_A);
+      assert_int_equal(memory.state.slots[SLOTS_A].mark, SLOTS_GOOD);
+      continue;
+    }
+    for (int i = 0; i < 2; i++) {
+      assert_int_equal(boot(&memory), SLOTS_B);
+      assert_int_equal(slots_mark_good(&loader, SLOTS_B, "", NULL), BASE_OK);
+      assert_int_equal(memory.state.first, SLOTS_B);
+    }
+  }
+}
+
+static void below_the_floor_nothing_is_chosen_or_tried_again(void **state) {
+  (void)state;
+  struct memory memory = {0};
+  struct slots_loader loader = loader_of(&memory);
+  struct base_fault fault = {0};
+  slots_reset(&memory.state, SLOTS_GOOD);
+  strcpy(memory.state.slots[SLOTS_A].version, "1.0.0");
+  assert_int_equal(slots_choose(&loader, SLOTS_A, NULL), BASE_OK);
+  memory.state.slots[SLOTS_A].tries = 0;
+  assert_int_equal(slots_mark_good(&loader, SLOTS_B, "2.0.0", NULL), BASE_OK);
+  assert_int_equal(memory.state.first, SLOTS_B);
+  assert_int_equal(memory.state.slots[SLOTS_A].tries, 0);
+  assert_int_equal(slots_choose(&loader, SLOTS_A, &fault), BASE_CONFLICT);
+  assert_string_equal(fault.text,
+                      "slot A has version 1.0.0: that is below 2.0.0, the lowest that this box still takes");
+  assert_int_equal(slots_choose(&loader, SLOTS_B, NULL), BASE_OK);
+  strcpy(memory.state.slots[SLOTS_A].version, "2.0");
+  assert_int_equal(slots_choose(&loader, SLOTS_A, NULL), BASE_OK);
 }
 
 static void the_floor_rises_and_never_falls(void **state) {
@@ -334,6 +393,8 @@ int main(void) {
       cmocka_unit_test(transitions_are_right_from_every_state),
       cmocka_unit_test(next_is_first_then_other_then_rescue),
       cmocka_unit_test(three_failed_boots_lead_back_to_the_old_slot),
+      cmocka_unit_test(a_good_slot_without_tries_gets_one_more_start),
+      cmocka_unit_test(below_the_floor_nothing_is_chosen_or_tried_again),
       cmocka_unit_test(the_floor_rises_and_never_falls),
       cmocka_unit_test(words_that_are_no_versions_are_refused),
       cmocka_unit_test(the_last_sequence_is_refused_and_changes_nothing),

@@ -58,6 +58,12 @@ static void a_full_disk_fails_the_check(void **state) {
   assert_int_not_equal(data_check("/dev/full", NULL), BASE_OK);
 }
 
+static void a_look_at_what_is_there_is_fine(void **state) {
+  (void)state;
+  assert_int_equal(data_look(folder, NULL), BASE_OK);
+  assert_int_equal(data_look("/nonexistent", NULL), BASE_NOT_FOUND);
+}
+
 static void a_flag_is_set_once_and_again(void **state) {
   (void)state;
   char path[64];
@@ -66,6 +72,18 @@ static void a_flag_is_set_once_and_again(void **state) {
     assert_int_equal(data_flag(folder, "factory-reset", NULL), BASE_OK);
     assert_int_equal(access(path, F_OK), 0);
   }
+  assert_int_equal(count_files(), 1);
+}
+
+static void a_flag_takes_the_place_of_a_link_that_leads_nowhere(void **state) {
+  (void)state;
+  char path[64];
+  struct stat info;
+  path_of("factory-reset", path);
+  assert_int_equal(symlink("nowhere", path), 0);
+  assert_int_equal(data_flag(folder, "factory-reset", NULL), BASE_OK);
+  assert_int_equal(lstat(path, &info), 0);
+  assert_true(S_ISREG(info.st_mode));
   assert_int_equal(count_files(), 1);
 }
 
@@ -113,7 +131,9 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_check_leaves_nothing, set_up, tear_down),
       cmocka_unit_test(a_missing_folder_fails_the_check),
       cmocka_unit_test(a_full_disk_fails_the_check),
+      cmocka_unit_test_setup_teardown(a_look_at_what_is_there_is_fine, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_flag_is_set_once_and_again, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(a_flag_takes_the_place_of_a_link_that_leads_nowhere, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_draft_gets_its_name_when_it_is_kept, set_up, tear_down),
       cmocka_unit_test_setup_teardown(what_is_no_file_is_not_read, set_up, tear_down),
       cmocka_unit_test_setup_teardown(what_is_too_long_is_not_read, set_up, tear_down),

@@ -1,11 +1,15 @@
 #include "gate.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -31,6 +35,7 @@ static enum base_result store(void *self, const struct slots_state *state, struc
 }
 
 static struct system boxes;
+static int bootenv = -1;  // only to be locked
 static const struct arguments arguments = {
     .gate_ms = 1, .reboot_program = "/bin/true", .poweroff_program = "/bin/true"};
 
@@ -41,6 +46,7 @@ static struct system *begin(enum slots_mark a, enum slots_mark b) {
                             .running = SLOTS_A,
                             .is_trial = a == SLOTS_UNTRIED,
                             .board = {.name = "test", .version = "2.0"},
+                            .grub = {.fd = bootenv},
                             .loader = {.load = load, .store = store, .self = system}};
   pthread_mutex_init(&system->lock, NULL);
   slots_reset(&kept, SLOTS_BAD);
@@ -92,6 +98,44 @@ static void a_slot_that_stood_in_becomes_the_first(void **state) {
   assert_true(pass(system));
   assert_int_equal(kept.first, SLOTS_A);
   assert_int_equal(kept.slots[SLOTS_B].mark, SLOTS_UNTRIED);
+}
+
+static void a_good_slot_that_did_not_start_is_named_and_tried_once_more(void **state) {
+  (void)state;
+  struct system *system = begin(SLOTS_GOOD, SLOTS_GOOD);
+  kept.first = SLOTS_B;
+  kept.slots[SLOTS_B].tries = 0;
+  kept.slots[SLOTS_A].tries = 2;
+  assert_true(pass(system));
+  assert_int_equal(kept.first, SLOTS_B);
+  assert_int_equal(kept.slots[SLOTS_B].tries, 1);
+  assert_string_equal(
+      system->health_text,
+      "slot B (version 1.0) did not start, and slot A runs in its place; the next restart tries it once more");
+  system->is_data_full = true;
+  system_say_good(system);
+  assert_non_null(strstr(system->health_text, "the data partition is full; slot B"));
+}
+
+static void a_version_below_the_floor_is_named(void **state) {
+  (void)state;
+  struct system *system = begin(SLOTS_GOOD, SLOTS_BAD);
+  kept.slots[SLOTS_A].tries = 2;
+  strcpy(kept.floor, "2.1");
+  assert_true(pass(system));
+  assert_string_equal(system->health_text, "version 2.0 is below 2.1, the lowest that this box still takes");
+}
+
+// Chosen while it was still allowed: the gate does not stay shut over it.
+static void a_choice_that_the_new_floor_excludes_is_dropped(void **state) {
+  (void)state;
+  struct system *system = begin(SLOTS_UNTRIED, SLOTS_GOOD);
+  strcpy(system->board.floor, "1.5");
+  system->has_choice = true;
+  system->choice = SLOTS_B;
+  assert_true(pass(system));
+  assert_int_equal(kept.first, SLOTS_A);
+  assert_string_equal(kept.floor, "1.5");
 }
 
 static void a_choice_is_kept(void **state) {
@@ -148,12 +192,50 @@ static void a_change_under_way_keeps_the_gate_shut(void **state) {
   assert_true(pass(system));
 }
 
+static void another_program_that_changes_the_slots_is_waited_for(void **state) {
+  (void)state;
+  struct system *system = begin(SLOTS_UNTRIED, SLOTS_GOOD);
+  struct gate gate = {0};
+  struct base_fault fault = {0};
+  char path[64];
+  snprintf(path, sizeof(path), "/proc/self/fd/%d", bootenv);
+  const int other = open(path, O_RDWR);
+  assert_int_equal(flock(other, LOCK_EX), 0);
+  assert_false(pass(system));
+  assert_int_equal(system_begin_change(system, &fault), BASE_LOCKED);
+  assert_non_null(strstr(fault.text, "another program changes the slots"));
+  gate_judge(system, &gate, "it does not answer");
+  assert_false(gate.is_over);
+  assert_int_equal(stores, 0);
+  close(other);
+  assert_int_equal(system_begin_change(system, NULL), BASE_OK);
+  const int second = open(path, O_RDWR);
+  assert_int_equal(flock(second, LOCK_EX | LOCK_NB), -1);
+  system_end_change(system);
+  assert_int_equal(flock(second, LOCK_EX | LOCK_NB), 0);
+  close(second);
+  assert_true(pass(system));
+}
+
 static void nothing_is_judged_before_its_time(void **state) {
   (void)state;
   struct system *system = begin(SLOTS_UNTRIED, SLOTS_GOOD);
   struct gate gate = {0};
   system->started_ms = base_clock_ms(base_clock_system()) + 100000;
   gate_judge(system, &gate, "it does not answer");
+  assert_false(gate.is_over);
+  assert_int_equal(stores, 0);
+}
+
+// Also when the first answer has come, and the looks at it have not been enough yet.
+static void a_long_start_does_not_count(void **state) {
+  (void)state;
+  struct system *system = begin(SLOTS_UNTRIED, SLOTS_GOOD);
+  struct gate gate = {0};
+  system->progressed_ms = base_clock_ms(base_clock_system()) + 100000;
+  gate_judge(system, &gate, "it does not answer");
+  system->answered_ms = system->progressed_ms;
+  gate_judge(system, &gate, "1 of 3 looks were good");
   assert_false(gate.is_over);
   assert_int_equal(stores, 0);
 }
@@ -208,16 +290,22 @@ int main(void) {
       cmocka_unit_test(a_slot_on_trial_becomes_good),
       cmocka_unit_test(what_waits_in_the_other_slot_stays_first),
       cmocka_unit_test(a_slot_that_stood_in_becomes_the_first),
+      cmocka_unit_test(a_good_slot_that_did_not_start_is_named_and_tried_once_more),
+      cmocka_unit_test(a_version_below_the_floor_is_named),
+      cmocka_unit_test(a_choice_that_the_new_floor_excludes_is_dropped),
       cmocka_unit_test(a_choice_is_kept),
       cmocka_unit_test(a_good_slot_raises_the_floor_it_brings),
       cmocka_unit_test(damaged_memory_is_made_anew),
       cmocka_unit_test(memory_that_fails_keeps_the_gate_shut),
       cmocka_unit_test(a_change_under_way_keeps_the_gate_shut),
+      cmocka_unit_test(another_program_that_changes_the_slots_is_waited_for),
       cmocka_unit_test(nothing_is_judged_before_its_time),
+      cmocka_unit_test(a_long_start_does_not_count),
       cmocka_unit_test(a_slot_on_trial_gives_way),
       cmocka_unit_test(a_slot_on_trial_stays_when_it_is_the_last),
       cmocka_unit_test(a_slot_on_trial_waits_for_a_change_under_way),
       cmocka_unit_test(a_good_slot_is_only_reported),
   };
+  bootenv = memfd_create("bootenv", MFD_CLOEXEC);
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

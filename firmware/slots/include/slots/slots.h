@@ -82,8 +82,8 @@ enum base_result slots_mark_written(const struct slots_loader *loader, enum slot
 // BASE_BAD_INPUT for a floor that is no version; BASE_CONFLICT when the slot is bad: somebody writes it.
 enum base_result slots_mark_good(const struct slots_loader *loader, enum slots_id id, const char *floor,
                                  struct base_fault *fault) BASE_CHECKED;
-// Somebody's choice for the next boot: first, all tries again, and no rescue asked for. BASE_CONFLICT when it is bad or below
-// the floor.
+// Somebody's choice for the next boot: first, all tries again, and no rescue asked for. BASE_CONFLICT when it is bad or
+// below the floor.
 enum base_result slots_choose(const struct slots_loader *loader, enum slots_id id,
                               struct base_fault *fault) BASE_CHECKED;
 // The next boot is the rescue system's, once; or, when not `is_wanted`, no longer.

@@ -39,13 +39,13 @@ enum {
 struct store_config {
   const char *root;               // made when missing
   uint64_t variant_budget_bytes;  // disk tier, variants and levels together; default 4 GiB
-  // When an upload, variant or level would leave less, the coldest variants and levels go for it; when all of them
-  // would not do, it is BASE_NO_SPACE. Default 64 MiB.
-  uint64_t min_free_bytes;
-  // Another one says that the kernel has started anew, so that unsynced bytes of uploads are not believed any more
-  // (/proc/sys/kernel/random/boot_id); at most STORE_MAX_BOOT_ID characters. Copied. NULL or empty: unknown, they are
-  // never believed.
+  // What uploads, variants and levels have to leave: the coldest variants and levels go for it, or it is BASE_NO_SPACE.
+  uint64_t min_free_bytes;  // default 64 MiB
+  // /proc/sys/kernel/random/boot_id: with another one, unsynced bytes of uploads are not believed any more. At most
+  // STORE_MAX_BOOT_ID characters, copied. NULL or empty: unknown, they are never believed.
   const char *boot_id;
+  void (*progress)(void *self, uint64_t done);  // called while store_open reads records, so many till now; may be NULL
+  void *progress_self;
   struct store_ledger_config ledger;
   const struct base_clock *clock;
   struct base_log *log;

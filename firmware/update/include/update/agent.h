@@ -18,14 +18,16 @@
 // The status: "board", "version", "floor" of what runs; "boot": another text after each boot (the kernel's boot id);
 // "running": "A"; "next": "A", "B" or "rescue"; "slots": two of
 // {"name", "mark": "bad" | "untried" | "good", "tries", "version"}; "health": "waiting" | "good" | "failing" | "failed"
-// and "health_text" of the running slot; of the update that is or was last being installed "phase": "idle" | "reading"
-// | "writing" | "checking" | "done" | "failed", "installing" (its version), "done" and "total" (bytes of the phase),
-// "failure" (a text); "is_reboot_needed": another slot than the running one boots next.
+// and "health_text" of the running slot: why not, or what is odd though it is good (another slot should run, its
+// version is below the floor, the data partition is full; else empty); of the update that is or was last being
+// installed "phase": "idle" | "reading" | "writing" | "checking" | "done" | "failed", "installing" (its version),
+// "done" and "total" (bytes of the phase), "failure" (a text); "is_reboot_needed": another slot than the running one
+// boots next.
 //
-// Anything else: "bad-input". One change at a time: "locked" while an update is being installed; the status and the
-// network's settings are answered all the same. Without a readable memory of the boot loader the status is "corrupt",
-// and has no "next", "slots", "floor" and "is_reboot_needed". An update is refused ("conflict") until the running slot
-// has passed its health check: the other one may be the last that works.
+// Anything else: "bad-input". One change at a time: "locked" while an update is being installed, also by the rescue
+// page beside the system; the status and the network's settings are answered all the same. Without a readable memory of
+// the boot loader the status is "corrupt", and has no "next", "slots", "floor" and "is_reboot_needed". An update is
+// refused ("conflict") until the running slot has passed its health check: the other one may be the last that works.
 // Who may ask is the kernel's answer (SO_PEERCRED): root, and the user of pixpopd; others: "forbidden".
 #ifndef UPDATE_AGENT_H
 #define UPDATE_AGENT_H

@@ -31,6 +31,7 @@ struct update_config {
   enum slots_id target;               // never the running one
   bool is_forced;                     // rescue: the other slot may be bad too
   bool allows_older;                  // somebody asked for it by name; never below the floor
+  const char *floor;                  // of what installs; counts when it is above the boot loader's; may be NULL or ""
   const char *running_version;        // a lower one is refused without allows_older; NULL: not compared
   const char *devices[UPDATE_PARTS];  // the target's partitions, or files of their size
   void (*note)(void *self, const struct update_progress *progress);  // at least every MiB; may be NULL

@@ -1,0 +1,258 @@
+// The shell programs of an appliance (board/shared), run by busybox in a folder of their own with what an intruder, a
+// failing disk or another version may have left there. Wants root (chroot) and e2fsprogs.
+import assert from 'node:assert/strict';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  chmodSync, copyFileSync, cpSync, existsSync, lstatSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, readlinkSync, rmSync, symlinkSync,
+  truncateSync, writeFileSync, writeSync,
+} from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, beforeEach, describe, it } from 'node:test';
+
+const source = new URL('../../board/shared', import.meta.url).pathname;
+const busybox = ['/bin/busybox', '/usr/bin/busybox'].find(existsSync);
+let root;
+
+const path = (name) => join(root, name);
+function write(name, content = '') {
+  mkdirSync(dirname(path(name)), { recursive: true });
+  writeFileSync(path(name), content);
+}
+
+function makeRoot() {
+  root = mkdtempSync(join(tmpdir(), 'pixpop-shell-'));
+  chmodSync(root, 0o755);
+  for (const name of ['usr/bin', 'usr/sbin', 'data', 'run', 'dev', 'tmp']) mkdirSync(path(name), { recursive: true });
+  for (const name of ['bin', 'sbin']) symlinkSync(`usr/${name}`, path(name));
+  copyFileSync(busybox, path('bin/busybox'));
+  execFileSync('chroot', [root, '/bin/busybox', '--install', '-s', '/bin']);
+  cpSync(join(source, 'root'), root, { recursive: true });
+  cpSync(join(source, 'initramfs'), path('initramfs'), { recursive: true });
+  write('dev/urandom', randomBytes(1024));
+  write('dev/zero', Buffer.alloc(65536));
+  write('dev/null');
+}
+
+// A program that stands in for one that busybox has not, or says how it was called.
+function program(name, script) {
+  rmSync(path(`usr/bin/${name}`), { force: true });
+  write(`usr/sbin/${name}`, `#!/bin/sh\n${script}\n`);
+  chmodSync(path(`usr/sbin/${name}`), 0o755);
+}
+
+const inside = (...words) => spawnSync('chroot', [root, ...words], { encoding: 'utf8', timeout: 30000, env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } });
+const sh = (script) => inside('/bin/sh', '-c', script);
+const about = (name) => lstatSync(path(name));
+const mode = (name) => (about(name).mode & 0o7777).toString(8);
+const clear = () => { if (root) rmSync(root, { recursive: true, force: true }); };
+
+beforeEach(() => {
+  clear();
+  makeRoot();
+});
+after(clear);
+
+describe('identity', () => {
+  beforeEach(() => program('chpst', '[ "$1 $2" = "-u pixpop" ] || exit 111; shift 2; exec su -s /bin/sh pixpop -c \'exec "$@"\' sh "$@"'));
+  const identity = () => {
+    const run = inside('/usr/lib/pixpop/identity');
+    assert.equal(run.status, 0, run.stderr);
+  };
+
+  it('leaves_user_pixpop_its_own_two_folders_and_nothing_else', () => {
+    identity();
+    assert.deepEqual([about('data/system').uid, mode('data/system')], [0, '755']);
+    for (const name of ['data/system/box', 'data/pixpop']) assert.deepEqual([about(name).uid, mode(name)], [100, '700']);
+    assert.deepEqual([about('data/system/box/claim').uid, mode('data/system/box/claim')], [100, '600']);
+    assert.match(readFileSync(path('data/system/host_name'), 'utf8'), /^pixpop-[0-9a-z]{4}\n$/);
+    assert.equal(readlinkSync(path('data/system/tls.pem')), '../pixpop/console.pem');
+    assert.match(readFileSync(path('run/claim-code'), 'utf8'), /^[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}\n$/);
+  });
+
+  it('makes_another_code_until_somebody_has_the_token', () => {
+    identity();
+    const first = readFileSync(path('data/system/box/claim'), 'utf8');
+    write('dev/urandom', randomBytes(1024));
+    identity();
+    const second = readFileSync(path('data/system/box/claim'), 'utf8');
+    assert.match(second, /^[0-9a-f]{64}\n$/);
+    assert.notEqual(first, second);
+    write('data/pixpop/token.sha256', 'x');
+    rmSync(path('data/system/box/claim'));
+    rmSync(path('run/claim-code'));
+    identity();
+    assert.ok(!existsSync(path('data/system/box/claim')) && !existsSync(path('run/claim-code')));
+  });
+
+  for (const name of ['claim', 'claim.new']) {
+    it(`gives_nothing_away_through_a_link_at_${name}`, () => {
+      identity();
+      write('data/log/boot/current', 'of root');
+      rmSync(path(`data/system/box/${name}`), { force: true });
+      for (const target of ['/data/log', '/data/log/boot/current']) {
+        rmSync(path(`data/system/box/${name}`), { force: true });
+        symlinkSync(target, path(`data/system/box/${name}`));
+        identity();
+        assert.deepEqual([about('data/log').uid, mode('data/log')], [0, '755']);
+        assert.equal(readFileSync(path('data/log/boot/current'), 'utf8'), 'of root');
+        assert.deepEqual([about('data/log/boot/current').uid, mode('data/log/boot/current')], [0, '644']);
+        assert.ok(about('data/system/box/claim').isFile());
+      }
+    });
+  }
+});
+
+describe('network', () => {
+  const network = (...words) => inside('/usr/lib/pixpop/network', ...words);
+  it('refuses_what_it_does_not_understand_when_a_file_is_checked', () => {
+    for (const [text, wanted] of [
+      ['mode static\n', /mode static wants an address/], ['address 1.2.3.300/24', /line 1: address/], ['shoe 42\n', /line 1: 'shoe' is not understood/],
+      ['mode dhcp\nservice ../etc', /line 2: service/], [`${'#'.repeat(5000)}`, /more than 4096 bytes/],
+    ]) {
+      write('tmp/conf', text);
+      const run = network('check', '/tmp/conf');
+      assert.equal(run.status, 1, text);
+      assert.match(run.stderr, wanted);
+    }
+    write('tmp/conf', 'mode static\naddress 10.0.0.2/24\ngateway 10.0.0.1\ndns 9.9.9.9\nntp a.example\nhost_name box\nservice eth1');
+    assert.equal(network('check', '/tmp/conf').status, 0);
+  });
+
+  it('has_no_service_card_unless_all_of_the_file_is_right', () => {
+    for (const [text, card] of [['service eth1\n', 'eth1'], ['service eth1\nfuture thing\n', 'eth1'], ['service eth1\nmode wrong\n', ''], ['service ;reboot\n', '']]) {
+      write('data/system/network.conf', text);
+      assert.equal(network('service').stdout.trim(), card, text);
+    }
+    rmSync(path('data/system/network.conf'));
+    mkdirSync(path('data/system/network.conf'));
+    assert.equal(network('service').stdout.trim(), '');
+  });
+
+  it('asks_for_an_address_by_dhcp_whatever_is_wrong_with_the_settings', () => {
+    // An interface that is there, and programs that say how they are called.
+    write('sys/class/net/eth0/device', '');
+    write('data/system/host_name', 'pixpop-test\n');
+    for (const name of ['udhcpc', 'ip', 'hostname', 'chronyc', 'sv']) {
+      program(name, `echo ${name} "$@" >>/run/called`);
+    }
+    for (const [text, wanted] of [['mode static\naddress nonsense\n', /line 2: address/], ['dns 9.9.9.9\nfuture thing\n', /line 2: 'future'.*left out/]]) {
+      rmSync(path('run/called'), { force: true });
+      write('data/system/network.conf', text);
+      const run = network('run');
+      assert.equal(run.status, 0, run.stderr);
+      assert.match(run.stdout, wanted);
+      assert.match(readFileSync(path('run/called'), 'utf8'), /^udhcpc .*-i eth0/m);
+    }
+    assert.equal(readFileSync(path('run/resolv.conf'), 'utf8'), 'nameserver 9.9.9.9\n');
+  });
+});
+
+describe('the data partition', () => {
+  const mib = 2 ** 20;
+  const ask = (what, data = '/run/disk') => sh(`data=${data}; . /initramfs/data.sh; ${what}`);
+  const disk = (bytes) => {
+    write('run/disk');
+    truncateSync(path('run/disk'), bytes);
+  };
+  const zero = (at, bytes) => {
+    const fd = openSync(path('run/disk'), 'r+');
+    writeSync(fd, Buffer.alloc(bytes), 0, bytes, at);
+    closeSync(fd);
+  };
+  const format = () => execFileSync('/usr/sbin/mke2fs', ['-q', '-F', '-t', 'ext4', path('run/disk')]);
+
+  it('is_blank_as_an_image_brings_it_also_over_an_older_disk', () => {
+    disk(20 * mib);
+    assert.equal(ask('is_blank').status, 0);
+    disk(600 * mib);
+    format();
+    zero(0, 16 * mib);
+    assert.equal(ask('is_blank').status, 0);
+  });
+
+  it('is_not_blank_because_it_cannot_be_read', () => {
+    assert.equal(ask('is_blank', '/run').status, 2);
+    assert.equal(ask('is_blank', '/run/nothing').status, 2);
+    disk(4096);
+    assert.equal(ask('is_blank').status, 2);
+  });
+
+  for (const size of [64, 600]) {
+    it(`is_not_blank_because_its_start_was_forgotten_of_${size}_MiB`, () => {
+      disk(size * mib);
+      format();
+      assert.equal(ask('is_blank').status, 1);
+      zero(0, 65536);
+      assert.equal(ask('is_blank').status, 1);
+    });
+
+    it(`is_blank_when_the_power_failed_in_a_reset_of_${size}_MiB`, () => {
+      disk(size * mib);
+      format();
+      ask('format_data');  // there is no mke2fs in here: as if the power had failed before it
+      assert.equal(ask('is_blank').status, 0);
+    });
+
+    it(`is_small_until_it_has_grown_to_the_end_of_${size}_MiB`, () => {
+      disk(size * mib);
+      format();
+      assert.equal(ask('file_system_bytes').stdout.trim(), `${size * mib}`);
+      assert.equal(ask(`is_small ${size * mib}`).status, 1);
+      assert.equal(ask(`is_small ${(size + 100) * mib}`).status, 0);
+    });
+  }
+});
+
+describe('the disk', () => {
+  const names = ['esp', 'bootenv', 'bootA', 'bootB', 'rootA', 'rootB', 'data'];
+  function addDisk(disk, partitions, bootenv = '') {
+    mkdirSync(path('sys/class/block'), { recursive: true });
+    partitions.forEach((name, i) => {
+      const device = `${disk}${i + 2}`;
+      write(`sys/devices/${disk}/${device}/uevent`, `DEVNAME=${device}\nPARTNAME=${name}\n`);
+      symlinkSync(`../../devices/${disk}/${device}`, path(`sys/class/block/${device}`));
+      if (name === 'bootenv') write(`dev/${device}`, `\0\0#\nSEQ=9\n${bootenv}\n####\0`);
+    });
+  }
+  const find = (count = '', isLast = 'last') => {
+    const run = sh(`count=${count}; . /initramfs/partitions.sh; find_disk ${isLast} || { echo none; exit; }; name_partitions; echo $disk`);
+    return run.stdout.trim();
+  };
+
+  it('is_the_one_that_has_all_partitions', () => {
+    addDisk('nvme0n1p', names.slice(0, 6));
+    assert.equal(find(), 'none');
+    addDisk('sdb', names);
+    assert.equal(find(), 'sdb');
+    for (const name of names) assert.match(readlinkSync(path(`dev/disk/by-partlabel/${name}`)), /^\/dev\/sdb\d$/);
+  });
+
+  it('is_of_two_the_one_that_the_boot_loader_counted_on', () => {
+    addDisk('nvme0n1p', names, 'TWIN=9.330');
+    addDisk('sdb', names, 'TWIN=9.230');
+    assert.equal(find('9.230', ''), 'sdb');
+    assert.equal(find('9.330', ''), 'nvme0n1p');
+    assert.equal(find(''), 'none');
+    assert.equal(find('8.230'), 'none');
+  });
+
+  it('is_known_by_its_state_when_nothing_was_counted', () => {
+    addDisk('sda', names, 'TWIN=A.good.untried.330.4');
+    addDisk('sdb', names, 'TWIN=A.good.untried.330.14');
+    assert.equal(find('4.330', ''), 'sda');
+  });
+
+  it('is_not_chosen_between_two_that_are_alike', () => {
+    addDisk('sda', names, 'TWIN=9.330');
+    addDisk('sdb', names, 'TWIN=9.330');
+    assert.equal(find('9.330'), 'none');
+  });
+
+  it('is_waited_for_while_another_is_there_already', () => {
+    addDisk('sda', names, 'TWIN=9.330');
+    assert.equal(find('9.230', ''), 'none');
+    assert.equal(find('9.230', 'last'), 'sda');
+  });
+});
