@@ -199,7 +199,8 @@ enum base_result console_auth_check(struct console_auth *auth, const char *clien
   return BASE_FAIL(fault, BASE_UNAUTHORIZED, "token", "the token is wrong");
 }
 
-// As people type it: small letters, spaces and hyphens are all the same to us.
+// As people type it: small letters, spaces and hyphens are all the same to us, and letters that no code has are the
+// digits that they look like.
 static bool read_code(struct base_span typed, char out[MAX_CODE_CHARS + 1]) {
   size_t chars = 0;
   for (size_t i = 0; i < typed.bytes; i++) {
@@ -207,7 +208,8 @@ static bool read_code(struct base_span typed, char out[MAX_CODE_CHARS + 1]) {
     if (c == '-' || c == ' ') continue;
     const bool is_small = c >= 'a' && c <= 'z';
     if (chars == MAX_CODE_CHARS || !(is_small || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))) return false;
-    out[chars++] = (char)(is_small ? c - 'a' + 'A' : c);
+    const char large = (char)(is_small ? c - 'a' + 'A' : c);
+    out[chars++] = large == 'O' ? '0' : large == 'I' || large == 'L' ? '1' : large;
   }
   out[chars] = '\0';
   return chars > 0;

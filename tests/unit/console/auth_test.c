@@ -169,6 +169,14 @@ static void issues_the_first_token_once_for_the_code(void **state) {
   free(first);
 }
 
+static void reads_letters_that_look_like_digits(void **state) {
+  (void)state;
+  char *first;
+  write_claim("752e798d010fbdcecb5d0e49090eea4c223dcdedda89181b11ad611cc7523a6f\n");  // of A0B1-C1D0-EFGH
+  assert_int_equal(claim("a", "aobi-clDO-efgh", &first), BASE_OK);
+  free(first);
+}
+
 static void keeps_the_claimed_token_over_a_restart_and_ignores_a_claim_file(void **state) {
   (void)state;
   char *first, *none;
@@ -235,6 +243,7 @@ int main(void) {
       TEST(survives_more_guessers_than_it_remembers),
       TEST(refuses_a_damaged_file),
       CLAIM_TEST(issues_the_first_token_once_for_the_code),
+      CLAIM_TEST(reads_letters_that_look_like_digits),
       CLAIM_TEST(keeps_the_claimed_token_over_a_restart_and_ignores_a_claim_file),
       CLAIM_TEST(throttles_wrong_codes_without_locking_others_out),
       CLAIM_TEST(takes_no_code_that_is_none_and_no_damaged_file),
