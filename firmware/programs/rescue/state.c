@@ -91,7 +91,8 @@ static void read_floor(struct state *state, const char *board_file) {
   while (rest.bytes > 0) {
     struct base_span line = base_span_cut(&rest, '\n');
     if (!base_span_is(base_span_cut(&line, ' '), "floor")) continue;
-    if (!base_span_copy(base_span_trim(line), state->floor, sizeof state->floor) || !slots_version_is_valid(state->floor))
+    if (!base_span_copy(base_span_trim(line), state->floor, sizeof state->floor) ||
+        !slots_version_is_valid(state->floor))
       state->floor[0] = '\0';
   }
   base_buffer_finish(&text);
