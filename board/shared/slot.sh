@@ -59,7 +59,7 @@ make_initramfs() {
   files_for initramfs | "$shared/collect.py" "$stage" "$target" "$triplet" >"$work/initramfs.packages"
   install -m 755 "$shared/initramfs/init" "$target/init"
   install -m 755 "$shared/initramfs/format-data" "$target/usr/bin/format-data"
-  install -D -m 644 -t "$target/usr/lib/pixpop" "$shared"/initramfs/{partitions,data}.sh
+  install -D -m 644 -t "$target/usr/lib/pixpop" "$shared"/{initramfs/{partitions,data},root/usr/lib/pixpop/console}.sh
   for name in verity-open watchdog-arm; do
     install -m 755 "$work/$name" "$target/usr/bin/$name"
     "$strip" "$target/usr/bin/$name"

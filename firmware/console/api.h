@@ -73,6 +73,11 @@ enum base_result console_restore_run(struct console_exchange *exchange, struct h
 // /api/v1/support
 enum base_result console_support_show(struct console_exchange *exchange, struct http_reply *reply,
                                       struct base_fault *fault) BASE_CHECKED;
+// /api/v1/settings
+enum base_result console_settings_show(struct console_exchange *exchange, struct http_reply *reply,
+                                       struct base_fault *fault) BASE_CHECKED;
+enum base_result console_settings_set(struct console_exchange *exchange, struct http_reply *reply,
+                                      struct base_fault *fault) BASE_CHECKED;
 // /ledger/
 enum base_result console_ledger_show(struct console_exchange *exchange, struct http_reply *reply,
                                      struct base_fault *fault) BASE_CHECKED;

@@ -1,4 +1,4 @@
-// POST /api/v1/claim: the first token of a box, for the one-time code that its screen or label shows.
+// POST /api/v1/claim: the first token of a box, for the one-time code that its screen or serial console shows.
 #include <stdlib.h>
 #include <string.h>
 

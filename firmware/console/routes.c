@@ -40,6 +40,8 @@ static const struct console_route routes[] = {
     {"/api/v1/restore", HTTP_GET, GUARDED, QUICK, console_restore_show, NULL},
     {"/api/v1/restore", HTTP_POST, GUARDED, SLOW, console_restore_run, &console_restore_intake},
     {"/api/v1/support", HTTP_GET, GUARDED, SLOW, console_support_show, NULL},
+    {"/api/v1/settings", HTTP_GET, GUARDED, SLOW, console_settings_show, NULL},
+    {"/api/v1/settings", HTTP_PUT, GUARDED, SLOW, console_settings_set, NULL},
     {"/api/v1/originals", HTTP_GET, GUARDED, QUICK, console_originals_list, NULL},
     {"/api/v1/originals", HTTP_POST, GUARDED, SLOW, console_originals_upload, &console_upload_intake},
     {"/api/v1/originals/*/content", HTTP_GET, GUARDED, SLOW, console_content_show, NULL},

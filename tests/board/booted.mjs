@@ -33,12 +33,12 @@ export function buildBundle(board, version, ...words) {
 export const developmentKey = () => ({ privateKey: createPrivateKey(readFileSync(join(boardOut, 'keys/development.key'))) });
 
 export class BootedBox extends Machine {
-  // From power-on until somebody has it: the token is kept.
+  // From power-on until somebody has it: the code and the token are kept.
   async first(seconds = limits.boot) {
     await this.start();
-    const code = await claimCode(this, seconds);
+    this.code = await claimCode(this, seconds);
     await this.waitForReply('console', '/healthz', { seconds });
-    this.token = await claim(this, code);
+    this.token = await claim(this, this.code);
     return this.healthy();
   }
 

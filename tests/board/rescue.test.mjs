@@ -82,7 +82,7 @@ test('its page is whole and brings everything along', async () => {
 });
 
 test('nothing is told or changed without the code', async () => {
-  for (const [method, path] of [['GET', 'status'], ['GET', 'log'], ['GET', 'support'], ['POST', 'choose?slot=A'], ['POST', 'factory-reset'], ['POST', 'reboot'], ['PUT', 'slots/A']]) {
+  for (const [method, path] of [['GET', 'status'], ['GET', 'log'], ['GET', 'support'], ['POST', 'choose?slot=A'], ['POST', 'factory-reset'], ['POST', 'network/forget'], ['POST', 'reboot'], ['PUT', 'slots/A']]) {
     const reply = await rescue.ask(method, `/api/v1/${path}`, { token: 'x'.repeat(43), body: method === 'PUT' ? 'bundle' : undefined });
     assert.equal(reply.status, 401, path);
     assert.match(reply.json.detail, /code that the console shows/);
@@ -283,6 +283,21 @@ test('a factory reset is asked for twice and noted on the data partition', async
   assert.equal((await rescue.ask('POST', `/api/v1/factory-reset?confirm=${first.json.confirm}`)).status, 409, 'only once');
 });
 
+test('network settings that lock everybody out are forgotten, and nothing else', async () => {
+  const settings = rescue.path('data/system/network.conf');
+  const name = rescue.path('data/system/host_name');
+  writeFileSync(settings, 'mode static\naddress 192.0.2.1/24\n');
+  writeFileSync(name, 'pixpop-test\n');
+  assert.equal((await rescue.ask('GET', '/api/v1/network/forget')).status, 405);
+  assert.ok(existsSync(settings));
+  for (const what of ['settings', 'none any more']) {
+    const reply = await rescue.ask('POST', '/api/v1/network/forget');
+    assert.equal(reply.status, 200, `${what}: ${reply.text}`);
+    assert.ok(!existsSync(settings));
+  }
+  assert.equal(readFileSync(name, 'utf8'), 'pixpop-test\n');
+});
+
 test('after a crash the same code counts; a restart of the machine is asked for by the exit status', async () => {
   const { code } = rescue;
   await rescue.stop('SIGKILL');
@@ -353,6 +368,26 @@ test('beside a system that has not proven healthy nothing is changed', async (t)
   other.slots('good', 'A');
   const reply = await ask();
   assert.equal(reply.status, 200, reply.text);
+});
+
+test('network settings stay on a data partition that is not there or can not be written', async (t) => {
+  for (const isThere of [false, true]) {
+    const other = another(t);
+    const settings = other.path('data/system/network.conf');
+    writeFileSync(settings, 'mode static\naddress 192.0.2.1/24\n');
+    if (isThere) {
+      execFileSync('mount', ['--bind', other.path('data'), other.path('data')]);
+      t.after(() => execFileSync('umount', ['--lazy', other.path('data')]));
+      execFileSync('mount', ['-o', 'remount,bind,ro', other.path('data')]);
+    }
+    await other.start(...fixed, '--data', other.path(isThere ? 'data' : 'keys'));
+    await other.logIn();
+    const reply = await other.ask('POST', '/api/v1/network/forget');
+    assert.equal(reply.status, 409, reply.text);
+    assert.match(reply.json.detail, isThere ? /can not be removed/ : /data partition is not there/);
+    assert.ok(existsSync(settings));
+    await other.stop();
+  }
 });
 
 test('the image’s own floor counts when what was remembered is lost', async (t) => {

@@ -1,6 +1,5 @@
 // The rescue system of a real image in QEMU: reached when no slot can boot and when somebody asks for it; over lwIP it
-// makes the box whole again; and the same program beside the running system, on a second interface. With PIXPOP_BOARD;
-// wants the image and a bundle of qemu-x86_64 (board/build).
+// makes the box whole again; and the same program beside the running system, on a second interface. With PIXPOP_BOARD.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -8,12 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
-import { BootedBox } from './booted.mjs';
-import { builtFile, slots, unpackImage } from './disk.mjs';
+import { build } from '../system/box.mjs';
+import { BootedBox, buildBundle, buildImage } from './booted.mjs';
+import { slots, unpackImage } from './disk.mjs';
 import { bearer, claim, claimCode } from './journey.mjs';
 import { limits, request } from './qemu.mjs';
 
-const board = 'qemu-x86_64';
+process.env.PIXPOP_BOARD_PROGRAMS ??= build;
+const board = 'qemu-x86_64', old = '0.0.1', newer = '0.0.2';
 let folder, disk, box, bundle, token;
 
 // The page is there; its code stands on the console.
@@ -37,8 +38,9 @@ async function ask(method, path, options = {}) {
 if (process.env.PIXPOP_BOARD) {
   before(() => {
     folder = mkdtempSync(join(tmpdir(), 'pixpop-rescue-boot-'));
-    disk = unpackImage(board, join(folder, 'disk.img'), { version: process.env.PIXPOP_BOARD_VERSION, bytes: 2 ** 31 });
-    bundle = readFileSync(builtFile(board, '.pixpop'));
+    buildImage(board, old, '--shell'); // as the other tests have them: made once
+    bundle = readFileSync(buildBundle(board, newer, '--shell').bundle);
+    disk = unpackImage(board, join(folder, 'disk.img'), { version: old, bytes: 2 ** 31 });
     // A second network, whose machine is 10.0.3.15.
     const second = ['-netdev', 'user,id=service,restrict=on,net=10.0.3.0/24,hostfwd=tcp:127.0.0.1:0-:443', '-device', 'virtio-net-pci,netdev=service,romfile='];
     box = new BootedBox({ name: 'rescue', disk, extra: second });
@@ -76,7 +78,7 @@ if (process.env.PIXPOP_BOARD) {
     await box.waitForReply('console', '/healthz', { seconds: limits.boot });
     box.token = await claim(box, code);
     const status = await box.healthy();
-    assert.deepEqual([status.running, status.version], ['B', json.install.version]);
+    assert.deepEqual([status.running, status.version, json.install.version], ['B', newer, newer]);
   });
 
   test('comes once when it is asked for, and a restart leads back', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -105,6 +105,14 @@ if (process.env.PIXPOP_BOARD) {
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
     const low = await page.evaluate(() => [...document.querySelectorAll('button')].filter((one) => one.offsetHeight > 0 && one.offsetHeight < 44).map((one) => one.textContent));
     assert.deepEqual(low, [], 'buttons that a thumb can hit');
+  });
+
+  test('forgets the network settings', async () => {
+    const settings = rescue.path('data/system/network.conf');
+    writeFileSync(settings, 'mode static\naddress 192.0.2.1/24\n');
+    await button('Forget the network settings').click();
+    await says('from its next start on the system asks for an address by DHCP');
+    assert.ok(!existsSync(settings));
   });
 
   test('asks twice before a factory reset', async () => {

@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
-  chmodSync, copyFileSync, cpSync, existsSync, lstatSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, readlinkSync, rmSync, symlinkSync,
-  truncateSync, writeFileSync, writeSync,
+  chmodSync, chownSync, copyFileSync, cpSync, existsSync, lstatSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, readlinkSync, renameSync, rmSync,
+  symlinkSync, truncateSync, writeFileSync, writeSync,
 } from 'node:fs';
-import { randomBytes } from 'node:crypto';
-import { tmpdir } from 'node:os';
+import { randomBytes, X509Certificate } from 'node:crypto';
+import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, beforeEach, describe, it } from 'node:test';
 
@@ -44,6 +44,8 @@ function program(name, script) {
 
 const inside = (...words) => spawnSync('chroot', [root, ...words], { encoding: 'utf8', timeout: 30000, env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } });
 const sh = (script) => inside('/bin/sh', '-c', script);
+// runit's chpst, which busybox has not.
+const chpst = () => program('chpst', '[ "$1 $2" = "-u pixpop" ] || exit 111; shift 2; exec su -s /bin/sh pixpop -c \'exec "$@"\' -- sh "$@"');
 const about = (name) => lstatSync(path(name));
 const mode = (name) => (about(name).mode & 0o7777).toString(8);
 const clear = () => { if (root) rmSync(root, { recursive: true, force: true }); };
@@ -55,7 +57,7 @@ beforeEach(() => {
 after(clear);
 
 describe('identity', () => {
-  beforeEach(() => program('chpst', '[ "$1 $2" = "-u pixpop" ] || exit 111; shift 2; exec su -s /bin/sh pixpop -c \'exec "$@"\' sh "$@"'));
+  beforeEach(chpst);
   const identity = () => {
     const run = inside('/usr/lib/pixpop/identity');
     assert.equal(run.status, 0, run.stderr);
@@ -102,6 +104,121 @@ describe('identity', () => {
       }
     });
   }
+});
+
+describe('greet', () => {
+  const said = ['ttyS0', 'tty0'];
+  const greet = () => {
+    for (const name of said) write(`dev/${name}`);
+    const run = inside('/usr/lib/pixpop/greet', '192.0.2.7');
+    assert.equal(run.status, 0, run.stderr);
+    const [first, second] = said.map((name) => readFileSync(path(`dev/${name}`), 'utf8'));
+    assert.equal(first, second);
+    return first;
+  };
+  beforeEach(() => {
+    chpst();
+    program('sleep', 'echo "$@" >>/run/slept');
+    write('etc/pixpop/board', 'board test\nversion 1.2.3\n');
+    write('sys/class/tty/console/active', `${said.join(' ')}\n`);
+    mkdirSync(path('data/pixpop'), { recursive: true });
+  });
+
+  function makeIdentity() {
+    const pem = path('data/pixpop/console.pem');
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=pixpop',
+      '-keyout', path('tmp/key'), '-out', path('tmp/certificate')], { stdio: 'pipe' });
+    const certificate = readFileSync(path('tmp/certificate'));
+    writeFileSync(pem, Buffer.concat([readFileSync(path('tmp/key')), certificate]), { mode: 0o600 });
+    chownSync(pem, 100, 100);
+    return new X509Certificate(certificate).fingerprint256;
+  }
+
+  it('shows_address_code_and_fingerprint_on_every_console', () => {
+    const fingerprint = makeIdentity();
+    write('data/system/box/claim', 'x');
+    write('run/claim-code', '7KQX-2M9P-4TRW\n');
+    const text = greet();
+    assert.ok(text.includes(`  pixpop 1.2.3 on ${hostname()}\r\n`));
+    assert.match(text, /https:\/\/192\.0\.2\.7:8443\/\r\n/);
+    assert.equal(text.match(/ fingerprint {2}(\S+)\r\n/)[1], fingerprint);
+    assert.match(text, / claim +7KQX-2M9P-4TRW /);
+    rmSync(path('data/system/box/claim'));
+    assert.doesNotMatch(greet(), /claim/);
+    assert.ok(!existsSync(path('run/slept')));
+  });
+
+  it('waits_a_while_for_a_certificate_and_goes_on_without_one', () => {
+    const text = greet();
+    assert.match(text, /192\.0\.2\.7/);
+    assert.doesNotMatch(text, /fingerprint/);
+    assert.equal(readFileSync(path('run/slept'), 'utf8'), '1\n'.repeat(10));
+  });
+
+  it('shows_no_fingerprint_of_what_user_pixpop_may_not_read', () => {
+    makeIdentity();
+    renameSync(path('data/pixpop/console.pem'), path('run/of-root.pem'));
+    chownSync(path('run/of-root.pem'), 0, 0);
+    symlinkSync('/run/of-root.pem', path('data/pixpop/console.pem'));
+    assert.doesNotMatch(greet(), /fingerprint/);
+  });
+});
+
+describe('the consoles', () => {
+  const places = ['ttyS0', 'tty0', 'console'];
+  const greeting = '\npixpop rescue\n  page         https://192.0.2.7/\n  code         7KQX-2M9P-4TRW\n';
+  const shown = greeting.replaceAll('\n', '\r\n');
+  const texts = () => Object.fromEntries(places.filter((name) => existsSync(path(`dev/${name}`))).map((name) => [name, readFileSync(path(`dev/${name}`), 'utf8')]));
+  beforeEach(() => {
+    write('sys/class/tty/console/active', 'ttyS0\n');
+    for (const name of places) write(`dev/${name}`);
+    write('run/greeting', greeting);
+  });
+
+  for (const [what, active, gone, wanted] of [
+    ['all_that_the_kernel_has', 'tty0 ttyS0\n', [], { ttyS0: shown, tty0: shown, console: '' }],
+    ['the_screen_too_where_the_kernel_has_a_serial_line', 'ttyS0\n', [], { ttyS0: shown, tty0: shown, console: '' }],
+    ['a_serial_line_where_there_is_no_screen', 'ttyS0\n', ['tty0'], { ttyS0: shown, console: '' }],
+    ['the_last_one_where_nobody_knows_them', undefined, ['tty0'], { ttyS0: '', console: shown }],
+  ]) {
+    it(`are_${what}`, () => {
+      for (const name of gone) rmSync(path(`dev/${name}`));
+      if (active === undefined) rmSync(path('sys/class/tty/console/active'));
+      else write('sys/class/tty/console/active', active);
+      const run = sh('. /usr/lib/pixpop/console.sh; console_lines </run/greeting');
+      assert.deepEqual([run.status, run.stdout, run.stderr], [0, '', '']);
+      assert.deepEqual(texts(), wanted);
+    });
+  }
+
+  it('show_what_the_rescue_system_says_until_it_wants_a_restart', () => {
+    program('pixpop-rescue', 'cat /run/greeting; [ -e /run/again ] && exit 10; : >/run/again; echo "it failed" >&2; exit 1');
+    program('sleep', 'exit 0');
+    write('etc/pixpop/board.sh', 'board=test\n');
+    write('proc/mounts');
+    const standIns = 'wait_for_disk() { :; }; umount() { :; }; reboot() { echo "reboot $*"; exit 7; }; rescue=failed';
+    const run = sh(`${standIns}; . /usr/lib/pixpop/console.sh; eval "$(sed -n '/^say()/p; /^rescue_system()/,/^}/p' /initramfs/init)"; rescue_system failed`);
+    assert.deepEqual([run.status, run.stdout], [7, 'reboot -f\n'], run.stderr);
+    const text = `pixpop: rescue system: failed\r\n${shown}it failed\r\n${shown}`;
+    assert.deepEqual(texts(), { ttyS0: text, tty0: text, console: '' });
+  });
+
+  it('show_the_code_of_the_rescue_page_beside_the_system_and_its_log_does_not', () => {
+    program('setpriv', 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"');
+    cpSync(path('usr/sbin/setpriv'), path('usr/bin/setpriv'));
+    write('usr/lib/pixpop/pixpop-rescue', '#!/bin/sh\ncat /run/greeting; echo "a line for the log" >&2; exit 10\n');
+    chmodSync(path('usr/lib/pixpop/pixpop-rescue'), 0o755);
+    write('data/system/network.conf', 'service eth1\n');
+    write('data/system/host_name', 'pixpop-4yg2\n');
+    write('proc/cmdline', 'pixpop.slot=A\n');
+    write('etc/pixpop/board', 'board test\n');
+    for (const round of [1, 2]) {
+      for (const name of places) write(`dev/${name}`);
+      const run = inside('/etc/sv/rescue/run');
+      assert.deepEqual([run.status, run.stdout], [10, 'a line for the log\n'], `${round}: ${run.stderr}`);
+      assert.deepEqual(texts(), { ttyS0: shown, tty0: shown, console: '' });
+    }
+  });
 });
 
 describe('network', () => {

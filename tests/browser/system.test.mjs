@@ -1,6 +1,6 @@
 // The pages of an appliance: claiming a new box, and the cards "System" and "Backup and support".
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -27,9 +27,9 @@ describe('the pages of an appliance', () => {
     folder = mkdtempSync(join(tmpdir(), 'pixpop-system-'));
     writeFileSync(join(folder, 'claim'), `${sha256('K7QX2M9P4TRW').toString('hex')}\n`);
     agent = await startLyingAgent(join(folder, 'system.sock'));
-    agent.network = 'mode dhcp\nhost_name shop-1\nwifi none\n';
+    agent.network = '# by the electrician\nhost_name shop-1\n\naddress 10.0.0.9/8\ndns 9.9.9.9\nservice eth1\nwifi none\n';
     agent.answer = answer;
-    box = await startBox({ tls: true, settings: ['render.resampler=cpu', `console.claim_file=${join(folder, 'claim')}`, `system.socket=${agent.path}`] });
+    box = await startBox({ tls: true, settings: ['render.resampler=cpu', `console.claim_file=${join(folder, 'claim')}`, `system.socket=${agent.path}`, `system.settings_file=${join(folder, 'box.conf')}`] });
     chromium = await openChromium();
     ({ page, failures, shot } = chromium);
     page.on('dialog', (dialog) => dialog.accept());
@@ -221,19 +221,51 @@ describe('the pages of an appliance', () => {
     assert.deepEqual(told('choose'), [{ do: 'choose', slot: 'A' }, { do: 'choose', slot: 'B' }]);
   });
 
-  it('sets_the_network_and_keeps_lines_it_does_not_know', async () => {
+  it('sets_the_network_and_drops_no_line', async () => {
     const form = card().getByRole('form', { name: 'Network' });
     assert.equal(await form.getByLabel('Host name').inputValue(), 'shop-1');
     assert.ok(await form.getByLabel('Gateway').isHidden());
+    assert.equal(await form.getByLabel('Interface of the rescue page').inputValue(), 'eth1');
+    await form.getByLabel('Time servers').fill('time.example.net');
+    await form.getByRole('button', { name: 'Save' }).click();
+    await form.getByText('Saved. The box may get another address now.').waitFor();
+    const byDhcp = '# by the electrician\nhost_name shop-1\n\naddress 10.0.0.9/8\ndns 9.9.9.9\nservice eth1\nwifi none\nntp time.example.net\n';
+    assert.equal(agent.network, byDhcp);
+    agent.network += '# somebody else\n'; // while the page stands open
+    await form.getByLabel('Time servers').fill('');
     await form.getByLabel('IPv4 address').selectOption('static');
     await form.getByLabel('Address and prefix').fill('192.168.1.20/24');
     await form.getByLabel('Gateway').fill('192.168.1.1');
     await form.getByLabel('Name servers').fill('192.168.1.1, 9.9.9.9');
     await form.getByRole('button', { name: 'Save' }).click();
     await form.getByText('From now on the box is at 192.168.1.20').waitFor();
-    assert.equal(agent.network, 'mode static\nhost_name shop-1\naddress 192.168.1.20/24\ngateway 192.168.1.1\ndns 192.168.1.1 9.9.9.9\nwifi none\n');
+    assert.equal(agent.network, '# by the electrician\nhost_name shop-1\n\naddress 192.168.1.20/24\ndns 192.168.1.1 9.9.9.9\nservice eth1\nwifi none\n# somebody else\nmode static\ngateway 192.168.1.1\n');
     await form.scrollIntoViewIfNeeded();
     await shot('31-network');
+    assert.deepEqual(failures, []);
+  });
+
+  it('changes_the_settings_and_says_which_line_is_wrong', async () => {
+    const form = card().getByRole('form', { name: 'Settings' });
+    const text = form.getByRole('textbox', { name: 'Settings' });
+    await text.fill('[tenant shop]\nhosts = img.shop.example\nsing_keys = hex:00:a\n');
+    await form.getByRole('button', { name: 'Save' }).click();
+    await form.getByRole('alert').filter({ hasText: /Nothing was changed. Line 3: .*sing_keys/ }).waitFor();
+    assert.ok(!existsSync(join(folder, 'box.conf')));
+    assert.ok(failures.every((one) => one.includes('400')), failures.join());
+    failures.length = 0;
+    const right = '[tenant shop]\nhosts = img.shop.example\n';
+    await text.fill(right);
+    await form.getByRole('button', { name: 'Save' }).click();
+    await form.getByText('Saved; they count from the next start on.').waitFor();
+    assert.ok(await form.locator('.error').isHidden());
+    assert.equal(readFileSync(join(folder, 'box.conf'), 'utf8'), right);
+    await form.scrollIntoViewIfNeeded();
+    await shot('31-settings');
+    await fitsAPhone(page, shot, '31-settings-phone');
+    await page.reload();
+    await card().locator('summary').click();
+    await page.waitForFunction((wanted) => document.querySelector('textarea[name=settings]')?.value === wanted, right);
     assert.deepEqual(failures, []);
   });
 

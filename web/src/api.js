@@ -13,20 +13,25 @@ export class Problem extends Error {
   }
 }
 
-async function call(method, path, body, more = {}) {
+async function send(method, path, body, more = {}) {
   const headers = { Accept: 'application/json', ...more };
   if (method !== 'GET') headers['X-CSRF-Token'] = csrf;
-  if (body !== undefined) headers['Content-Type'] = 'application/json';
   let response;
   try {
-    response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+    response = await fetch(path, { method, headers, body });
   } catch {
     throw new Problem(0, { detail: 'The box can not be reached' });
   }
   boxTimeS = (Date.parse(response.headers.get('Date') ?? '') || Date.now()) / 1000;
-  const content = response.status === 204 ? null : await response.json().catch(() => null);
-  if (!response.ok) throw new Problem(response.status, content);
-  return content;
+  if (!response.ok) throw new Problem(response.status, await response.json().catch(() => null));
+  return response;
+}
+
+async function call(method, path, body, more = {}) {
+  const response = body === undefined
+    ? await send(method, path, undefined, more)
+    : await send(method, path, JSON.stringify(body), { 'Content-Type': 'application/json', ...more });
+  return response.status === 204 ? null : response.json().catch(() => null);
 }
 
 // For requests that others make: the session itself is a cookie.
@@ -99,6 +104,10 @@ export async function makeVariants(id, wishes, onItem) {
   if (!counts) throw new Problem(0, { detail: 'The connection broke' });
   return counts;
 }
+
+// The file of settings that the box starts with next.
+export const getSettings = async () => (await send('GET', '/api/v1/settings', undefined, { Accept: 'text/plain' })).text();
+export const setSettings = async (text) => (await send('PUT', '/api/v1/settings', text, { 'Content-Type': 'text/plain; charset=utf-8' })).json();
 
 // Of an appliance.
 export const getSystem = () => call('GET', '/api/v1/system');

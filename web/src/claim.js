@@ -19,7 +19,7 @@ export function claimCard({ onEntered, onClaimed }) {
   const error = element('p', { class: 'error', role: 'alert' });
   const form = element('form', { class: 'card entrance', 'aria-label': 'Claim this box', onsubmit: submit },
     element('h2', {}, 'A new box'),
-    element('p', {}, 'Nobody has claimed it yet. Type the code that its screen or its label shows.'),
+    element('p', {}, 'Nobody has claimed it yet. Type the code that its screen or serial console shows.'),
     element('label', { for: 'code' }, 'Code'), code, button, error);
   const node = element('div', {}, form);
 

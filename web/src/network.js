@@ -6,28 +6,32 @@ const fields = [
   ['host_name', 'Host name', 'pixpop-k7qx', 'both'],
   ['address', 'Address and prefix', '192.168.1.20/24', 'static'],
   ['gateway', 'Gateway', '192.168.1.1', 'static'],
-  ['dns', 'Name servers', '192.168.1.1 9.9.9.9', 'static'],
+  ['dns', 'Name servers', '192.168.1.1 9.9.9.9', 'both'],
   ['ntp', 'Time servers', 'pool.ntp.org', 'both'],
+  ['service', 'Interface of the rescue page', 'eth1', 'both'],
 ];
-const known = ['mode', ...fields.map(([name]) => name)];
+const readLine = (line) => line.trim().match(/^(\w+)(?:\s+(.*))?$/) ?? [];
 
+// Of two lines with one name the last one counts.
 export function parseNetwork(text) {
-  const settings = { mode: 'dhcp', others: [] };
-  for (const line of text.split('\n').map((one) => one.trim())) {
-    const [, name, value] = line.match(/^(\w+)\s+(.*)$/) ?? [];
-    if (known.includes(name)) settings[name] = value;
-    else if (line) settings.others.push(line);
+  const settings = {};
+  for (const line of text.split('\n')) {
+    const [, name, value = ''] = readLine(line);
+    if (name) settings[name] = value;
   }
-  return settings;
+  return { ...settings, mode: settings.mode === 'static' ? 'static' : 'dhcp' };
 }
 
-// Lines that this page knows nothing of stay.
-export function writeNetwork(settings) {
-  const isStatic = settings.mode === 'static';
-  const lines = fields
-    .filter(([name, , , mode]) => settings[name] && (mode === 'both' || isStatic))
-    .map(([name]) => `${name} ${settings[name].trim().replace(/[\s,]+/g, ' ')}`);
-  return `${[`mode ${settings.mode}`, ...lines, ...settings.others].join('\n')}\n`;
+// The text with those settings changed; an empty one goes. All other lines stay as they are.
+export function changeNetwork(text, changes) {
+  let lines = text.replace(/\n$/, '').split('\n');
+  for (const [name, value] of Object.entries(changes)) {
+    const names = lines.map((line) => readLine(line)[1]);
+    const at = names.lastIndexOf(name);
+    if (!value) lines = lines.filter((_, i) => names[i] !== name);
+    else lines.splice(at < 0 ? lines.length : at, at < 0 ? 0 : 1, `${name} ${value}`);
+  }
+  return `${lines.join('\n').replace(/^\n/, '') || 'mode dhcp'}\n`;
 }
 
 // Returns {node, load()}.
@@ -43,7 +47,8 @@ export function networkForm({ onProblem }) {
   const save = element('button', { type: 'submit' }, 'Save the network settings');
   const node = element('form', { 'aria-label': 'Network', class: 'fields', onsubmit: submit },
     element('label', {}, 'IPv4 address', mode), ...inputs.map(({ row }) => row), element('p', { class: 'actions' }, save), note, error);
-  let others = [];
+  save.disabled = true; // until it is known what is set
+  let loaded;
 
   function showFields() {
     for (const { when, row, name, input } of inputs) {
@@ -57,10 +62,13 @@ export function networkForm({ onProblem }) {
     error.textContent = '';
     note.textContent = '';
     save.disabled = true;
-    const settings = { mode: mode.value, others };
-    for (const { name, input } of inputs) settings[name] = input.value;
+    const settings = { mode: mode.value };
+    for (const { name, input } of inputs) settings[name] = input.value.trim().replace(/[\s,]+/g, ' ');
+    const changes = Object.fromEntries(Object.entries(settings).filter(([name, value]) => value !== (loaded[name] ?? '')));
     try {
-      await setNetwork(writeNetwork(settings));
+      // Somebody else may have changed other lines since.
+      await setNetwork(changeNetwork(await getNetwork(), changes));
+      loaded = settings;
       note.textContent = settings.mode === 'static'
         ? `Saved. From now on the box is at ${settings.address.split('/')[0]}; open the page there.`
         : 'Saved. The box may get another address now.';
@@ -75,10 +83,10 @@ export function networkForm({ onProblem }) {
   return {
     node,
     async load() {
-      const settings = parseNetwork(await getNetwork());
-      mode.value = settings.mode === 'static' ? 'static' : 'dhcp';
-      for (const { name, input } of inputs) input.value = settings[name] ?? '';
-      ({ others } = settings);
+      loaded = parseNetwork(await getNetwork());
+      mode.value = loaded.mode;
+      for (const { name, input } of inputs) input.value = loaded[name] ?? '';
+      save.disabled = false;
       showFields();
     },
   };

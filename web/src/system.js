@@ -2,6 +2,7 @@
 import { chooseNext, getSystem, powerOffBox, resetBox, restartBox } from './api.js';
 import { element } from './format.js';
 import { networkForm } from './network.js';
+import { settingsForm } from './settings.js';
 import { isInstalling, updatePart } from './update.js';
 
 const busyPollMs = 700;
@@ -71,12 +72,14 @@ export function systemCard({ hostName, onProblem }) {
   const restartNow = element('p', { class: 'actions', hidden: '' }, element('button', { type: 'button', onclick: () => restart() }, 'Restart now'));
   const update = updatePart({ onBegun: () => schedule(), onEnded: refresh, onProblem });
   const network = networkForm({ onProblem });
+  const settings = settingsForm({ onProblem });
   const changes = element('div', {},
     element('h3', {}, 'Slots'),
     element('div', { class: 'scrolls' }, element('table', { class: 'report slots' },
       element('thead', {}, element('tr', {}, ...['Slot', 'Version', 'State', ''].map((head) => element('th', { scope: 'col' }, head)))), slots)),
     element('h3', {}, 'Update'), update.node, restartNow,
     element('h3', {}, 'Network'), network.node,
+    element('h3', {}, 'Settings'), settings.node,
     element('h3', {}, 'Power'),
     element('p', { class: 'actions' },
       element('button', { class: 'quiet', type: 'button', onclick: () => ask('Restart the box? It serves nothing for a moment.', restart) }, 'Restart'),
@@ -89,6 +92,7 @@ export function systemCard({ hostName, onProblem }) {
   let timer = 0;
   let isOpen = true;
   let isNetworkLoaded = false;
+  let areSettingsLoaded = false;
   let system = null;
 
   function schedule() {
@@ -151,9 +155,10 @@ export function systemCard({ hostName, onProblem }) {
   function opened() {
     if (!node.open) return;
     refresh();
-    if (isNetworkLoaded) return;
+    if (!areSettingsLoaded) settings.load().catch(() => { areSettingsLoaded = false; });
+    if (!isNetworkLoaded) network.load().catch(() => { isNetworkLoaded = false; });
+    areSettingsLoaded = true;
     isNetworkLoaded = true;
-    network.load().catch(() => { isNetworkLoaded = false; });
   }
 
   async function ask(question, then) {

@@ -29,7 +29,8 @@ static const char page[] =
     "\n"
     "Examples:\n"
     "  pixpop claim pixpop-1a2b.local -o token --fingerprint AB:CD:...\n"
-    "  pixpop --console https://pixpop-1a2b.local:8443 --token-file token put photo.jpg\n"
+    "  export PIXPOP_CONSOLE=https://pixpop-1a2b.local:8443 PIXPOP_FINGERPRINT=AB:CD:...\n"
+    "  pixpop --token-file token put photo.jpg\n"
     "\n"
     "Exit status: 0 the token is yours, 1 failed, 2 wrong usage\n";
 

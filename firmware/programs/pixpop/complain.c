@@ -19,7 +19,8 @@ static void explain_certificate(const char *text) {
   const char *last = strrchr(text, ' ');
   const bool has_fingerprint = last != NULL && strlen(last + 1) == FINGERPRINT_CHARS;
   fputs(
-      "pixpop: compare it with the fingerprint that pixpopd prints when it starts. If they are equal, trust it with\n",
+      "pixpop: compare it with the fingerprint that pixpopd prints when it starts, an appliance on its screen.\n"
+      "pixpop: If they are equal, trust it with\n",
       stderr);
   fprintf(stderr, "pixpop:   --fingerprint %s\n", has_fingerprint ? last + 1 : "AB:CD:...");
   fputs("pixpop: (or PIXPOP_FINGERPRINT). If not, this is not your box.\n", stderr);

@@ -50,6 +50,7 @@ static const struct option known[] = {
     {"--socket", NULL, FIELD(socket), false, "update slots"},
     {"--keep-settings", NULL, FIELD(keep_settings), true, "restore"},
     {"--network", NULL, FIELD(network), true, "restore"},
+    {"--set", NULL, FIELD(settings_file), false, "settings"},
     {"--older", NULL, FIELD(older), true, "update"},
     {"--reboot", NULL, FIELD(reboot), true, "update"},
     {"--help", "-h", FIELD(wants_help), true, NULL},

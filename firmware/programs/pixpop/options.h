@@ -36,6 +36,7 @@ struct options {
   const char *socket;                     // update, slots
   bool older, reboot;                     // update
   bool keep_settings, network;            // restore
+  const char *settings_file;              // settings --set
   bool json;                              // put, uploads, show, ls, status, device, make, prewarm, sync
 };
 

@@ -25,7 +25,7 @@ static const char page[] =
     "the other one, and when neither can boot the rescue system starts.\n"
     "\n"
     "  (nothing) prints both slots, what boots next, and how an update is getting on\n"
-    "  choose    boots that slot next, and from then on\n"
+    "  choose    boots that slot next, and from then on; what runs goes on until a restart (reboot)\n"
     "  rescue    the next boot, and only that, is the rescue system's (choose takes it back)\n"
     "  reboot    restarts the box and waits until it is back and healthy\n"
     "\n"

@@ -27,8 +27,9 @@ static const char page[] =
     "      --socket PATH        where the system program listens (/run/pixpop/system.sock)\n"
     "\n"
     "Examples:\n"
-    "  pixpop --token-file token --console https://box.local:8443 update pixpop-generic-x86_64-1.2.0.pixpop --reboot\n"
-    "  pixpop slots                                         # what runs, and what boots next\n"
+    "  export PIXPOP_CONSOLE=https://box.local:8443 PIXPOP_FINGERPRINT=AB:CD:...\n"
+    "  pixpop --token-file token update pixpop-generic-x86_64-1.2.0.pixpop --reboot\n"
+    "  pixpop --token-file token slots                      # what runs, and what boots next\n"
     "\n"
     "Exit status: 0 installed (with --reboot: and it runs and is healthy), 1 failed, 2 wrong usage\n";
 

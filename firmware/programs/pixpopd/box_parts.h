@@ -19,7 +19,7 @@
 enum { BOX_MAX_PATH = 512, BOX_MAX_ROUTES = 6 };
 
 struct box {
-  pthread_mutex_t settings_lock;             // of what SIGHUP changes in the settings while others read
+  pthread_mutex_t settings_lock;             // of what SIGHUP changes in the settings while others read; for its file
   struct settings settings;                  // as running
   const char *config_path;                   // of the configuration file; NULL: there is none
   const char *starting_path;                 // told of a long start; NULL: there is none

@@ -26,16 +26,40 @@ static size_t list_tenants(void *self, char (*out)[STORE_MAX_TENANT + 1], size_t
   return count;
 }
 
-static enum base_result read_file(void *self, struct base_buffer *out, struct base_fault *fault) {
-  const struct box *box = self;
+static enum base_result append_file(const char *path, struct base_buffer *out, struct base_fault *fault) {
   struct base_buffer text;
-  if (!box->config_path) return BASE_FAIL(fault, BASE_NOT_FOUND, "settings", "there is no configuration file");
-  enum base_result result = base_file_read(box->config_path, CONSOLE_MAX_SETTINGS_BYTES, &text, fault);
+  enum base_result result = base_file_read(path, CONSOLE_MAX_SETTINGS_BYTES, &text, fault);
   if (result != BASE_OK) return result;
   result = base_buffer_append(out, text.data, text.bytes);
   if (text.bytes > 0) explicit_bzero(text.data, text.bytes);  // keys
   base_buffer_finish(&text);
   return result == BASE_OK ? BASE_OK : BASE_FAIL(fault, result, "settings", "no memory for the configuration");
+}
+
+static enum base_result read_file(void *self, struct base_buffer *out, struct base_fault *fault) {
+  const struct box *box = self;
+  if (!box->config_path) return BASE_FAIL(fault, BASE_NOT_FOUND, "settings", "there is no configuration file");
+  return append_file(box->config_path, out, fault);
+}
+
+static enum base_result check_replaceable(const struct box *box, struct base_fault *fault) {
+  if (box->settings.system_settings_file[0]) return BASE_OK;
+  return BASE_FAIL(fault, BASE_NOT_FOUND, "settings",
+                   "this box keeps its settings: system.settings_file names no file for others");
+}
+
+// An empty file is as good as none: an appliance passes it over.
+static enum base_result read_next(void *self, struct base_buffer *out, struct base_fault *fault) {
+  const struct box *box = self;
+  const size_t before = out->bytes;
+  struct base_fault missing = {0};
+  enum base_result result = check_replaceable(box, fault);
+  if (result != BASE_OK) return result;
+  result = append_file(box->settings.system_settings_file, out, &missing);
+  if (result != BASE_OK && result != BASE_NOT_FOUND)
+    return BASE_FAIL(fault, result, missing.subject, "%s", missing.text);
+  if (out->bytes > before || !box->config_path) return BASE_OK;
+  return append_file(box->config_path, out, fault);
 }
 
 // Those in the file now, whatever was overridden when the box was started.
@@ -59,16 +83,17 @@ static enum base_result check_wanted(const struct box *box, struct base_span tex
 }
 
 static enum base_result replace_file(void *self, struct base_span text, struct base_fault *fault) {
-  const struct box *box = self;
-  const char *path = box->settings.system_settings_file;
-  if (!path[0]) {
-    return BASE_FAIL(fault, BASE_NOT_FOUND, "settings",
-                     "this box keeps its settings: system.settings_file names no file for those of a backup");
-  }
+  struct box *box = self;
+  enum base_result result = check_replaceable(box, fault);
+  if (result != BASE_OK) return result;
   struct settings *both = calloc(2, sizeof *both);
   if (!both) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "memory is short");
-  enum base_result result = check_wanted(box, text, &both[0], &both[1], fault);
-  if (result == BASE_OK) result = base_file_replace_durably(path, text, SETTINGS_MODE, fault);
+  pthread_mutex_lock(&box->settings_lock);
+  result = check_wanted(box, text, &both[0], &both[1], fault);
+  if (result == BASE_OK) {
+    result = base_file_replace_durably(box->settings.system_settings_file, text, SETTINGS_MODE, fault);
+  }
+  pthread_mutex_unlock(&box->settings_lock);
   explicit_bzero(both, 2 * sizeof *both);  // they have keys
   free(both);
   return result;
@@ -83,6 +108,10 @@ static enum base_result describe(void *self, struct base_buffer *out, struct bas
 }
 
 void box_set_console_settings(struct box *box) {
-  box->console_settings = (struct console_settings){
-      .read = read_file, .replace = replace_file, .describe = describe, .tenants = list_tenants, .self = box};
+  box->console_settings = (struct console_settings){.read = read_file,
+                                                    .replace = replace_file,
+                                                    .read_next = read_next,
+                                                    .describe = describe,
+                                                    .tenants = list_tenants,
+                                                    .self = box};
 }

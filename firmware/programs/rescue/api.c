@@ -214,6 +214,14 @@ static enum base_result factory_reset(struct api *api, const struct http_request
   return show_status(api, request, reply, fault);
 }
 
+static enum base_result forget_network(struct api *api, const struct http_request *request, struct http_reply *reply,
+                                       struct base_fault *fault) {
+  const enum base_result result = reset_forget_network(api, fault);
+  if (result != BASE_OK) return result;
+  base_log_write(api->log, BASE_LOG_WARN, "reset", NULL, "the network settings are forgotten");
+  return show_status(api, request, reply, fault);
+}
+
 static enum base_result reboot(struct api *api, const struct http_request *request, struct http_reply *reply,
                                struct base_fault *fault) {
   (void)request;
@@ -233,9 +241,13 @@ static enum base_result answer_with_session(struct api *api, const struct http_r
     enum base_result (*answer)(struct api *api, const struct http_request *request, struct http_reply *reply,
                                struct base_fault *fault);
   } routes[] = {
-      {"/api/v1/status", HTTP_GET, show_status},           {"/api/v1/log", HTTP_GET, show_log},
-      {"/api/v1/support", HTTP_GET, show_support},         {"/api/v1/choose", HTTP_POST, choose},
-      {"/api/v1/factory-reset", HTTP_POST, factory_reset}, {"/api/v1/reboot", HTTP_POST, reboot},
+      {"/api/v1/status", HTTP_GET, show_status},
+      {"/api/v1/log", HTTP_GET, show_log},
+      {"/api/v1/support", HTTP_GET, show_support},
+      {"/api/v1/choose", HTTP_POST, choose},
+      {"/api/v1/factory-reset", HTTP_POST, factory_reset},
+      {"/api/v1/reboot", HTTP_POST, reboot},
+      {"/api/v1/network/forget", HTTP_POST, forget_network},
   };
   enum base_result result = access_check(&api->access, request, fault);
   if (result != BASE_OK) return result;

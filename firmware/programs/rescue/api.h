@@ -10,6 +10,7 @@
 //   POST /api/v1/choose?slot=A         the slot that boots next
 //   PUT  /api/v1/slots/A[?older=1]     body: a bundle (Content-Length), installed as it comes
 //   POST /api/v1/factory-reset         -> 200 {"confirm"}; again with ?confirm=... within a minute: it is done
+//   POST /api/v1/network/forget        removes the system's network settings; 409 without a data partition to write to
 //   POST /api/v1/reboot                ends the program with the exit status that asks for a restart
 #ifndef RESCUE_API_H
 #define RESCUE_API_H

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,17 +12,23 @@
 
 extern char **environ;
 
-enum { FED_MS = 15 * 60 * 1000, LOOK_MS = 50 };
+enum { FED_MS = 15 * 60 * 1000, LOOK_MS = 50, PATH_BYTES = 512 };
+
+// The path of a file in DATA/system. An empty mount point, which takes files too and loses them, has no such folder.
+static enum base_result find_place(const char *data, const char *name, char out[PATH_BYTES], struct base_fault *fault) {
+  struct stat about;
+  int chars = snprintf(out, PATH_BYTES, "%s/system", data);
+  if (chars < 0 || (size_t)chars + strlen(name) + 2 > PATH_BYTES)
+    return BASE_FAIL(fault, BASE_TOO_LARGE, "data", "the path is too long");
+  if (stat(out, &about) < 0) return BASE_FAIL_ERRNO(fault, "", "the data partition is not there");
+  snprintf(out + chars, PATH_BYTES - (size_t)chars, "/%s", name);
+  return BASE_OK;
+}
 
 static enum base_result leave_note(const char *data, struct base_fault *fault) {
-  char path[512];
-  struct stat about;
-  int chars = snprintf(path, sizeof path, "%s/system", data);
-  if (chars < 0 || (size_t)chars + sizeof "/factory-reset" > sizeof path)
-    return BASE_FAIL(fault, BASE_TOO_LARGE, "data", "the path is too long");
-  // An empty mount point takes files too: then the note would be lost.
-  if (stat(path, &about) < 0) return BASE_FAIL_ERRNO(fault, "", "the data partition is not there");
-  snprintf(path + chars, sizeof path - (size_t)chars, "/factory-reset");
+  char path[PATH_BYTES];
+  const enum base_result result = find_place(data, "factory-reset", path, fault);
+  if (result != BASE_OK) return result;
   return base_file_replace_durably(path, base_span_text("asked for in the rescue system\n"), 0600, fault);
 }
 
@@ -56,4 +63,19 @@ enum base_result reset_ask(struct api *api, struct base_fault *fault) {
   if (data == NULL)
     return BASE_FAIL(fault, BASE_UNPROCESSABLE, "data", "nobody told this program where the data partition is");
   return BASE_FAIL(fault, BASE_UNPROCESSABLE, "data", "%s", why.text);
+}
+
+enum base_result reset_forget_network(struct api *api, struct base_fault *fault) {
+  const char *data = api->arguments->data;
+  char path[PATH_BYTES];
+  struct base_fault why = {0};
+  if (data == NULL) return BASE_FAIL(fault, BASE_CONFLICT, "data", "the data partition is not there");
+  if (find_place(data, "network.conf", path, &why) != BASE_OK)
+    return BASE_FAIL(fault, BASE_CONFLICT, "data", "%s", why.text);
+  if (unlink(path) != 0) {
+    if (errno == ENOENT) return BASE_OK;
+    return BASE_FAIL(fault, BASE_CONFLICT, "data", "the network settings can not be removed: %s", strerror(errno));
+  }
+  *strrchr(path, '/') = '\0';
+  return base_folder_sync(path, fault);
 }

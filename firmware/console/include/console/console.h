@@ -33,6 +33,9 @@ struct console_settings {
   // BASE_NOT_FOUND: no settings are restored here; BASE_BAD_INPUT: they are wrong; BASE_CONFLICT: they are of another
   // machine. NULL: never.
   enum base_result (*replace)(void *self, struct base_span text, struct base_fault *fault);
+  // Appends what `replace` would replace: its text or, as long as there is none, the configuration in use, secrets and
+  // all. BASE_NOT_FOUND: no settings are replaced here. NULL: never.
+  enum base_result (*read_next)(void *self, struct base_buffer *out, struct base_fault *fault);
   // Appends every value as text, but of secrets only that they are there. NULL: none.
   enum base_result (*describe)(void *self, struct base_buffer *out, struct base_fault *fault);
   // The names of all tenants, "default" among them; how many, at most `capacity`.

@@ -279,6 +279,12 @@ at('reboot').addEventListener('click', () => act(async () => {
   show('notice', 'The box restarts. When its system starts, this page ends; the console of pixpop is there then.');
 }));
 
+at('forget-network').addEventListener('click', () => act(async () => {
+  at('network-state').textContent = '';
+  draw(await (await ask('POST', '/api/v1/network/forget')).json());
+  at('network-state').textContent = 'Forgotten: from its next start on the system asks for an address by DHCP.';
+}));
+
 at('show-log').addEventListener('click', () => act(async () => {
   const log = at('log');
   const opens = log.hidden;
