@@ -7,13 +7,7 @@ arguments='console=tty0 console=ttyAMA0,115200 net.ifnames=0'
 # Modules: loaded in the initramfs, and (with what they need) by the system.
 initramfs_modules='virtio_pci virtio_blk virtio_scsi virtio_net virtio_rng sha2_ce sha256_arm64 squashfs dm_verity ext4 af_packet
   softdog'  # the watchdog: this kernel drives none that QEMU has
-system_modules='virtio_balloon button evdev'
-vulkan='lvp'
-# Nothing is compiled or measured before it is needed: under emulation that alone takes a minute.
-settings='
-[render]
-resampler = vulkan
-warm_up = off
-gpu_timeout_ms = 300000'
+# shellcheck source=/dev/null
+. "$shared/qemu.sh"
 # An emulated arm64 takes minutes for its first variant.
 system_options='--probe-timeout 240s --gate 900s'

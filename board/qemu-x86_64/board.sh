@@ -7,11 +7,5 @@ arguments='console=tty0 console=ttyS0,115200 net.ifnames=0'
 # Modules: loaded in the initramfs, and (with what they need) by the system.
 initramfs_modules='virtio_pci virtio_blk virtio_scsi virtio_net virtio_rng squashfs dm_verity ext4 af_packet
   softdog'  # the watchdog: this kernel drives none that QEMU has
-system_modules='virtio_balloon button evdev'
-vulkan='lvp'
-# Nothing is compiled or measured before it is needed: under emulation that alone takes a minute.
-settings='
-[render]
-resampler = vulkan
-warm_up = off
-gpu_timeout_ms = 300000'
+# shellcheck source=/dev/null
+. "$shared/qemu.sh"

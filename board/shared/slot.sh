@@ -119,12 +119,14 @@ make_root() {
   chmod -R go-w,a+rX "$target"
 }
 
-# link_services TARGET: services of programs that are not in the image go; runit's own folders lie in /run.
+# link_services TARGET: each service gets the same log; services of programs that are not in the image go; runit's own
+# folders lie in /run.
 link_services() {
   local service
   for service in "$1"/etc/sv/*; do
     service=${service##*/}
     ln -s "/run/sv/$service" "$1/etc/sv/$service/supervise"
+    install -D -m 755 "$shared/log-run" "$1/etc/sv/$service/log/run"
     ln -s "/run/sv/$service.log" "$1/etc/sv/$service/log/supervise"
   done
   [ -e "$1/usr/lib/pixpop/pixpop-system" ] || rm -rf "$1/etc/sv/system"

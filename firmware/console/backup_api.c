@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "api.h"
 #include "backup.h"
@@ -14,13 +13,11 @@
 #include "tar_stream.h"
 
 enum {
-  MAX_HEAD_JSON = 1024,
   MAX_ORIGINAL_JSON = 16 * 1024,
   MAX_PREWARM_JSON = 64 * 1024,
   MAX_OMITTED = 1000,
   MAX_END_JSON = 64 * 1024,
   STEP_BYTES = 64 * 1024,
-  HOST_BYTES = 65,
 };
 
 struct backup {
@@ -34,27 +31,6 @@ struct backup {
   enum base_result result;
   struct base_fault *fault;
 };
-
-static enum base_result add_head(struct backup *backup) {
-  char host[HOST_BYTES] = "";
-  struct base_buffer text;
-  struct base_json_writer json;
-  (void)gethostname(host, sizeof host - 1);
-  base_buffer_init(&text, MAX_HEAD_JSON);
-  base_json_begin(&json, &text);
-  base_json_object(&json, NULL);
-  base_json_integer(&json, "format", CONSOLE_BACKUP_FORMAT);
-  base_json_string(&json, "version", PIXPOP_VERSION);
-  base_json_string(&json, "host_name", host);
-  base_json_integer(&json, "created_s", base_clock_wall_s(backup->console->config.clock));
-  base_json_object_end(&json);
-  enum base_result result = json.result;
-  if (result == BASE_OK) {
-    result = console_tar_add(&backup->tar, CONSOLE_BACKUP_HEAD, base_buffer_span(&text), backup->fault);
-  }
-  base_buffer_finish(&text);
-  return result;
-}
 
 static enum base_result add_settings(struct backup *backup) {
   const struct console_settings *settings = backup->console->config.settings;
@@ -75,15 +51,6 @@ static enum base_result add_settings(struct backup *backup) {
   return result;
 }
 
-static enum base_result ask_network(const struct console_exchange *exchange, struct base_buffer *out,
-                                    struct base_fault *fault) {
-  struct update_call *call;
-  enum base_result result = console_system_call(exchange, "{\"do\":\"network\"}", &call, fault);
-  if (result == BASE_OK) result = console_system_hear(exchange, call, CONSOLE_SYSTEM_STATUS_MS, false, out, fault);
-  update_call_destroy(&call);
-  return result;
-}
-
 // A system program that does not answer costs the network's settings, and not the pictures.
 static enum base_result add_network(struct backup *backup) {
   const struct console_exchange *exchange = backup->tar.exchange;
@@ -92,7 +59,7 @@ static enum base_result add_network(struct backup *backup) {
   struct base_fault why = {0};
   if (!backup->console->config.system_socket) return BASE_OK;
   base_buffer_init(&line, UPDATE_AGENT_MAX_LINE * 2);
-  enum base_result result = ask_network(exchange, &line, &why);
+  enum base_result result = console_system_ask(exchange, "{\"do\":\"network\"}", CONSOLE_SYSTEM_STATUS_MS, &line, &why);
   if (result == BASE_OK) result = base_json_parse(base_buffer_span(&line), &json, &why);
   const char *text = result == BASE_OK ? base_json_as_string(base_json_get(base_json_root(json), "text")) : NULL;
   if (result != BASE_OK) {
@@ -272,7 +239,8 @@ static enum base_result add_tenants(struct backup *backup) {
 }
 
 static enum base_result add_all(struct backup *backup) {
-  enum base_result result = add_head(backup);
+  enum base_result result =
+      console_tar_add_about(&backup->tar, CONSOLE_BACKUP_HEAD, CONSOLE_BACKUP_FORMAT, backup->fault);
   if (result == BASE_OK) result = add_settings(backup);
   if (result == BASE_OK) result = add_network(backup);
   if (result == BASE_OK) result = add_tenants(backup);

@@ -1,9 +1,10 @@
 #include <unistd.h>
 
 #include "api.h"
+#include "host.h"
 #include "gate.h"
 
-enum { HOST_BYTES = 65, MAX_STATUS_JSON = 16 * 1024, MAX_METRICS_TEXT = 4 * 1024 * 1024 };
+enum { MAX_STATUS_JSON = 16 * 1024, MAX_METRICS_TEXT = 4 * 1024 * 1024 };
 
 static void write_store(struct base_json_writer *json, const struct store_stats *stats) {
   base_json_object(json, "store");
@@ -47,8 +48,8 @@ enum base_result console_status_show(struct console_exchange *exchange, struct h
   uint64_t uptime_us = base_clock_us(console->config.clock) - console->started_us;
 
   const char *socket = console->config.system_socket;
-  char host[HOST_BYTES] = "";
-  (void)gethostname(host, sizeof host - 1);
+  char host[CONSOLE_HOST_BYTES];
+  console_host_name(host);
   struct base_buffer text;
   struct base_json_writer json;
   base_buffer_init(&text, MAX_STATUS_JSON);

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "api.h"
 #include "base/checked.h"
@@ -24,7 +23,6 @@ enum {
   MAX_FILE_BYTES = 4 * 1024 * 1024,
   MAX_LOG_BYTES = 256 * 1024,  // the end of each
   MAX_LOGS = 16,
-  HOST_BYTES = 65,
   PATH_BYTES = 512,
 };
 
@@ -79,25 +77,6 @@ static enum base_result add_resource(struct support *support, const char *name,
   return result;
 }
 
-static enum base_result add_about(struct support *support) {
-  char host[HOST_BYTES] = "";
-  struct base_buffer text;
-  struct base_json_writer json;
-  (void)gethostname(host, sizeof host - 1);
-  base_buffer_init(&text, MAX_FILE_BYTES);
-  base_json_begin(&json, &text);
-  base_json_object(&json, NULL);
-  base_json_string(&json, "version", PIXPOP_VERSION);
-  base_json_string(&json, "host_name", host);
-  base_json_integer(&json, "created_s", base_clock_wall_s(support->console->config.clock));
-  base_json_object_end(&json);
-  const enum base_result result = json.result == BASE_OK
-                                      ? add(support, "about.json", base_buffer_span(&text))
-                                      : BASE_FAIL(support->fault, json.result, "", "memory is short");
-  base_buffer_finish(&text);
-  return result;
-}
-
 static enum base_result add_findings(struct support *support) {
   struct base_buffer text;
   struct base_json_writer json;
@@ -126,16 +105,12 @@ static enum base_result add_settings(struct support *support) {
 
 // Its status line; on what is no appliance there is none.
 static enum base_result add_system(struct support *support) {
-  struct update_call *call;
   struct base_buffer text;
   struct base_fault why = {0};
   if (!support->console->config.system_socket) return BASE_OK;
   base_buffer_init(&text, UPDATE_AGENT_MAX_LINE * 2);
-  enum base_result result = console_system_call(support->exchange, "{\"do\":\"status\"}", &call, &why);
-  if (result == BASE_OK) {
-    result = console_system_hear(support->exchange, call, CONSOLE_SYSTEM_STATUS_MS, false, &text, &why);
-    update_call_destroy(&call);
-  }
+  enum base_result result =
+      console_system_ask(support->exchange, "{\"do\":\"status\"}", CONSOLE_SYSTEM_STATUS_MS, &text, &why);
   if (result != BASE_NOT_FOUND) {
     result = add_or_tell(support, "system.json", result, &text, &why);
   } else {
@@ -220,7 +195,7 @@ static enum base_result add_service_logs(struct support *support) {
 }
 
 static enum base_result add_all(struct support *support) {
-  enum base_result result = add_about(support);
+  enum base_result result = console_tar_add_about(&support->tar, "about.json", 0, support->fault);
   if (result == BASE_OK) result = add_resource(support, "status.json", console_status_show);
   if (result == BASE_OK) result = add_resource(support, "device.json", console_device_show);
   if (result == BASE_OK) result = add_resource(support, "metrics.txt", console_metrics_show);

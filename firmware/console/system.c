@@ -58,3 +58,12 @@ enum base_result console_system_hear(const struct console_exchange *exchange, st
   }
   return BASE_FAIL(fault, BASE_CANCELLED, "", "the client left before the system program had answered");
 }
+
+enum base_result console_system_ask(const struct console_exchange *exchange, const char *line, unsigned silence_ms,
+                                    struct base_buffer *out, struct base_fault *fault) {
+  struct update_call *call;
+  enum base_result result = console_system_call(exchange, line, &call, fault);
+  if (result == BASE_OK) result = console_system_hear(exchange, call, silence_ms, false, out, fault);
+  update_call_destroy(&call);
+  return result;
+}

@@ -16,6 +16,9 @@ enum base_result console_system_call(const struct console_exchange *exchange, co
 enum base_result console_system_hear(const struct console_exchange *exchange, struct update_call *call,
                                      unsigned silence_ms, bool outlives_client, struct base_buffer *out,
                                      struct base_fault *fault) BASE_CHECKED;
+// Both of them in one, for what the client waits for.
+enum base_result console_system_ask(const struct console_exchange *exchange, const char *line, unsigned silence_ms,
+                                    struct base_buffer *out, struct base_fault *fault) BASE_CHECKED;
 // The line that sets the network's settings, terminated.
 enum base_result console_system_network_line(const char *text, struct base_buffer *out,
                                              struct base_fault *fault) BASE_CHECKED;

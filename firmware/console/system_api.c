@@ -6,28 +6,19 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "api.h"
+#include "host.h"
 #include "json_body.h"
 #include "system.h"
 
-enum { MAX_BODY_BYTES = 16 * 1024, HOST_BYTES = 65 };
-
-static enum base_result ask_into(const struct console_exchange *exchange, const char *line, unsigned silence_ms,
-                                 struct base_buffer *out, struct base_fault *fault) {
-  struct update_call *call;
-  enum base_result result = console_system_call(exchange, line, &call, fault);
-  if (result == BASE_OK) result = console_system_hear(exchange, call, silence_ms, false, out, fault);
-  update_call_destroy(&call);
-  return result;
-}
+enum { MAX_BODY_BYTES = 16 * 1024 };
 
 static enum base_result ask(const struct console_exchange *exchange, const char *line, unsigned silence_ms,
                             struct http_reply *reply, struct base_fault *fault) {
   struct base_buffer text;
   base_buffer_init(&text, UPDATE_AGENT_MAX_LINE * 2);
-  enum base_result result = ask_into(exchange, line, silence_ms, &text, fault);
+  enum base_result result = console_system_ask(exchange, line, silence_ms, &text, fault);
   if (result == BASE_OK) result = console_reply_json(reply, 200, &text, BASE_OK, fault);
   base_buffer_finish(&text);
   return result;
@@ -110,11 +101,12 @@ static bool is_board(const struct base_buffer *status, const char *text) {
 // The name of the box, typed: nobody empties the wrong one by a slip.
 static enum base_result check_confirmation(const struct console_exchange *exchange, const char *confirm,
                                            struct base_fault *fault) {
-  char host[HOST_BYTES] = "";
+  char host[CONSOLE_HOST_BYTES];
   struct base_buffer status;
-  (void)gethostname(host, sizeof host - 1);
+  console_host_name(host);
   base_buffer_init(&status, UPDATE_AGENT_MAX_LINE * 2);
-  const enum base_result result = ask_into(exchange, "{\"do\":\"status\"}", CONSOLE_SYSTEM_STATUS_MS, &status, fault);
+  const enum base_result result =
+      console_system_ask(exchange, "{\"do\":\"status\"}", CONSOLE_SYSTEM_STATUS_MS, &status, fault);
   const bool is_right =
       confirm && confirm[0] && (strcmp(confirm, host) == 0 || (result == BASE_OK && is_board(&status, confirm)));
   base_buffer_finish(&status);

@@ -2,11 +2,11 @@
 
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "host.h"
 #include "stream.h"
 
-enum { HOST_BYTES = 64, DATE_BYTES = 16 };
+enum { DATE_BYTES = 16, MAX_ABOUT_JSON = 1024 };
 
 static enum base_result write_out(void *self, struct base_span bytes, struct base_fault *fault) {
   if (console_stream_write(self, bytes)) return BASE_OK;
@@ -19,15 +19,14 @@ static int64_t now_s(const struct console_exchange *exchange) {
 }
 
 // Of the host's name only what needs no quotes in a header and no care in a file name.
-static void name_host(char out[HOST_BYTES]) {
+static void name_host(char out[CONSOLE_HOST_BYTES]) {
   static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
-  if (gethostname(out, HOST_BYTES) != 0) out[0] = '\0';
-  out[HOST_BYTES - 1] = '\0';
+  console_host_name(out);
   out[strspn(out, plain)] = '\0';
 }
 
 static void set_head(const struct console_exchange *exchange, const char *kind, struct http_reply *reply) {
-  char host[HOST_BYTES], date[DATE_BYTES] = "";
+  char host[CONSOLE_HOST_BYTES], date[DATE_BYTES] = "";
   const time_t now = (time_t)now_s(exchange);
   struct tm utc;
   name_host(host);
@@ -53,6 +52,26 @@ bool console_tar_begin(struct console_tar *tar, struct console_exchange *exchang
 enum base_result console_tar_add(struct console_tar *tar, const char *name, struct base_span content,
                                  struct base_fault *fault) {
   return archive_writer_file(&tar->writer, name, now_s(tar->exchange), content, fault);
+}
+
+enum base_result console_tar_add_about(struct console_tar *tar, const char *name, unsigned format,
+                                       struct base_fault *fault) {
+  char host[CONSOLE_HOST_BYTES];
+  struct base_buffer text;
+  struct base_json_writer json;
+  console_host_name(host);
+  base_buffer_init(&text, MAX_ABOUT_JSON);
+  base_json_begin(&json, &text);
+  base_json_object(&json, NULL);
+  if (format > 0) base_json_integer(&json, "format", format);
+  base_json_string(&json, "version", PIXPOP_VERSION);
+  base_json_string(&json, "host_name", host);
+  base_json_integer(&json, "created_s", base_clock_wall_s(tar->exchange->console->config.clock));
+  base_json_object_end(&json);
+  const enum base_result result = json.result == BASE_OK ? console_tar_add(tar, name, base_buffer_span(&text), fault)
+                                                         : BASE_FAIL(fault, json.result, "", "memory is short");
+  base_buffer_finish(&text);
+  return result;
 }
 
 enum base_result console_tar_end(struct console_tar *tar, enum base_result result, struct http_reply *reply,

@@ -17,6 +17,9 @@ bool console_tar_begin(struct console_tar *tar, struct console_exchange *exchang
 // A file of JSON or text that is in memory, dated now.
 enum base_result console_tar_add(struct console_tar *tar, const char *name, struct base_span content,
                                  struct base_fault *fault) BASE_CHECKED;
+// A file of JSON that says what wrote the archive and when: {"format" (unless 0), "version", "host_name", "created_s"}.
+enum base_result console_tar_add_about(struct console_tar *tar, const char *name, unsigned format,
+                                       struct base_fault *fault) BASE_CHECKED;
 // Ends the reply; after a failure it is cut off, so that the client knows, and `fault` is logged. The handler returns
 // what this returns: BASE_OK.
 enum base_result console_tar_end(struct console_tar *tar, enum base_result result, struct http_reply *reply,

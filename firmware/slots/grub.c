@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -116,3 +117,12 @@ static enum base_result store(void *self, const struct slots_state *state, struc
 struct slots_loader slots_grub_loader(struct slots_grub *grub) {
   return (struct slots_loader){.load = load, .store = store, .self = grub};
 }
+
+enum base_result slots_grub_lock(const struct slots_grub *grub) {
+  while (flock(grub->fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EINTR) return errno == EWOULDBLOCK ? BASE_LOCKED : BASE_IO;
+  }
+  return BASE_OK;
+}
+
+void slots_grub_unlock(const struct slots_grub *grub) { (void)flock(grub->fd, LOCK_UN); }

@@ -219,7 +219,6 @@ enum base_result install_result(struct install *install, struct base_fault *faul
 }
 
 void install_write(struct install *install, struct base_json_writer *json) {
-  static const char *const phases[] = {"reading", "writing", "checking", "done", "failed"};
   if (!install->was_used) {
     base_json_string(json, "install", NULL);
     return;
@@ -231,7 +230,7 @@ void install_write(struct install *install, struct base_json_writer *json) {
   base_json_object(json, "install");
   base_json_integer(json, "number", (int64_t)install->number);
   base_json_string(json, "slot", slots_name(install->slot));
-  base_json_string(json, "phase", phases[progress.phase]);
+  base_json_string(json, "phase", update_phase_name(progress.phase));
   base_json_string(json, "version", progress.manifest.version);
   base_json_integer(json, "done", (int64_t)progress.done);
   base_json_integer(json, "total", (int64_t)progress.total);

@@ -1,9 +1,7 @@
 #include "state.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 
 #include "base/file.h"
 
@@ -54,14 +52,13 @@ enum base_result state_hold(struct state *state, struct base_fault *fault) {
   pthread_mutex_lock(&state->lock);
   enum base_result result = open_disk(state, fault);
   pthread_mutex_unlock(&state->lock);
-  while (result == BASE_OK && flock(state->grub.fd, LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EINTR) continue;
+  if (result == BASE_OK && slots_grub_lock(&state->grub) != BASE_OK) {
     return BASE_FAIL(fault, BASE_LOCKED, "slots", "the running system is changing the slots: try again later");
   }
   return result;
 }
 
-void state_release(struct state *state) { (void)flock(state->grub.fd, LOCK_UN); }
+void state_release(struct state *state) { slots_grub_unlock(&state->grub); }
 
 enum base_result state_check_running(struct state *state, const char *running, struct base_fault *fault) {
   struct slots_state slots;

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -138,7 +137,7 @@ static int run(const char *path, const struct command *command, const struct tas
   struct slots_grub grub = {.fd = open(path, (command->is_reading ? O_RDONLY : O_RDWR) | O_CLOEXEC)};
   if (grub.fd < 0) return perror(path), EXIT_FAILED;
   // pixpop-system and pixpop-rescue hold it while they install or change something.
-  if (!command->is_reading && flock(grub.fd, LOCK_EX | LOCK_NB) != 0) {
+  if (!command->is_reading && slots_grub_lock(&grub) != BASE_OK) {
     fprintf(stderr, "pixpop-slots: %s: another program changes the slots\n", path);
     base_fd_close(&grub.fd);
     return EXIT_FAILED;

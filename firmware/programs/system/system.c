@@ -1,13 +1,11 @@
 #include "system.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -117,12 +115,10 @@ void system_finish(struct system *system) {
 
 // Others change the slots too: pixpop-rescue beside this system, and pixpop-slots.
 static enum base_result hold(struct system *system, struct base_fault *fault) {
-  while (flock(system->grub.fd, LOCK_EX | LOCK_NB) != 0) {
-    if (errno == EINTR) continue;
-    if (errno != EWOULDBLOCK) return BASE_FAIL_ERRNO(fault, "bootenv", "cannot lock the slots");
-    return BASE_FAIL(fault, BASE_LOCKED, "system", "another program changes the slots: try again when that is done");
-  }
-  return BASE_OK;
+  const enum base_result result = slots_grub_lock(&system->grub);
+  if (result == BASE_OK) return BASE_OK;
+  if (result != BASE_LOCKED) return BASE_FAIL_ERRNO(fault, "bootenv", "cannot lock the slots");
+  return BASE_FAIL(fault, BASE_LOCKED, "system", "another program changes the slots: try again when that is done");
 }
 
 enum base_result system_begin_change(struct system *system, struct base_fault *fault) {
@@ -143,7 +139,7 @@ enum base_result system_begin_change(struct system *system, struct base_fault *f
 }
 
 void system_end_change(struct system *system) {
-  (void)flock(system->grub.fd, LOCK_UN);
+  slots_grub_unlock(&system->grub);
   pthread_mutex_lock(&system->lock);
   system->is_changing = false;
   pthread_mutex_unlock(&system->lock);

@@ -38,6 +38,11 @@ enum {
 // copy, or the partition is too small) and BASE_BAD_INPUT (store: a state that is not valid).
 struct slots_loader slots_grub_loader(struct slots_grub *grub);
 
+// Holds the partition against every other program that changes it, until slots_grub_unlock or the descriptor's close.
+// BASE_LOCKED: another one holds it (which, and what to do, is the caller's to say); BASE_IO: see errno.
+enum base_result slots_grub_lock(const struct slots_grub *grub) BASE_CHECKED;
+void slots_grub_unlock(const struct slots_grub *grub);
+
 // The file system around the files, always the same. `out` has SLOTS_GRUB_HEAD_BYTES.
 void slots_grub_write_head(uint8_t *out);
 // The blocks one by one, for tests and fuzzing. `out` has SLOTS_GRUB_BLOCK_BYTES. Reading is false for a block that is
