@@ -51,11 +51,13 @@ static enum base_result forgive_full(struct system *system, enum base_result res
   return BASE_OK;
 }
 
-// A whole look: all that has to work before a slot is called good.
-static enum base_result look(struct system *system, struct base_fault *fault) {
+// A whole look: all that has to work before a slot is called good. One variant in the row is enough: each loads the
+// driver anew, which takes memory and time from those who wait for pictures.
+static enum base_result look(struct system *system, struct gate *gate, struct base_fault *fault) {
   enum base_result result = ask(system, fault);
   if (result == BASE_OK) result = forgive_full(system, data_check(system->arguments->data, fault), fault);
-  return result == BASE_OK ? make_variant(system, fault) : result;
+  if (result == BASE_OK && gate->looks == 0) result = make_variant(system, fault);
+  return result;
 }
 
 static void look_on(struct system *system) {
@@ -71,7 +73,7 @@ static void look_on(struct system *system) {
 static void look_at_gate(struct system *system, struct gate *gate) {
   struct base_fault fault = {0};
   char text[BASE_FAULT_TEXT_BYTES];
-  const enum base_result result = look(system, &fault);
+  const enum base_result result = look(system, gate, &fault);
   if (result == BASE_CANCELLED) return;
   gate->looks = result == BASE_OK ? gate->looks + 1 : 0;
   if (gate->looks >= HEALTH_LOOKS && gate_pass(system, &fault)) return;

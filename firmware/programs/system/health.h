@@ -1,5 +1,5 @@
-// Is the running slot healthy? A thread of its own looks every few seconds, all the time; three whole looks in a row
-// pass the gate once after each start.
+// Is the running slot healthy? A thread of its own looks every few seconds, all the time; three whole looks in a row, a
+// variant among them, pass the gate once after each start.
 #ifndef SYSTEM_HEALTH_H
 #define SYSTEM_HEALTH_H
 
