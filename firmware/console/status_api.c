@@ -1,8 +1,9 @@
 #include <unistd.h>
 
 #include "api.h"
-#include "host.h"
 #include "gate.h"
+#include "host.h"
+#include "tls/tls.h"
 
 enum { MAX_STATUS_JSON = 16 * 1024, MAX_METRICS_TEXT = 4 * 1024 * 1024 };
 
@@ -37,6 +38,13 @@ static void write_gate(struct base_json_writer *json, const struct console_gate 
   base_json_object_end(json);
 }
 
+// What `pixpop` on another machine is told to trust; null without TLS.
+static void write_fingerprint(struct base_json_writer *json, const char *pem_path) {
+  char text[TLS_FINGERPRINT_CHARS + 1];
+  const bool is_known = pem_path != NULL && tls_identity_fingerprint(pem_path, text, NULL) == BASE_OK;
+  base_json_string(json, "fingerprint", is_known ? text : NULL);
+}
+
 enum base_result console_status_show(struct console_exchange *exchange, struct http_reply *reply,
                                      struct base_fault *fault) {
   const struct console *console = exchange->console;
@@ -57,6 +65,7 @@ enum base_result console_status_show(struct console_exchange *exchange, struct h
   base_json_object(&json, NULL);
   base_json_string(&json, "version", PIXPOP_VERSION);
   base_json_string(&json, "host_name", host);
+  write_fingerprint(&json, console->config.pem_path);
   base_json_bool(&json, "is_appliance", socket && access(socket, F_OK) == 0);
   base_json_integer(&json, "uptime_s", (int64_t)(uptime_us / 1000000));
   base_json_string(&json, "device", console->config.device_text);

@@ -1,5 +1,6 @@
 // The pages of an appliance: claiming a new box, and the cards "System" and "Backup and support".
 import assert from 'node:assert/strict';
+import { X509Certificate } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -170,6 +171,8 @@ describe('the pages of an appliance', () => {
     await card().getByText('1.0.0 in slot A').waitFor();
     await card().locator('summary').click();
     await card().getByRole('row', { name: /Board qemu-x86_64/ }).waitFor();
+    const { fingerprint256 } = new X509Certificate(readFileSync(join(box.data, 'console.crt')));
+    await card().getByRole('row', { name: `Fingerprint ${fingerprint256}` }).waitFor();
     assert.match(await card().getByRole('row', { name: /^A / }).innerText(), /1\.0\.0\s+works, runs now/);
     assert.match(await card().getByRole('row', { name: /^B / }).innerText(), /^B\s+empty\s*$/);
     await shot('25-system');

@@ -53,6 +53,7 @@ describe('the system at the console', () => {
     const status = (await box.api('/api/v1/status')).json;
     assert.equal(status.is_appliance, true);
     assert.equal(status.host_name, hostname());
+    assert.equal(status.fingerprint, null, 'there is no TLS here');
   });
 
   it('lets_nobody_in_without_the_token_or_without_the_page', async () => {

@@ -19,7 +19,7 @@ let system = null;
 // Only an appliance has a system program; with one it does not go away.
 function showSystem(status) {
   if (!status.is_appliance || system) return;
-  system = systemCard({ hostName: status.host_name, onProblem: explain });
+  system = systemCard({ hostName: status.host_name, fingerprint: status.fingerprint, onProblem: explain });
   at('system').replaceChildren(system.node);
   system.refresh();
 }

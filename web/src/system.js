@@ -62,8 +62,8 @@ function factoryReset({ hostName, onDone, onProblem }) {
   return node;
 }
 
-// Returns {node, refresh(), close()}.
-export function systemCard({ hostName, onProblem }) {
+// fingerprint: SHA-256 of the console's certificate, for PIXPOP_FINGERPRINT. Returns {node, refresh(), close()}.
+export function systemCard({ hostName, fingerprint, onProblem }) {
   const badge = element('span', { class: 'badge' });
   const line = element('span', { role: 'status' });
   const alert = element('p', { class: 'error', role: 'alert' });
@@ -117,6 +117,7 @@ export function systemCard({ hostName, onProblem }) {
     badge.className = `badge ${system.health}`;
     line.textContent = lineText();
     about.replaceChildren(row('Board', system.board), row('Version', system.version), row('Host name', hostName),
+      row('Fingerprint', element('code', {}, fingerprint ?? 'none: no TLS')),
       row('Health', healthTexts[system.health] ?? system.health, system.health_text ? ` (${system.health_text})` : ''));
     slots.replaceChildren(...system.slots.map((slot) => slotRow(slot, system, choose)));
     restartNow.hidden = !system.is_reboot_needed || isInstalling(system) || update.isSending();
