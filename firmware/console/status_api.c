@@ -5,7 +5,7 @@
 #include "host.h"
 #include "tls/tls.h"
 
-enum { MAX_STATUS_JSON = 16 * 1024, MAX_METRICS_TEXT = 4 * 1024 * 1024 };
+enum { MAX_STATUS_JSON = 16 * 1024, MAX_METRICS_TEXT = 4 * 1024 * 1024, DEVICE_LINE_BYTES = 600 };
 
 static void write_store(struct base_json_writer *json, const struct store_stats *stats) {
   base_json_object(json, "store");
@@ -56,8 +56,9 @@ enum base_result console_status_show(struct console_exchange *exchange, struct h
   uint64_t uptime_us = base_clock_us(console->config.clock) - console->started_us;
 
   const char *socket = console->config.system_socket;
-  char host[CONSOLE_HOST_BYTES];
+  char host[CONSOLE_HOST_BYTES], device[DEVICE_LINE_BYTES];
   console_host_name(host);
+  console->config.write_device_line(console->config.device_self, device, sizeof(device));
   struct base_buffer text;
   struct base_json_writer json;
   base_buffer_init(&text, MAX_STATUS_JSON);
@@ -68,7 +69,7 @@ enum base_result console_status_show(struct console_exchange *exchange, struct h
   write_fingerprint(&json, console->config.pem_path);
   base_json_bool(&json, "is_appliance", socket && access(socket, F_OK) == 0);
   base_json_integer(&json, "uptime_s", (int64_t)(uptime_us / 1000000));
-  base_json_string(&json, "device", console->config.device_text);
+  base_json_string(&json, "device", device);
   base_json_string(&json, "tenant", exchange->tenant);
   base_json_string(&json, "delivery_url", console->config.delivery_url);
   sandbox_isolation_write(&json, "decoder", &console->config.decoder_isolation);
@@ -102,10 +103,12 @@ enum base_result console_metrics_show(struct console_exchange *exchange, struct 
 
 enum base_result console_health_show(struct console_exchange *exchange, struct http_reply *reply,
                                      struct base_fault *fault) {
-  (void)exchange, (void)fault;
+  const struct console_config *config = &exchange->console->config;
+  const bool is_starting = config->is_starting && config->is_starting(config->device_self);
+  (void)fault;
   http_reply_init(reply, 200);
   http_reply_header(reply, "Content-Type", "text/plain; charset=utf-8");
   http_reply_header(reply, "Cache-Control", "no-store");
-  http_reply_add_text(reply, base_span_text("ok\n"));
+  http_reply_add_text(reply, base_span_text(is_starting ? "starting\n" : "ok\n"));
   return BASE_OK;
 }

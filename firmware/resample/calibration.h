@@ -4,6 +4,8 @@
 #ifndef RESAMPLE_CALIBRATION_H
 #define RESAMPLE_CALIBRATION_H
 
+#include <stdatomic.h>
+
 #include "vulkan.h"
 
 // Raised when a kernel changes its speed, so that what is remembered is measured again.
@@ -35,9 +37,10 @@ void resample_calibration_init(struct resample_calibration *calibration, bool cp
 // Sets the choices by the times.
 void resample_calibration_decide(struct resample_calibration *calibration);
 // Runs the cases on the machine and the CPU, in some 300 ms where the device is quick. On a failure the rules of thumb
-// stay; BASE_DEVICE and BASE_TIMEOUT as those of resample_vulkan_run.
+// stay; BASE_DEVICE and BASE_TIMEOUT as those of resample_vulkan_run. BASE_CANCELLED soon after *is_stopping is set.
 enum base_result resample_calibration_measure(struct resample_calibration *calibration, struct resample_vulkan *vulkan,
-                                              const struct gpu_info *device, struct base_fault *fault) BASE_CHECKED;
+                                              const struct gpu_info *device, const atomic_bool *is_stopping,
+                                              struct base_fault *fault) BASE_CHECKED;
 // Takes the times from the folder's file for the device. False when there is none that holds for it.
 bool resample_calibration_load(struct resample_calibration *calibration, const char *folder,
                                const struct gpu_info *device) BASE_CHECKED;

@@ -135,7 +135,8 @@ static enum base_result time_case(struct bench *bench, struct resample_case *one
 }
 
 enum base_result resample_calibration_measure(struct resample_calibration *calibration, struct resample_vulkan *vulkan,
-                                              const struct gpu_info *device, struct base_fault *fault) {
+                                              const struct gpu_info *device, const atomic_bool *is_stopping,
+                                              struct base_fault *fault) {
   struct resample_calibration measured = *calibration;
   enum base_result result = BASE_OK;
   struct bench bench = {.vulkan = vulkan,
@@ -144,6 +145,7 @@ enum base_result resample_calibration_measure(struct resample_calibration *calib
                         .deadline_us = now_us() + BUDGET_MS * 1000ULL};
   for (size_t i = 0; i < resample_case_kind_count && result == BASE_OK; i++) {
     result = set_up(&bench, &resample_case_kinds[i], fault);
+    if (atomic_load(is_stopping)) result = BASE_FAIL(fault, BASE_CANCELLED, "", "nobody needs the times any more");
     if (result == BASE_OK) result = time_case(&bench, &measured.cases[i], fault);
     tear_down(&bench);
   }

@@ -34,6 +34,7 @@ enum base_result resample_recovery_init(struct resample_recovery *recovery, cons
   recovery->lose_after = config->gpu.lose_after;
   recovery->budget_bytes = config->budget_bytes;
   recovery->is_cold = config->is_cold;
+  recovery->state = config->mode == RESAMPLE_MODE_CPU ? RESAMPLE_DEVICE_NONE : RESAMPLE_DEVICE_OPENING;
   recovery->clock = config->clock ? config->clock : base_clock_system();
   recovery->log = config->log;
   recovery->metrics = config->metrics;
@@ -81,19 +82,18 @@ static void install(struct resample_recovery *recovery, struct gpu *gpu, struct 
 }
 
 enum base_result resample_recovery_build(struct resample_recovery *recovery, struct base_fault *fault) {
-  struct resample_vulkan *vulkan = NULL;
-  const enum base_result result =
-      resample_vulkan_create(recovery->gpu, recovery->budget_bytes, !recovery->is_cold, &vulkan, fault);
-  if (result == BASE_OK) install(recovery, recovery->gpu, vulkan);
-  return result;
+  return resample_vulkan_create(recovery->gpu, recovery->budget_bytes, !recovery->is_cold, &recovery->vulkan, fault);
 }
 
 void resample_recovery_close(struct resample_recovery *recovery) {
   if (recovery->vulkan) resample_vulkan_destroy(&recovery->vulkan);
   gpu_destroy(&recovery->gpu);
+  pthread_mutex_lock(&recovery->mutex);
   base_metric_set(recovery->path, 0);
   recovery->path = NULL;
   recovery->state = RESAMPLE_DEVICE_NONE;
+  pthread_cond_broadcast(&recovery->changed);
+  pthread_mutex_unlock(&recovery->mutex);
 }
 
 // --- the thread ---
@@ -161,8 +161,9 @@ static void try_again(struct resample_recovery *recovery) {
 
 static void *look_after(void *self) {
   struct resample_recovery *recovery = self;
+  if (recovery->open) recovery->open(recovery->open_self);
   pthread_mutex_lock(&recovery->mutex);
-  while (!recovery->is_stopping) {
+  while (!atomic_load(&recovery->is_stopping) && recovery->state != RESAMPLE_DEVICE_NONE) {
     if (recovery->state != RESAMPLE_DEVICE_LOST || recovery->users > 0) {
       pthread_cond_wait(&recovery->changed, &recovery->mutex);
     } else if (recovery->gpu) {
@@ -177,9 +178,11 @@ static void *look_after(void *self) {
   return NULL;
 }
 
-enum base_result resample_recovery_start(struct resample_recovery *recovery, struct base_fault *fault) {
+enum base_result resample_recovery_start(struct resample_recovery *recovery, void (*open)(void *self), void *self,
+                                         struct base_fault *fault) {
   if (recovery->state == RESAMPLE_DEVICE_NONE) return BASE_OK;
-  if (recovery->state == RESAMPLE_DEVICE_OPEN) gpu_lose_after(recovery->gpu, recovery->lose_after);
+  recovery->open = open;
+  recovery->open_self = self;
   if (pthread_create(&recovery->thread, NULL, look_after, recovery) != 0) {
     return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no thread for the resampler");
   }
@@ -190,7 +193,7 @@ enum base_result resample_recovery_start(struct resample_recovery *recovery, str
 void resample_recovery_finish(struct resample_recovery *recovery) {
   pthread_mutex_lock(&recovery->mutex);
   BASE_ASSERT(recovery->users == 0);
-  recovery->is_stopping = true;
+  atomic_store(&recovery->is_stopping, true);
   pthread_cond_broadcast(&recovery->changed);
   pthread_mutex_unlock(&recovery->mutex);
   if (recovery->has_thread) pthread_join(recovery->thread, NULL);
@@ -202,6 +205,12 @@ void resample_recovery_finish(struct resample_recovery *recovery) {
 }
 
 // --- runs ---
+
+void resample_recovery_await_opening(struct resample_recovery *recovery) {
+  pthread_mutex_lock(&recovery->mutex);
+  while (recovery->state == RESAMPLE_DEVICE_OPENING) pthread_cond_wait(&recovery->changed, &recovery->mutex);
+  pthread_mutex_unlock(&recovery->mutex);
+}
 
 struct resample_vulkan *resample_recovery_enter(struct resample_recovery *recovery, unsigned *out_generation) {
   pthread_mutex_lock(&recovery->mutex);
@@ -227,13 +236,24 @@ static void lose(struct resample_recovery *recovery, enum base_result outcome, c
                  recovery->info.name, why->text, when);
 }
 
+static bool is_gone(enum base_result outcome) { return outcome == BASE_DEVICE || outcome == BASE_TIMEOUT; }
+
+void resample_recovery_publish(struct resample_recovery *recovery, enum base_result outcome,
+                               const struct base_fault *why) {
+  pthread_mutex_lock(&recovery->mutex);
+  install(recovery, recovery->gpu, recovery->vulkan);
+  gpu_lose_after(recovery->gpu, recovery->lose_after);
+  if (is_gone(outcome)) lose(recovery, outcome, why);
+  pthread_cond_broadcast(&recovery->changed);
+  pthread_mutex_unlock(&recovery->mutex);
+}
+
 void resample_recovery_leave(struct resample_recovery *recovery, enum base_result outcome,
                              const struct base_fault *why) {
-  const bool is_gone = outcome == BASE_DEVICE || outcome == BASE_TIMEOUT;
   pthread_mutex_lock(&recovery->mutex);
   BASE_ASSERT(recovery->users > 0);
   recovery->users--;
-  if (is_gone && recovery->state == RESAMPLE_DEVICE_OPEN) lose(recovery, outcome, why);
+  if (is_gone(outcome) && recovery->state == RESAMPLE_DEVICE_OPEN) lose(recovery, outcome, why);
   if (recovery->state == RESAMPLE_DEVICE_LOST) pthread_cond_broadcast(&recovery->changed);
   pthread_mutex_unlock(&recovery->mutex);
 }
@@ -254,8 +274,8 @@ bool resample_recovery_await(struct resample_recovery *recovery, unsigned genera
 
 void resample_recovery_forget(struct resample_recovery *recovery, struct resample_source *source) {
   pthread_mutex_lock(&recovery->mutex);
-  // Also a lost machine has a list of its copies.
-  struct resample_vulkan *vulkan = recovery->vulkan;
+  // Also a lost machine has a list of its copies; one that is being opened has none of ours.
+  struct resample_vulkan *vulkan = recovery->state == RESAMPLE_DEVICE_OPENING ? NULL : recovery->vulkan;
   if (vulkan) recovery->users++;
   pthread_mutex_unlock(&recovery->mutex);
   if (!vulkan) return;
@@ -272,10 +292,11 @@ void resample_recovery_get_info(struct resample_recovery *recovery, struct resam
   }
   pthread_mutex_lock(&recovery->mutex);
   out->has_device = recovery->state == RESAMPLE_DEVICE_OPEN;
+  out->is_opening = recovery->state == RESAMPLE_DEVICE_OPENING;
   out->is_lost = recovery->state == RESAMPLE_DEVICE_LOST;
   out->losses = recovery->losses;
   out->recoveries = recovery->recoveries;
-  if (recovery->state != RESAMPLE_DEVICE_NONE) {
+  if (out->has_device || out->is_lost) {
     out->device = recovery->info;
     out->source_path = recovery->source_path;
     out->result_path = recovery->result_path;

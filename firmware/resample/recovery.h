@@ -1,16 +1,20 @@
-// The Vulkan machine's life: runs enter and leave it; once one of them finds it lost, nobody enters any more, and a
-// thread takes it down and makes it anew: at once after a long life, else after a pause that doubles.
+// The Vulkan machine's life: it is opened, by the caller or in a thread; runs enter and leave it; once one of them
+// finds it lost, nobody enters any more, and the thread takes it down and makes it anew: at once after a long life,
+// else after a pause that doubles.
 //
-// Part of the room's front. Thread-safe after resample_recovery_start.
+// Part of the room's front. What opens the machine has it for itself until resample_recovery_publish; the rest is
+// thread-safe after resample_recovery_init.
 #ifndef RESAMPLE_RECOVERY_H
 #define RESAMPLE_RECOVERY_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "vulkan.h"
 
 enum resample_device_state {
-  RESAMPLE_DEVICE_NONE,  // never opened, or closed for good
+  RESAMPLE_DEVICE_NONE,     // not wanted, or closed for good
+  RESAMPLE_DEVICE_OPENING,  // nobody but who opens it may look at the machine
   RESAMPLE_DEVICE_OPEN,
   RESAMPLE_DEVICE_LOST,  // the thread works on it
 };
@@ -38,24 +42,34 @@ struct resample_recovery {
   uint64_t pause_ms;             // before the trial that is due; 0: at once
   uint64_t losses, recoveries;
   const char *source_path, *result_path;  // static; of the last machine
+  void (*open)(void *self);               // the thread's first work; NULL: none
+  void *open_self;
   pthread_t thread;
-  bool has_thread, is_stopping;
+  bool has_thread;
+  atomic_bool is_stopping;  // set under the mutex; nobody will use what is still being opened
 };
 
-// No device yet. The strings of config->gpu are copied.
+// Waits to be opened unless the mode is CPU. The strings of config->gpu are copied.
 enum base_result resample_recovery_init(struct resample_recovery *recovery, const struct resample_config *config,
                                         struct base_fault *fault) BASE_CHECKED;
 // Opens the device; `info` is known afterwards.
 enum base_result resample_recovery_open(struct resample_recovery *recovery, struct base_fault *fault) BASE_CHECKED;
 // Builds the machine on the open device.
 enum base_result resample_recovery_build(struct resample_recovery *recovery, struct base_fault *fault) BASE_CHECKED;
-// Closes the device for good, before resample_recovery_start.
+// Lets runs into the machine. `outcome` is what it came to so far, as that of resample_recovery_leave.
+void resample_recovery_publish(struct resample_recovery *recovery, enum base_result outcome,
+                               const struct base_fault *why);
+// Closes the device for good, in place of resample_recovery_publish.
 void resample_recovery_close(struct resample_recovery *recovery);
-// From here on the machine is looked after (and, in tests, lost). Nothing when no device is open.
-enum base_result resample_recovery_start(struct resample_recovery *recovery, struct base_fault *fault) BASE_CHECKED;
+// From here on a thread looks after the machine. `open` (NULL: that is done) is called in it first and ends in
+// resample_recovery_publish or _close. Nothing when there is no device.
+enum base_result resample_recovery_start(struct resample_recovery *recovery, void (*open)(void *self), void *self,
+                                         struct base_fault *fault) BASE_CHECKED;
 // Nobody may be in the machine.
 void resample_recovery_finish(struct resample_recovery *recovery);
 
+// Waits while the machine is being opened.
+void resample_recovery_await_opening(struct resample_recovery *recovery);
 // Joins the runs in the machine, which stays until all have left; NULL when there is none now.
 struct resample_vulkan *resample_recovery_enter(struct resample_recovery *recovery, unsigned *out_generation);
 // `outcome` is what the run came to: after BASE_DEVICE and BASE_TIMEOUT the machine is lost for everybody; `why` is

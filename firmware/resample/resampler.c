@@ -1,10 +1,9 @@
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cpu.h"
-#include "front.h"
+#include "opening.h"
 
 static const uint64_t DEFAULT_BUDGET_BYTES = 256u << 20;
 
@@ -19,88 +18,6 @@ const char *resample_kernel_name(enum resample_kernel kernel) { return KERNEL_NA
 
 // --- starting ---
 
-static void BASE_PRINTF(2, 3) give_reason(struct resampler *resampler, const char *format, ...) {
-  va_list values;
-  va_start(values, format);
-  vsnprintf(resampler->reason, sizeof(resampler->reason), format, values);
-  va_end(values);
-}
-
-// AUTO goes on with the CPU, unless somebody named a device that is not there.
-static enum base_result do_without(struct resampler *resampler, enum base_result result, struct base_fault *why,
-                                   struct base_fault *fault) {
-  const struct gpu_config *config = &resampler->recovery.gpu_config;
-  resample_recovery_close(&resampler->recovery);
-  if (resampler->mode == RESAMPLE_MODE_VULKAN || (config->device && result == BASE_DEVICE)) {
-    if (fault && fault->result == BASE_OK) *fault = *why;
-    return result;
-  }
-  give_reason(resampler, "no Vulkan device: %.120s", why->text);
-  return BASE_OK;
-}
-
-// "llvmpipe" of "llvmpipe (LLVM 15.0.6, 256 bits)".
-static int short_name_chars(const struct gpu_info *device) { return (int)strcspn(device->name, "("); }
-
-static void explain_times(struct resampler *resampler) {
-  const struct resample_calibration *calibration = &resampler->calibration;
-  const struct gpu_info *device = &resampler->recovery.info;
-  const uint64_t *times = calibration->cases[0].microseconds;
-  int chars = short_name_chars(device);
-  while (chars > 0 && device->name[chars - 1] == ' ') chars--;
-  size_t wins = 0;
-  for (size_t i = 0; i < resample_case_kind_count; i++) wins += calibration->cases[i].choice != RESAMPLE_KERNEL_CPU;
-  const uint64_t two_pass = times[RESAMPLE_KERNEL_TWO_PASS], tile = times[RESAMPLE_KERNEL_TILE];
-  const uint64_t device_time = tile > 0 && (two_pass == 0 || tile < two_pass) ? tile : two_pass;
-  if (!calibration->has_times) {
-    give_reason(resampler, "%.*s could not be measured", chars, device->name);
-  } else if (wins > 0) {
-    give_reason(resampler, "%.*s is faster than the CPU in %zu of %zu cases", chars, device->name, wins,
-                resample_case_kind_count);
-  } else {
-    give_reason(resampler, "%.*s is slower: %.1f ms against %.1f ms", chars, device->name, (double)device_time / 1000,
-                (double)times[RESAMPLE_KERNEL_CPU] / 1000);
-  }
-}
-
-// Measures in the machine. What fails here fails again in the first job, which has somebody to take care of it.
-static void measure(struct resampler *resampler, const char *folder) {
-  struct resample_recovery *recovery = &resampler->recovery;
-  struct base_fault fault = {0};
-  unsigned generation;
-  struct resample_vulkan *vulkan = resample_recovery_enter(recovery, &generation);
-  enum base_result result = resample_calibration_measure(&resampler->calibration, vulkan, &recovery->info, &fault);
-  resample_recovery_leave(recovery, result, &fault);
-  if (result == BASE_OK && folder) {
-    result = resample_calibration_save(&resampler->calibration, folder, &recovery->info, &fault);
-  }
-  if (result != BASE_OK) base_log_fault(recovery->log, BASE_LOG_WARN, "resample", NULL, &fault);
-}
-
-// Opens the device and finds out what it is good for.
-static enum base_result open_device(struct resampler *resampler, const struct resample_config *config,
-                                    struct base_fault *fault) {
-  const char *folder = config->calibration_folder;
-  struct resample_recovery *recovery = &resampler->recovery;
-  struct base_fault why = {0};
-  enum base_result result = resample_recovery_open(recovery, &why);
-  if (result != BASE_OK) return do_without(resampler, result, &why, fault);
-  const bool cpu_competes = resampler->mode == RESAMPLE_MODE_AUTO && recovery->info.is_software;
-  resample_calibration_init(&resampler->calibration, cpu_competes, &recovery->info);
-  const bool is_remembered = folder && resample_calibration_load(&resampler->calibration, folder, &recovery->info);
-  const bool is_needed = !is_remembered || !resample_calibration_is_cpu_only(&resampler->calibration);
-  if (is_needed) result = resample_recovery_build(recovery, &why);
-  if (result != BASE_OK) return do_without(resampler, result, &why, fault);
-  if (!is_remembered && !config->is_unmeasured) measure(resampler, folder);
-  if (cpu_competes) {
-    explain_times(resampler);
-    if (resample_calibration_is_cpu_only(&resampler->calibration)) resample_recovery_close(recovery);
-  } else {
-    give_reason(resampler, resampler->mode == RESAMPLE_MODE_AUTO ? "a hardware GPU" : "as configured");
-  }
-  return BASE_OK;
-}
-
 static void register_metrics(struct resampler *resampler, struct base_metrics *metrics) {
   for (int kernel = RESAMPLE_KERNEL_TWO_PASS; kernel < RESAMPLE_KERNEL_COUNT; kernel++) {
     char labels[32];
@@ -110,30 +27,51 @@ static void register_metrics(struct resampler *resampler, struct base_metrics *m
   }
 }
 
+static enum base_result init(struct resampler *resampler, const struct resample_config *config,
+                             struct base_fault *fault) {
+  struct resample_config filled = *config;
+  if (filled.budget_bytes == 0) filled.budget_bytes = DEFAULT_BUDGET_BYTES;
+  resampler->mode = config->mode;
+  resampler->is_unmeasured = config->is_unmeasured;
+  resampler->failed = config->failed;
+  resampler->failed_self = config->failed_self;
+  if (config->calibration_folder) resampler->calibration_folder = strdup(config->calibration_folder);
+  register_metrics(resampler, config->metrics);
+  resample_give_reason(resampler, "as configured");
+  const enum base_result result = resample_recovery_init(&resampler->recovery, &filled, fault);
+  if (result != BASE_OK || !config->calibration_folder || resampler->calibration_folder) return result;
+  return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the resampler");
+}
+
+// In the caller's thread.
+static enum base_result open_now(struct resampler *resampler, struct base_fault *fault) {
+  const struct base_fault *failure = &resampler->failure;
+  const enum base_result result = resample_open_device(resampler);
+  if (result != BASE_OK) return BASE_FAIL(fault, result, failure->subject, "%s", failure->text);
+  return resample_recovery_start(&resampler->recovery, NULL, NULL, fault);
+}
+
 enum base_result resample_create(const struct resample_config *config, struct resampler **out,
                                  struct base_fault *fault) {
-  struct resample_config filled = *config;
   *out = NULL;
   struct resampler *resampler = calloc(1, sizeof(*resampler));
   if (!resampler) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the resampler");
-  resampler->mode = config->mode;
-  if (filled.budget_bytes == 0) filled.budget_bytes = DEFAULT_BUDGET_BYTES;
-  register_metrics(resampler, config->metrics);
-  give_reason(resampler, "as configured");
-  enum base_result result = resample_recovery_init(&resampler->recovery, &filled, fault);
-  if (result == BASE_OK && config->mode != RESAMPLE_MODE_CPU) {
-    result = open_device(resampler, config, fault);
+  enum base_result result = init(resampler, config, fault);
+  if (result == BASE_OK && config->mode == RESAMPLE_MODE_CPU) resample_log_choice(resampler);
+  if (result == BASE_OK && config->mode != RESAMPLE_MODE_CPU && !config->is_background) {
+    result = open_now(resampler, fault);
   }
-  const bool has_device = resampler->recovery.state != RESAMPLE_DEVICE_NONE;
-  if (result == BASE_OK) result = resample_recovery_start(&resampler->recovery, fault);
   if (result != BASE_OK) {
     resample_destroy(&resampler);
     return result;
   }
-  base_log_write(config->log, BASE_LOG_INFO, "resample", NULL, "resampling on %s (%s)",
-                 has_device ? resampler->recovery.info.name : "the CPU", resampler->reason);
   *out = resampler;
   return BASE_OK;
+}
+
+enum base_result resample_open(struct resampler *resampler, struct base_fault *fault) {
+  if (resampler->mode == RESAMPLE_MODE_CPU) return BASE_OK;
+  return resample_recovery_start(&resampler->recovery, resample_open_in_thread, resampler, fault);
 }
 
 void resample_destroy(struct resampler **resampler_pointer) {
@@ -141,6 +79,7 @@ void resample_destroy(struct resampler **resampler_pointer) {
   if (!resampler) return;
   *resampler_pointer = NULL;
   resample_recovery_finish(&resampler->recovery);
+  free(resampler->calibration_folder);
   free(resampler);
 }
 
@@ -160,10 +99,20 @@ static enum resample_kernel choose(const struct resampler *resampler, const stru
   return RESAMPLE_KERNEL_TWO_PASS;
 }
 
+// No other machine will do for RESAMPLE_MODE_VULKAN; for AUTO the CPU stands in.
+static enum base_result await_device(struct resampler *resampler, struct base_fault *fault) {
+  const struct base_fault *failure = &resampler->failure;
+  if (resampler->mode != RESAMPLE_MODE_VULKAN) return BASE_OK;
+  resample_recovery_await_opening(&resampler->recovery);
+  if (failure->result == BASE_OK) return BASE_OK;
+  return BASE_FAIL(fault, failure->result, failure->subject, "%s", failure->text);
+}
+
 enum resample_kernel resample_choice(struct resampler *resampler, const struct resample_job *job) {
   struct resample_work work;
   unsigned generation;
   if (resample_work_init(&work, job, NULL) != BASE_OK) return RESAMPLE_KERNEL_CPU;
+  if (await_device(resampler, NULL) != BASE_OK) return RESAMPLE_KERNEL_CPU;
   struct resample_vulkan *vulkan = resample_recovery_enter(&resampler->recovery, &generation);
   const enum resample_kernel kernel = choose(resampler, vulkan, &work, 1);
   if (vulkan) resample_recovery_leave(&resampler->recovery, BASE_OK, NULL);
@@ -218,7 +167,8 @@ static enum base_result run_on_device(struct resampler *resampler, struct load *
 }
 
 static enum base_result run_load(struct resampler *resampler, struct load *load, struct base_fault *fault) {
-  enum base_result result = run_on_device(resampler, load, fault);
+  enum base_result result = await_device(resampler, fault);
+  if (result == BASE_OK) result = run_on_device(resampler, load, fault);
   for (size_t i = load->device_count; i < load->count && result == BASE_OK; i++) {
     result = resample_cpu_run(&load->works[i], fault);
   }
@@ -250,9 +200,11 @@ void resample_get_info(struct resampler *resampler, struct resample_info *out) {
                                 .source_path = "host memory",
                                 .result_path = "host memory",
                                 .budget_bytes = resampler->recovery.budget_bytes,
-                                .is_calibration_remembered = calibration->is_remembered,
-                                .case_count = calibration->has_times ? resample_case_kind_count : 0};
+                                .reason = "the device is being opened"};
+  resample_recovery_get_info(&resampler->recovery, out);
+  if (out->is_opening) return;  // who opens it still writes what follows
+  out->is_calibration_remembered = calibration->is_remembered;
+  out->case_count = calibration->has_times ? resample_case_kind_count : 0;
   memcpy(out->reason, resampler->reason, sizeof(out->reason));
   memcpy(out->cases, calibration->cases, sizeof(out->cases));
-  resample_recovery_get_info(&resampler->recovery, out);
 }

@@ -9,6 +9,8 @@
 enum {
   RETRY_MS = 1000,  // between attempts to start a decoder that does not start
   WATCH_MS = 1000,  // between looks at the idle ones
+  // From the first worker to the others, unless a call wants one: a start has better things to do.
+  OTHERS_AFTER_MS = 3000,
 };
 
 enum slot_state { SLOT_EMPTY, SLOT_IDLE, SLOT_LENT };
@@ -28,7 +30,8 @@ struct pool {
   pthread_cond_t emptied;  // a slot became empty, or the pool ends
   // Under the mutex:
   bool is_ending;
-  bool has_opened;  // the first round of starts is over
+  bool has_opened;    // the first start is over
+  bool wants_others;  // their time has come
   enum base_result opening;
   struct base_fault opening_fault;
   struct sandbox_isolation isolation;  // of the worker started last
@@ -80,11 +83,9 @@ static enum base_result fill_slot(struct pool *pool, struct slot *slot, struct b
   return BASE_OK;
 }
 
-static void open_all(struct pool *pool) {
-  struct slot *slot;
-  while (pool->opening == BASE_OK && (slot = find_slot(pool, SLOT_EMPTY)) != NULL) {
-    pool->opening = fill_slot(pool, slot, &pool->opening_fault);
-  }
+// The first worker tells whether there can be any.
+static void open_first(struct pool *pool) {
+  pool->opening = fill_slot(pool, &pool->slots[0], &pool->opening_fault);
   pool->has_opened = true;
   pthread_cond_broadcast(&pool->freed);
 }
@@ -121,14 +122,16 @@ static void watch_idle(struct pool *pool) {
 
 static void *keep(void *argument) {
   struct pool *pool = argument;
-  struct timespec watch = deadline_in(WATCH_MS);
   pthread_mutex_lock(&pool->mutex);
-  open_all(pool);
+  open_first(pool);
+  pool->wants_others = pool->config.workers == 1;
+  struct timespec watch = deadline_in(pool->wants_others ? WATCH_MS : OTHERS_AFTER_MS);
   while (!pool->is_ending) {
     struct slot *slot = find_slot(pool, SLOT_EMPTY);
-    if (slot && pool->opening == BASE_OK) {
+    if (slot && pool->opening == BASE_OK && pool->wants_others) {
       refill(pool, slot);
     } else if (pthread_cond_timedwait(&pool->emptied, &pool->mutex, &watch) == ETIMEDOUT) {
+      pool->wants_others = true;
       watch_idle(pool);
       watch = deadline_in(WATCH_MS);
     }
@@ -227,6 +230,8 @@ struct worker *sandbox_pool_borrow(struct pool *pool) {
   struct slot *slot;
   pthread_mutex_lock(&pool->mutex);
   while ((slot = take_idle(pool)) == NULL && waited != ETIMEDOUT) {
+    if (!pool->wants_others) pthread_cond_signal(&pool->emptied);
+    pool->wants_others = true;
     waited = pthread_cond_timedwait(&pool->freed, &pool->mutex, &deadline);
   }
   if (slot) slot->state = SLOT_LENT;

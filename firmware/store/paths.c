@@ -98,6 +98,20 @@ struct store_path store_path_shard_number(const char *folder, unsigned shard, st
   return store_path_shard(folder, first);
 }
 
+unsigned store_shard_of(const struct integrity_digest *digest) {
+  return (unsigned)digest->bytes[0] << LOW_BITS | digest->bytes[1] >> LOW_BITS;
+}
+
+bool store_name_is_shard(const char *name, unsigned *shard) {
+  char text[] = "--AA";  // as much as whole bytes take
+  struct integrity_digest start;
+  if (strlen(name) != SHARD_CHARS) return false;
+  memcpy(text, name, SHARD_CHARS);
+  if (!base_base64url_decode(base_span_text(text), start.bytes, 3)) return false;
+  *shard = store_shard_of(&start);
+  return true;
+}
+
 bool store_name_is_original(const char *name, struct integrity_digest *id) {
   return integrity_digest_parse(base_span_text(name), id);
 }

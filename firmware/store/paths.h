@@ -39,6 +39,10 @@ struct store_path store_path_shard(const char *folder, const struct integrity_di
 struct store_path store_path_shard_number(const char *folder, unsigned shard, struct integrity_digest *first,
                                           struct integrity_digest *last);
 
+// The number of a digest's folder.
+unsigned store_shard_of(const struct integrity_digest *digest);
+// Back from the last part of store_path_shard to its number.
+bool store_name_is_shard(const char *name, unsigned *shard) BASE_CHECKED;
 // File names inside a shard folder. False for any other name.
 bool store_name_is_original(const char *name, struct integrity_digest *id) BASE_CHECKED;
 bool store_name_is_sidecar(const char *name, struct integrity_digest *id,

@@ -15,6 +15,8 @@ struct scan {
   struct store_reindex_report report;
   struct base_buffer files;  // of struct item, found in the folder
   struct base_buffer rows;   // of struct item, found in the index
+  // Where there is a folder, or a row: a young store has few of either, and looking for the others takes its time.
+  bool has_originals[STORE_SHARDS], has_variants[STORE_SHARDS];
 };
 
 struct item {
@@ -296,15 +298,69 @@ static enum base_result remove_homeless(struct scan *scan, struct base_fault *fa
   return result == BASE_OK ? ended : result;
 }
 
+static enum base_result mark_folder(bool *marks, const char *name) {
+  unsigned shard;
+  if (store_name_is_shard(name, &shard)) marks[shard] = true;
+  return BASE_OK;
+}
+
+static enum base_result mark_original_folder(void *argument, const char *name, struct base_fault *fault) {
+  struct scan *scan = argument;
+  (void)fault;
+  return mark_folder(scan->has_originals, name);
+}
+
+static enum base_result mark_variant_folder(void *argument, const char *name, struct base_fault *fault) {
+  struct scan *scan = argument;
+  (void)fault;
+  return mark_folder(scan->has_variants, name);
+}
+
+static enum base_result mark_original_row(void *argument, const struct integrity_digest *id, const char *tenant) {
+  struct scan *scan = argument;
+  (void)tenant;
+  scan->has_originals[store_shard_of(id)] = true;
+  return BASE_OK;
+}
+
+static enum base_result mark_variant_row(void *argument, const struct store_index_variant_row *row) {
+  struct scan *scan = argument;
+  const struct integrity_digest digest = store_digest_of_key(&row->key);
+  scan->has_variants[store_shard_of(&digest)] = true;
+  return BASE_OK;
+}
+
+static enum base_result find_shards(struct scan *scan, struct base_fault *fault) {
+  struct store *store = scan->store;
+  struct integrity_digest first, last;
+  memset(first.bytes, 0x00, sizeof first.bytes);
+  memset(last.bytes, 0xff, sizeof last.bytes);
+  enum base_result result = store_folder_visit(store, STORE_ORIGINALS, mark_original_folder, scan, fault);
+  if (result == BASE_OK) result = store_folder_visit(store, STORE_VARIANTS, mark_variant_folder, scan, fault);
+  if (result == BASE_OK) {
+    result = store_index_original_range(store->index, &first, &last, mark_original_row, scan, fault);
+  }
+  if (result == BASE_OK) {
+    result = store_index_variant_range(store->index, &first, &last, mark_variant_row, scan, fault);
+  }
+  return result;
+}
+
+static enum base_result scan_shard(struct scan *scan, unsigned shard, struct base_fault *fault) {
+  enum base_result result = BASE_OK;
+  scan->files.bytes = scan->rows.bytes = 0;
+  if (scan->has_originals[shard]) result = scan_originals(scan, shard, fault);
+  scan->files.bytes = scan->rows.bytes = 0;
+  if (result == BASE_OK && scan->has_variants[shard]) result = scan_variants(scan, shard, fault);
+  note_done(scan);
+  return result;
+}
+
 static enum base_result scan_some(struct scan *scan, unsigned first_shard, struct base_fault *fault) {
   enum base_result result = store_index_begin(scan->store->index, fault);
   if (result != BASE_OK) return result;
   for (unsigned i = 0; i < SHARDS_PER_TRANSACTION && result == BASE_OK; i++) {
-    scan->files.bytes = scan->rows.bytes = 0;
-    result = scan_originals(scan, first_shard + i, fault);
-    scan->files.bytes = scan->rows.bytes = 0;
-    if (result == BASE_OK) result = scan_variants(scan, first_shard + i, fault);
-    note_done(scan);
+    result = scan_shard(scan, first_shard + i, fault);
   }
   const enum base_result ended = store_index_end(scan->store->index, result == BASE_OK, fault);
   return result == BASE_OK ? ended : result;
@@ -315,7 +371,7 @@ enum base_result store_scan(struct store *store, void (*progress)(void *argument
   struct scan scan = {.store = store, .progress = progress, .argument = argument};
   base_buffer_init(&scan.files, SIZE_MAX / 2);
   base_buffer_init(&scan.rows, SIZE_MAX / 2);
-  enum base_result result = BASE_OK;
+  enum base_result result = find_shards(&scan, fault);
   for (unsigned shard = 0; shard < STORE_SHARDS && result == BASE_OK; shard += SHARDS_PER_TRANSACTION) {
     result = scan_some(&scan, shard, fault);
   }

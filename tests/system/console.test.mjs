@@ -4,8 +4,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import tls from 'node:tls';
 import { after, before, describe, it } from 'node:test';
+import { fingerprintOf } from '../support/requests.mjs';
 import { idOf, metric, photos, raw, readPhoto, request, sleep, startBox } from './box.mjs';
 
 function multipart(parts) {
@@ -145,12 +145,7 @@ describe('the console over TLS', () => {
   it('keeps_its_certificate_and_prints_its_fingerprint', async () => {
     const { fingerprint } = box;
     assert.match(fingerprint, /^([0-9A-F]{2}:){31}[0-9A-F]{2}$/);
-    const port = box.consolePort;
-    const seen = await new Promise((done, fail) => {
-      const socket = tls.connect(port, '127.0.0.1', { rejectUnauthorized: false }, () => { done(socket.getPeerCertificate().fingerprint256); socket.destroy(); });
-      socket.on('error', fail);
-    });
-    assert.equal(seen, fingerprint);
+    assert.equal(await fingerprintOf(box.consolePort), fingerprint);
     await box.restart();
     assert.equal(box.fingerprint, fingerprint);
   });
@@ -158,7 +153,7 @@ describe('the console over TLS', () => {
   it('publishes_its_certificate_without_the_key', async () => {
     const path = join(box.data, 'console.crt');
     assert.doesNotMatch(readFileSync(path, 'utf8'), /PRIVATE/);
-    assert.equal(execFileSync('curl', ['-sS', '--cacert', path, `${box.console}/healthz`], { encoding: 'utf8' }), 'ok\n');
+    assert.match(execFileSync('curl', ['-sS', '--cacert', path, `${box.console}/healthz`], { encoding: 'utf8' }), /^(ok|starting)\n$/);
   });
 
   it('uploads_over_tls', async () => assert.equal(await box.put(readPhoto()), idOf(readPhoto())));

@@ -1,7 +1,7 @@
 // What resamples: the modes, what is measured and remembered, and a device that is lost again and again.
 import assert from 'node:assert/strict';
-import { execFile, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -9,7 +9,17 @@ import { baseSettings, bin, metric, readPhoto, sleep, startBox, suppressions } f
 import { decodePng, largestStep } from './png.mjs';
 
 const withoutDrivers = { VK_ICD_FILENAMES: '/nonexistent.json', VK_DRIVER_FILES: '/nonexistent.json' };
-const deviceOf = async (box) => (await box.api('/api/v1/device')).json;
+const deviceNow = async (box) => (await box.api('/api/v1/device')).json;
+
+// Once it is open, or is known not to be.
+async function deviceOf(box) {
+  for (let i = 0; i < 600; i++) {
+    const device = await deviceNow(box);
+    if (device.state !== 'opening') return device;
+    await sleep(100);
+  }
+  throw new Error(`the device is still being opened: ${box.log}`);
+}
 
 // PNG originals are resampled as RGBA, so that a step in the result is a step of the kernel.
 async function pngOriginal(box) {
@@ -47,7 +57,7 @@ describe('resampler', () => {
     assert.deepEqual([onCpu.mode, onCpu.state, onCpu.device], ['cpu', 'none', null]);
     assert.deepEqual([onVulkan.mode, onVulkan.state], ['vulkan', 'ok']);
     assert.match(cpu.output, /^ {2}device +zimg on the CPU \(as configured\)$/m);
-    assert.ok(vulkan.output.includes(onVulkan.device.name));
+    assert.ok(vulkan.log.includes(`resampling on ${onVulkan.device.name} (as configured)`), vulkan.log);
     assert.ok(['software', 'integrated', 'discrete'].includes(onVulkan.device.type));
     assert.ok(onVulkan.memory.budget_bytes > 0);
     assert.equal((await vulkan.api('/api/v1/status')).json.device, `${onVulkan.device.name} (as configured)`);
@@ -128,7 +138,7 @@ describe('automatic choice', () => {
     assert.equal(device.calibration.remembered, false);
     const usesDevice = device.calibration.cases.some((one) => one.choice !== 'cpu');
     assert.equal(device.state, usesDevice ? 'ok' : 'none');
-    assert.ok(first.output.includes(`(${device.reason})`), first.output);
+    assert.ok(first.log.includes(`(${device.reason})`), first.log);
     assert.equal(files().length, 1);
     const second = await visit({ token });
     assert.equal(second.device.calibration.remembered, true);
@@ -141,7 +151,113 @@ describe('automatic choice', () => {
 
     const without = await visit({ token, env: withoutDrivers });
     assert.equal(without.device.state, 'none');
-    assert.match(without.box.output, /^ {2}device +zimg on the CPU \(no Vulkan device: /m);
+    assert.match(without.box.log, /resampling on the CPU \(no Vulkan device: /);
+  });
+});
+
+// The Vulkan loader reads the list of drivers; one entry is a pipe that nobody writes to yet.
+describe('a device that is still being opened', () => {
+  const manifests = '/usr/share/vulkan/icd.d';
+  let folder, data, token, id, pipes;
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'pixpop-driver-'));
+    data = mkdtempSync(join(tmpdir(), 'pixpop-opening-'));
+    pipes = 0;
+    const first = await startBox({ data, args: ['--resampler', 'cpu'] });
+    token = first.token;
+    id = await first.put(readPhoto());
+    assert.equal((await first.get(`/i/${id}?w=320&fm=webp`)).status, 200);
+    await first.finish();
+  });
+  after(() => {
+    rmSync(folder, { recursive: true });
+    rmSync(data, { recursive: true });
+  });
+
+  async function startSlowly(mode) {
+    const pipe = join(folder, `${pipes++}.json`);
+    execFileSync('mkfifo', [pipe]);
+    const real = readdirSync(manifests).filter((name) => name.startsWith('lvp')).map((name) => join(manifests, name));
+    const list = [pipe, ...real].join(':');
+    const box = await startBox({ data, token, args: ['--resampler', mode], env: { VK_DRIVER_FILES: list, VK_ICD_FILENAMES: list } });
+    // The loader's open() returns, and it finds nothing in this one, nor later in its place.
+    box.letGo = () => {
+      const end = openSync(pipe, 'r+');
+      unlinkSync(pipe);
+      closeSync(end);
+    };
+    return box;
+  }
+
+  // What an appliance's health gate asks.
+  const lookOf = (box) => spawnSync(join(bin, 'pixpop-probe'), ['answer', `${box.console}/healthz`], {
+    encoding: 'utf8', env: { ...process.env, ...suppressions }, timeout: 60000,
+  });
+
+  async function checkItServes(box) {
+    assert.equal((await deviceNow(box)).state, 'opening');
+    assert.equal((await deviceNow(box)).device, null);
+    assert.match((await box.api('/api/v1/status')).json.device, /is being opened/);
+    assert.match(box.output, /^ {2}device +a Vulkan device is being opened$/m);
+    assert.equal((await box.get('/healthz')).status, 200);
+    const health = await box.api('/healthz');
+    assert.deepEqual([health.status, health.body.toString()], [200, 'starting\n']);
+    const gate = lookOf(box);
+    assert.notEqual(gate.status, 0);
+    assert.match(gate.stdout, /is still starting/);
+    const cached = await box.get(`/i/${id}?w=320&fm=webp`);
+    assert.equal(cached.status, 200);
+    assert.equal((await box.api(`/api/v1/originals/${id}`)).status, 200);
+  }
+
+  it('keeps_new_pictures_waiting_when_only_it_may_make_them', async () => {
+    const box = await startSlowly('vulkan');
+    await checkItServes(box);
+    let isOver = false;
+    const made = box.get(`/i/${id}?w=333&fm=webp`).finally(() => { isOver = true; });
+    await checkItServes(box);
+    assert.equal(isOver, false);
+    box.letGo();
+    assert.equal((await made).status, 200);
+    assert.equal((await deviceOf(box)).state, 'ok');
+    assert.equal((await box.api('/healthz')).body.toString(), 'ok\n');
+    assert.equal(lookOf(box).status, 0);
+    const metrics = (await box.api('/metrics')).body.toString();
+    assert.equal(metric(metrics, 'pixpop_resample_jobs_total', 'kernel="cpu"'), 0);
+    await box.finish();
+  });
+
+  it('leaves_new_pictures_to_the_cpu_when_that_may_make_them', async () => {
+    const box = await startSlowly('auto');
+    assert.equal((await box.get(`/i/${id}?w=334&fm=webp`)).status, 200);
+    await checkItServes(box);
+    box.letGo();
+    assert.notEqual((await deviceOf(box)).calibration.cases.length, 0);
+    await box.finish();
+  });
+
+  it('ends_in_good_order_when_it_is_told_to', async () => {
+    const box = await startSlowly('vulkan');
+    await checkItServes(box);
+    const ended = box.finish();
+    await sleep(100);  // the end has begun by then, or begins with a device that opens
+    box.letGo();
+    await ended;
+    const next = await startBox({ data, token, args: ['--resampler', 'cpu'] });
+    assert.doesNotMatch(next.log, /brought up to date/);
+    await next.finish();
+  });
+
+  it('gives_way_to_the_next_program_when_that_is_asked_for', async () => {
+    const box = await startSlowly('vulkan');
+    await checkItServes(box);
+    box.child.kill('SIGUSR2');
+    const served = box.get(`/i/${id}?w=320&fm=webp`);
+    box.letGo();
+    assert.equal((await served).status, 200);
+    for (let i = 0; i < 600 && box.log.split('listening on').length < 3; i++) await sleep(100);
+    assert.equal((await box.get(`/i/${id}?w=335&fm=webp`)).status, 200);
+    await box.finish();
   });
 });
 
@@ -164,7 +280,9 @@ describe('pixpopd --resampler', () => {
   });
 
   it('fails_without_a_device_only_where_one_is_asked_for', () => {
-    assert.equal(run(['--resampler', 'vulkan'], withoutDrivers).status, 3);
+    const without = run(['--resampler', 'vulkan'], withoutDrivers);
+    assert.equal(without.status, 3);
+    assert.match(without.stderr, /^pixpopd: vulkan: there is no Vulkan driver on this machine/m);
     const named = run(['--device', 'no such device']);
     assert.equal(named.status, 3);
     assert.match(named.stderr, /no such device/);

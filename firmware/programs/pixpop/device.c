@@ -52,6 +52,9 @@ static void print_device(const struct base_json_value *root) {
   if (base_json_is_object(device)) {
     printf("%-12s %s, %s\n", "device", text_of(device, "name", first), text_of(device, "type", second));
     printf("%-12s %s\n", "driver", text_of(device, "driver", first));
+  } else if (is_text(root, "state", "opening")) {
+    printf("%-12s being opened: %s\n", "device",
+           is_text(root, "mode", "vulkan") ? "new pictures wait for it" : "the CPU does the work meanwhile");
   } else {
     printf("%-12s none: the CPU does the work\n", "device");
   }

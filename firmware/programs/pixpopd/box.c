@@ -2,6 +2,7 @@
 
 #include <libgen.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +139,16 @@ static enum resample_mode resample_mode_of(const struct settings *settings) {
   return strcmp(settings->render_resampler, "cpu") == 0 ? RESAMPLE_MODE_CPU : RESAMPLE_MODE_AUTO;
 }
 
+// From the resampler's thread.
+static void note_failure(void *self, const struct base_fault *fault) {
+  struct box *box = self;
+  pthread_mutex_lock(&box->settings_lock);
+  box->failure = *fault;
+  pthread_mutex_unlock(&box->settings_lock);
+  (void)kill(getpid(), BOX_FAILED);
+}
+
+// A driver takes seconds to load; what is there already is served meanwhile.
 static enum base_result build_resampler(struct box *box, struct base_fault *fault) {
   const struct settings *settings = &box->settings;
   const struct resample_config config = {.mode = resample_mode_of(settings),
@@ -151,12 +162,18 @@ static enum base_result build_resampler(struct box *box, struct base_fault *faul
                                          .budget_bytes = settings->render_gpu_memory_bytes,
                                          .calibration_folder = box->cache_path,
                                          .is_cold = !settings->render_warm_up,
+                                         .is_background = true,
+                                         .failed = note_failure,
+                                         .failed_self = box,
                                          .clock = base_clock_system(),
                                          .log = box->log,
                                          .metrics = box->metrics};
-  const enum base_result result = resample_create(&config, &box->resampler, fault);
-  if (result == BASE_OK) device_write_line(box->resampler, box->device_text, sizeof(box->device_text));
-  return result;
+  return resample_create(&config, &box->resampler, fault);
+}
+
+// Last of all, so that it takes no time from what comes before the doors are open.
+static enum base_result open_device(struct box *box, struct base_fault *fault) {
+  return resample_open(box->resampler, fault);
 }
 
 static enum base_result build_render(struct box *box, struct base_fault *fault) {
@@ -304,8 +321,9 @@ static enum base_result build_console(struct box *box, struct base_fault *fault)
                                   .pop = box->pop,
                                   .prewarm = box->prewarm,
                                   .scrub = box->scrub,
-                                  .device_text = box->device_text,
+                                  .write_device_line = device_write_line,
                                   .describe_device = device_describe,
+                                  .is_starting = device_is_opening,
                                   .device_self = box->resampler,
                                   .decoder_isolation = sandbox_get_isolation(box->sandbox),
                                   .settings = &box->console_settings,
@@ -323,12 +341,14 @@ static void announce(struct box *box) {
   uint16_t port;
   if (settings_split_listen(box->settings.console_listen, address, sizeof(address), &port, NULL) != BASE_OK) return;
   bool is_v6 = strchr(address, ':') != NULL;
+  char device[DEVICE_LINE_BYTES];
+  device_write_line(box->resampler, device, sizeof(device));
   printf("pixpop %s is ready\n", PIXPOP_VERSION);
   printf("  console      %s://%s%s%s:%u/\n", box->settings.console_tls ? "https" : "http", is_v6 ? "[" : "", address,
          is_v6 ? "]" : "", console_port(box->console));
   printf("  delivery     %s/i/\n", box->delivery_url);
   if (box->delivery_tls_url[0]) printf("  over TLS     %s/i/\n", box->delivery_tls_url);
-  printf("  device       %s\n", box->device_text);
+  printf("  device       %s\n", device);
   box_announce_ledger(box);
   printf("  data         %s\n", box->settings.data_folder);
   char fingerprint[TLS_FINGERPRINT_CHARS + 1];
@@ -350,8 +370,9 @@ static void announce(struct box *box) {
 enum base_result box_start(const struct settings *settings, const struct arguments *arguments,
                            const struct delivery_handover *handover, struct box **out, struct base_fault *fault) {
   static enum base_result (*const steps[])(struct box *, struct base_fault *) = {
-      prepare_folders, build_log,    build_store, build_sandbox,      build_resampler, build_render,  build_pop,
-      build_prewarm,   build_ingest, build_tus,   box_build_delivery, box_build_scrub, build_console, box_guard_ledger,
+      prepare_folders,    build_log,       build_store,   build_sandbox,    build_resampler,
+      build_render,       build_pop,       build_prewarm, build_ingest,     build_tus,
+      box_build_delivery, box_build_scrub, build_console, box_guard_ledger, open_device,
   };
   struct box *box = calloc(1, sizeof(*box));
   if (box == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "memory is short");
@@ -376,6 +397,14 @@ enum base_result box_hand_over(struct box *box, struct delivery_handover *out, s
   return delivery_hand_over(box->delivery, out, fault);
 }
 
+enum base_result box_check(struct box *box, struct base_fault *fault) {
+  pthread_mutex_lock(&box->settings_lock);
+  const enum base_result result = box->failure.result;
+  if (result != BASE_OK) *fault = box->failure;
+  pthread_mutex_unlock(&box->settings_lock);
+  return result;
+}
+
 void box_stop(struct box **pointer) {
   struct box *box = *pointer;
   if (box == NULL) return;
@@ -391,9 +420,10 @@ void box_stop(struct box **pointer) {
   delivery_destroy(&box->delivery);
   ingest_destroy(&box->ingest);
   pop_destroy(&box->pop);
-  resample_destroy(&box->resampler);
   sandbox_destroy(&box->sandbox);
   store_close(&box->store);
+  // After the store, which must be closed whatever becomes of us: a driver that is still being opened is waited for.
+  resample_destroy(&box->resampler);
   base_metrics_destroy(&box->metrics);
   base_log_destroy(&box->log);
   free(box->new_token);

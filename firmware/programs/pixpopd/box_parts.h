@@ -29,7 +29,7 @@ struct box {
   char store_path[BOX_MAX_PATH], pem_path[BOX_MAX_PATH], certificate_path[BOX_MAX_PATH], token_path[BOX_MAX_PATH],
       cache_path[BOX_MAX_PATH], delivery_pem_path[BOX_MAX_PATH];
   char decoder_path[BOX_MAX_PATH];
-  char device_text[600];
+  struct base_fault failure;  // of a part that came late; under settings_lock
   struct http_route routes[BOX_MAX_ROUTES];
 
   // In the order they are built.

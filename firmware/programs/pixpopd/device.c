@@ -7,11 +7,21 @@
 static const char *const MODES[] = {
     [RESAMPLE_MODE_AUTO] = "auto", [RESAMPLE_MODE_VULKAN] = "vulkan", [RESAMPLE_MODE_CPU] = "cpu"};
 
-void device_write_line(struct resampler *resampler, char *out, size_t capacity) {
+void device_write_line(void *self, char *out, size_t capacity) {
   struct resample_info info;
-  resample_get_info(resampler, &info);
+  resample_get_info(self, &info);
+  if (info.is_opening) {
+    snprintf(out, capacity, "a Vulkan device is being opened");
+    return;
+  }
   const bool is_known = info.has_device || info.is_lost;
   snprintf(out, capacity, "%s (%s)", is_known ? info.device.name : "zimg on the CPU", info.reason);
+}
+
+bool device_is_opening(void *self) {
+  struct resample_info info;
+  resample_get_info(self, &info);
+  return info.is_opening;
 }
 
 static void write_device(struct base_json_writer *json, const struct resample_info *info) {
@@ -52,6 +62,11 @@ static void write_calibration(struct base_json_writer *json, const struct resamp
   base_json_object_end(json);
 }
 
+static const char *state_of(const struct resample_info *info) {
+  if (info->is_opening) return "opening";
+  return info->has_device ? "ok" : info->is_lost ? "lost" : "none";
+}
+
 enum base_result device_describe(void *self, struct base_buffer *text, struct base_fault *fault) {
   struct resample_info info;
   struct base_json_writer json;
@@ -60,7 +75,7 @@ enum base_result device_describe(void *self, struct base_buffer *text, struct ba
   base_json_object(&json, NULL);
   base_json_string(&json, "mode", MODES[info.mode]);
   base_json_string(&json, "reason", info.reason);
-  base_json_string(&json, "state", info.has_device ? "ok" : info.is_lost ? "lost" : "none");
+  base_json_string(&json, "state", state_of(&info));
   write_device(&json, &info);
   base_json_integer(&json, "losses", (int64_t)info.losses);
   base_json_integer(&json, "recoveries", (int64_t)info.recoveries);

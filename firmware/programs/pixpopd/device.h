@@ -4,8 +4,11 @@
 
 #include "resample/resample.h"
 
-void device_write_line(struct resampler *resampler, char *out, size_t capacity);
-// For console_config.describe_device; `self` is the resampler.
+enum { DEVICE_LINE_BYTES = 600 };
+
+// For console_config; `self` is the resampler.
+void device_write_line(void *self, char *out, size_t capacity);
+bool device_is_opening(void *self);
 enum base_result device_describe(void *self, struct base_buffer *json, struct base_fault *fault) BASE_CHECKED;
 
 #endif

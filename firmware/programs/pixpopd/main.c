@@ -47,6 +47,7 @@ static void block_signals(sigset_t *signals) {
   sigaddset(signals, SIGINT);
   sigaddset(signals, SIGHUP);
   sigaddset(signals, SIGUSR2);
+  sigaddset(signals, BOX_FAILED);
   pthread_sigmask(SIG_BLOCK, signals, NULL);
   signal(SIGPIPE, SIG_IGN);
 }
@@ -109,12 +110,12 @@ static int run(const struct arguments *arguments, char **argv) {
   while (result == BASE_OK) {
     int number = sigwaitinfo(&signals, NULL);
     if (number == SIGHUP) box_reload(box, arguments);
+    if (number == BOX_FAILED) result = box_check(box, &fault);  // it may come from a box before this one
     if (number == SIGUSR2) result = restart(&again, arguments, &settings, &box, &fault);
     if (number == SIGTERM || number == SIGINT) break;
   }
-  if (result != BASE_OK) return complain(&fault);
   box_stop(&box);
-  return 0;
+  return result == BASE_OK ? 0 : complain(&fault);
 }
 
 int main(int argc, char **argv) {

@@ -27,8 +27,10 @@ static enum base_result ask(const struct client_config *config, const char *url,
   struct client_response response;
   result = client_send(client, &request, &response, fault);
   const int status = response.status;
+  const bool is_starting = result == BASE_OK && base_span_is(base_buffer_span(&response.body), "starting\n");
   client_response_finish(&response);
   client_destroy(&client);
+  if (is_starting) return BASE_FAIL(fault, BASE_BUSY, "health", "%.100s is still starting", url);
   if (result != BASE_OK || status == STATUS_OK) return result;
   return BASE_FAIL(fault, BASE_IO, "health", "%.100s answers %d", url, status);
 }

@@ -4,21 +4,21 @@
 
 #include "probe.h"
 
-enum { STATUS_FINE, STATUS_FAILED, STATUS_USAGE };
+enum { STATUS_FINE, STATUS_FAILED, STATUS_USAGE, STATUS_NOT_YET };
 
 static const char help[] =
     "pixpop-probe - one look at whether this box does its work\n"
     "\n"
     "Usage: pixpop-probe variant           make a small picture from a larger one and check its pixels\n"
-    "       pixpop-probe answer URL [CA]   URL has to answer 200; CA: for https, the server's own\n"
-    "                                      certificate (PEM) or one that signed it\n"
+    "       pixpop-probe answer URL [CA]   URL has to answer 200, and not that it is still starting; CA: for\n"
+    "                                      https, the server's own certificate (PEM) or one that signed it\n"
     "\n"
     "pixpop-system starts it every few seconds. Prints one line. Exit status: 0 all is well, 1 it is not,\n"
-    "2 wrong usage\n";
+    "2 wrong usage, 3 it answers that it is still starting\n";
 
 static int tell(enum base_result result, const char *line, const struct base_fault *fault) {
   puts(result == BASE_OK ? line : fault->text);
-  return result == BASE_OK ? STATUS_FINE : STATUS_FAILED;
+  return result == BASE_OK ? STATUS_FINE : result == BASE_BUSY ? STATUS_NOT_YET : STATUS_FAILED;
 }
 
 int main(int argc, char **argv) {

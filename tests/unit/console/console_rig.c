@@ -133,6 +133,11 @@ static void open_rooms(struct console_rig *rig) {
   must(pop_prewarm_create(&prewarm, &rig->prewarm, &fault), &fault);
 }
 
+static void write_device_line(void *self, char *out, size_t capacity) {
+  (void)self;
+  snprintf(out, capacity, "a fake device");
+}
+
 static enum base_result describe_device(void *self, struct base_buffer *json, struct base_fault *fault) {
   (void)self, (void)fault;
   return base_buffer_append_text(json, "{\"device\":\"a fake\"}");
@@ -169,7 +174,7 @@ void console_rig_open(struct console_rig *rig, const struct console_rig_config *
       .store = rig->store,
       .pop = rig->pop,
       .prewarm = rig->prewarm,
-      .device_text = "a fake device",
+      .write_device_line = write_device_line,
       .describe_device = describe_device,
       .metrics = rig->metrics,
   };

@@ -68,9 +68,12 @@ struct console_config {
   struct pop *pop;
   struct pop_prewarm *prewarm;  // told of new originals; NULL: nothing is prewarmed
   struct store_scrub *scrub;    // NULL: there is none
-  const char *device_text;      // for /api/v1/status: the resampler's device
-  // For /api/v1/device: appends one JSON object on what pictures are resampled with. From any thread. NULL: 404.
+  // For /api/v1/status: one line on what pictures are resampled with. From any thread, as the next.
+  void (*write_device_line)(void *self, char *out, size_t capacity);
+  // For /api/v1/device: appends one JSON object on the same. NULL: 404.
   enum base_result (*describe_device)(void *self, struct base_buffer *json, struct base_fault *fault);
+  // For /healthz, which says "starting" in place of "ok" (with 200: what there is is served). NULL: never.
+  bool (*is_starting)(void *self);
   void *device_self;
   struct sandbox_isolation decoder_isolation;  // for /api/v1/status
   const struct console_settings *settings;     // NULL: they are in no backup

@@ -49,6 +49,11 @@ struct resample_config {
   const char *calibration_folder;  // where measured times are remembered by device and driver; NULL: nowhere
   bool is_unmeasured;              // every job will name its kernel: no time is spent on measuring them
   bool is_cold;                    // kernels are compiled by the first jobs that need them, not before
+  bool is_background;              // the device waits for resample_open
+  // With is_background: called once, from a thread, with what resample_create would else have failed with. NULL: that
+  // is logged.
+  void (*failed)(void *self, const struct base_fault *fault);
+  void *failed_self;
   const struct base_clock *clock;  // NULL: the system's
   struct base_log *log;
   struct base_metrics *metrics;
@@ -57,10 +62,15 @@ struct resample_config {
 struct resampler;
 
 // Opens the device, builds its kernels and warms them up (unless is_cold), measures them where nothing is remembered
-// (some 100 ms). BASE_DEVICE only with RESAMPLE_MODE_VULKAN: AUTO goes on with the CPU and says so in the log.
+// (some 100 ms). BASE_DEVICE only with RESAMPLE_MODE_VULKAN or a device that was named: else AUTO goes on with the CPU
+// and says so in the log. With is_background all that is left to resample_open.
 enum base_result resample_create(const struct resample_config *config, struct resampler **out,
                                  struct base_fault *fault) BASE_CHECKED;
-// Every source must be gone.
+// Begins, once, to do in a thread what a resample_create with is_background left out; a driver may take seconds. Until
+// it is over, also before the call, jobs of RESAMPLE_MODE_AUTO run on the CPU and those of RESAMPLE_MODE_VULKAN wait:
+// they fail with what the opening failed with. BASE_NO_MEMORY: no thread.
+enum base_result resample_open(struct resampler *resampler, struct base_fault *fault) BASE_CHECKED;
+// Every source must be gone. Waits for a driver that is being opened.
 void resample_destroy(struct resampler **resampler);
 
 // A picture to resample from, ref-counted, with what the device keeps of it: the first job brings it there, later ones
@@ -113,6 +123,7 @@ struct resample_case {
 struct resample_info {
   enum resample_mode mode;
   bool has_device;          // one is open now
+  bool is_opening;          // see resample_open
   bool is_lost;             // one was, and the CPU stands in for it
   struct gpu_info device;   // of the open or lost one
   const char *source_path;  // how sources reach the kernels: "imported", "staged", "host memory"

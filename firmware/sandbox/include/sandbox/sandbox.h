@@ -39,7 +39,8 @@ struct sandbox_config {
 
 struct sandbox;
 
-// Starts the workers; a decoder that can not be started is a fault now, not later.
+// Starts a worker: a decoder that can not be started is a fault now, not later. The others follow when they are needed,
+// or when the box has had time to get going.
 enum base_result sandbox_create(const struct sandbox_config *config, struct sandbox **out,
                                 struct base_fault *fault) BASE_CHECKED;
 // Ends the workers. No call may be running.
