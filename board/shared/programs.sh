@@ -23,10 +23,11 @@ make_keys() {
 
 # make_programs: all of the image, and what makes it.
 make_programs() {
-  local log=$out/programs.log name
-  for name in verity-open watchdog-arm; do
-    "$(compiler)" -std=c11 -D_GNU_SOURCE -O2 -static -o "$work/$name" "$shared/$name.c"
-  done
+  local log=$out/programs.log
+  local room=$source_root/firmware/base
+  "$(compiler)" -std=c11 -D_GNU_SOURCE -O2 -static -o "$work/verity-open" "$shared/verity-open.c"
+  "$(compiler)" -std=c11 -D_GNU_SOURCE -O2 -static -I "$room/include" -o "$work/watchdog-arm" "$shared/watchdog-arm.c" \
+    "$room/watchdog_device.c"
   if [ -n "$programs_from" ]; then
     take_programs
     if [ "$architecture" = amd64 ]; then host_programs=$programs_from; else make_host_programs "$log"; fi

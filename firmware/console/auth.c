@@ -9,46 +9,31 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/code.h"
 #include "base/file.h"
+#include "base/guesses.h"
+#include "base/text.h"
 #include "integrity/digest.h"
 
-// Clients that guess at the same time are few; when the table is full the oldest window is given up.
-enum {
-  MAX_GUESSERS = 256,
-  TOKEN_BYTES = 32,
-  MAX_CLIENT_CHARS = 64,
-  MAX_HASH_FILE = 256,
-  MAX_CODE_CHARS = 64,
-  MAX_PATH_BYTES = 512
-};
+enum { MAX_CLIENT_CHARS = BASE_GUESSES_CLIENT_BYTES, MAX_HASH_FILE = 256, MAX_CODE_CHARS = 64, MAX_PATH_BYTES = 512 };
 
 static const char hash_prefix[] = "pixpop-token-sha256 ";
 static const char claim_prefix[] = "";
-
-struct guesser {
-  char client[MAX_CLIENT_CHARS];
-  unsigned failures;
-  uint64_t window_start_us;
-};
 
 struct console_auth {
   atomic_bool is_claimed;                // there is a token
   struct integrity_digest token_digest;  // does not change once it is
   char token_path[MAX_PATH_BYTES], claim_path[MAX_PATH_BYTES];
   pthread_mutex_t claim_lock;  // one claim at a time; taken before `lock`
-  const struct base_clock *clock;
   pthread_mutex_t lock;
-  struct guesser guessers[MAX_GUESSERS];
+  struct base_guesses guesses;  // under `lock`
 };
 
 static enum base_result make_token(const char *path, struct integrity_digest *digest, char **new_token,
                                    struct base_fault *fault) {
-  uint8_t random[TOKEN_BYTES];
-  char *token = malloc(CONSOLE_TOKEN_CHARS + 1);
+  char *token = malloc(BASE_TOKEN_CHARS + 1);
   if (!token) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the token");
-  base_random_bytes(random, sizeof random);
-  base_base64url_encode(base_span_of(random, sizeof random), token, CONSOLE_TOKEN_CHARS + 1);
-  explicit_bzero(random, sizeof random);
+  base_token_make(token);
   integrity_digest_of(base_span_text(token), digest);
 
   char text[sizeof hash_prefix + 2 * BASE_DIGEST_BYTES + 1];
@@ -117,7 +102,7 @@ enum base_result console_auth_open(const char *path, const char *claim_path, con
   *new_token = NULL;
   struct console_auth *auth = calloc(1, sizeof *auth);
   if (!auth) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the log-in");
-  auth->clock = clock;
+  base_guesses_init(&auth->guesses, clock, CONSOLE_AUTH_MAX_FAILURES, CONSOLE_AUTH_MAX_FAILURES, CONSOLE_AUTH_WINDOW_S);
   enum base_result result = BASE_OK;
   if (!base_span_copy(base_span_text(path), auth->token_path, sizeof auth->token_path) ||
       !base_span_copy(base_span_text(claim_path), auth->claim_path, sizeof auth->claim_path)) {
@@ -145,38 +130,16 @@ void console_auth_close(struct console_auth **auth) {
 
 bool console_auth_is_claimed(struct console_auth *auth) { return atomic_load(&auth->is_claimed); }
 
-// The client's entry, or the one to use for it. Windows that are over count as empty. Under the lock.
-static struct guesser *find_guesser(struct console_auth *auth, const char *client, uint64_t now_us) {
-  struct guesser *oldest = &auth->guessers[0];
-  for (size_t i = 0; i < MAX_GUESSERS; i++) {
-    struct guesser *guesser = &auth->guessers[i];
-    if (now_us - guesser->window_start_us > CONSOLE_AUTH_WINDOW_S * 1000000ull) guesser->failures = 0;
-    if (guesser->failures > 0 && strcmp(guesser->client, client) == 0) return guesser;
-    if (guesser->failures == 0 || (oldest->failures != 0 && guesser->window_start_us < oldest->window_start_us)) {
-      oldest = guesser;
-    }
-  }
-  return oldest;
-}
-
 static bool may_guess(struct console_auth *auth, const char *client) {
-  uint64_t now_us = base_clock_us(auth->clock);
   pthread_mutex_lock(&auth->lock);
-  const struct guesser *guesser = find_guesser(auth, client, now_us);
-  bool is_blocked = strcmp(guesser->client, client) == 0 && guesser->failures >= CONSOLE_AUTH_MAX_FAILURES;
+  const bool is_allowed = base_guesses_allow(&auth->guesses, base_span_text(client));
   pthread_mutex_unlock(&auth->lock);
-  return !is_blocked;
+  return is_allowed;
 }
 
 static void count_failure(struct console_auth *auth, const char *client) {
-  uint64_t now_us = base_clock_us(auth->clock);
   pthread_mutex_lock(&auth->lock);
-  struct guesser *guesser = find_guesser(auth, client, now_us);
-  if (guesser->failures == 0 || strcmp(guesser->client, client) != 0) {
-    *guesser = (struct guesser){.window_start_us = now_us};
-    strncpy(guesser->client, client, sizeof guesser->client - 1);
-  }
-  guesser->failures++;
+  base_guesses_count(&auth->guesses, base_span_text(client));
   pthread_mutex_unlock(&auth->lock);
 }
 
@@ -199,27 +162,11 @@ enum base_result console_auth_check(struct console_auth *auth, const char *clien
   return BASE_FAIL(fault, BASE_UNAUTHORIZED, "token", "the token is wrong");
 }
 
-// As people type it: small letters, spaces and hyphens are all the same to us, and letters that no code has are the
-// digits that they look like.
-static bool read_code(struct base_span typed, char out[MAX_CODE_CHARS + 1]) {
-  size_t chars = 0;
-  for (size_t i = 0; i < typed.bytes; i++) {
-    const char c = (char)typed.data[i];
-    if (c == '-' || c == ' ') continue;
-    const bool is_small = c >= 'a' && c <= 'z';
-    if (chars == MAX_CODE_CHARS || !(is_small || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))) return false;
-    const char large = (char)(is_small ? c - 'a' + 'A' : c);
-    out[chars++] = large == 'O' ? '0' : large == 'I' || large == 'L' ? '1' : large;
-  }
-  out[chars] = '\0';
-  return chars > 0;
-}
-
 static enum base_result check_code(struct console_auth *auth, const char *client, struct base_span typed,
                                    struct base_fault *fault) {
   char code[MAX_CODE_CHARS + 1];
   struct integrity_digest wanted, given;
-  if (!read_code(typed, code)) {
+  if (!base_code_read(typed, code, sizeof code)) {
     return BASE_FAIL(fault, BASE_BAD_INPUT, "code", "a claim code is letters and digits, at most %d", MAX_CODE_CHARS);
   }
   if (!is_there(auth->claim_path)) {

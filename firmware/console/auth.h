@@ -6,7 +6,6 @@
 #include "base/span.h"
 
 enum {
-  CONSOLE_TOKEN_CHARS = 43,        // 32 random bytes in base64url
   CONSOLE_AUTH_MAX_FAILURES = 10,  // of one client within the window; then it has to wait
   CONSOLE_AUTH_WINDOW_S = 60,
 };

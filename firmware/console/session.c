@@ -4,10 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/text.h"
-
-enum { SECRET_BYTES = 32 };
-
 struct slot {
   bool is_used;
   uint64_t begin_us;
@@ -36,12 +32,6 @@ void console_sessions_destroy(struct console_sessions **sessions) {
   *sessions = NULL;
 }
 
-static void make_secret(char out[CONSOLE_SECRET_CHARS + 1]) {
-  uint8_t random[SECRET_BYTES];
-  base_random_bytes(random, sizeof random);
-  base_base64url_encode(base_span_of(random, sizeof random), out, CONSOLE_SECRET_CHARS + 1);
-}
-
 // The live session of that id, or NULL. Looks at every slot, so that the time does not tell how near a guess was. Under
 // the lock.
 static struct slot *find(struct console_sessions *sessions, struct base_span id, uint64_t now_us) {
@@ -55,8 +45,8 @@ static struct slot *find(struct console_sessions *sessions, struct base_span id,
 }
 
 void console_sessions_begin(struct console_sessions *sessions, struct console_session *out) {
-  make_secret(out->id);
-  make_secret(out->csrf_token);
+  base_token_make(out->id);
+  base_token_make(out->csrf_token);
   uint64_t now_us = base_clock_us(sessions->clock);
   pthread_mutex_lock(&sessions->lock);
   struct slot *slot = &sessions->slots[0];

@@ -3,17 +3,17 @@
 #define CONSOLE_SESSION_H
 
 #include "base/clock.h"
+#include "base/code.h"
 #include "base/span.h"
 
 enum {
-  CONSOLE_SECRET_CHARS = 43,   // 32 random bytes in base64url
   CONSOLE_MAX_SESSIONS = 256,  // one more ends the oldest
   CONSOLE_SESSION_LIFE_S = 12 * 60 * 60,
 };
 
 struct console_session {
-  char id[CONSOLE_SECRET_CHARS + 1];          // the cookie's value
-  char csrf_token[CONSOLE_SECRET_CHARS + 1];  // must come back in X-CSRF-Token
+  char id[BASE_TOKEN_CHARS + 1];          // the cookie's value
+  char csrf_token[BASE_TOKEN_CHARS + 1];  // must come back in X-CSRF-Token
 };
 
 struct console_sessions;

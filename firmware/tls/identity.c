@@ -157,16 +157,23 @@ out:
   return result;
 }
 
+enum base_result tls_identity_read(const char *pem_path, struct base_buffer *out, struct base_fault *fault) {
+  enum base_result result = base_file_read(pem_path, MAX_PEM_BYTES, out, fault);
+  if (result != BASE_OK) return result;
+  result = base_buffer_append(out, "", 1);  // mbedTLS counts the terminator of PEM
+  return result == BASE_OK ? BASE_OK : BASE_FAIL(fault, result, "", "the TLS identity %s is too large", pem_path);
+}
+
+void tls_identity_forget(struct base_buffer *pem) {
+  if (pem->data) explicit_bzero(pem->data, pem->bytes);
+  base_buffer_finish(pem);
+}
+
 enum base_result tls_identity_load(const char *pem_path, mbedtls_x509_crt *certificate, mbedtls_pk_context *key,
                                    struct base_fault *fault) {
   struct base_buffer pem;
-  enum base_result result = base_file_read(pem_path, MAX_PEM_BYTES, &pem, fault);
+  enum base_result result = tls_identity_read(pem_path, &pem, fault);
   if (result != BASE_OK) goto out;
-  result = base_buffer_append(&pem, "", 1);  // mbedTLS counts the terminator of PEM
-  if (result != BASE_OK) {
-    result = BASE_FAIL(fault, result, "", "the TLS identity %s is too large", pem_path);
-    goto out;
-  }
   int code = mbedtls_pk_parse_key(key, pem.data, pem.bytes, NULL, 0);
   if (code != 0) {
     result = tls_fail(fault, BASE_CORRUPT, pem_path, "the TLS identity holds no usable private key", code);
@@ -182,8 +189,7 @@ enum base_result tls_identity_load(const char *pem_path, mbedtls_x509_crt *certi
   }
 
 out:
-  if (pem.data) explicit_bzero(pem.data, pem.bytes);
-  base_buffer_finish(&pem);
+  tls_identity_forget(&pem);
   return result;
 }
 

@@ -77,7 +77,7 @@ test('its page is whole and brings everything along', async () => {
     assert.match(reply.headers['content-security-policy'], /default-src 'none'/);
     assert.doesNotMatch(reply.text, /(src|href)="(https?:)?\/\/|@import|url\(/);
     const [head] = [await rescue.ask('HEAD', path, { token: null })];
-    assert.equal(Number(head.headers['content-length']), reply.bytes.length);
+    assert.equal(Number(head.headers['content-length']), reply.body.length);
   }
 });
 
@@ -264,11 +264,11 @@ test('the log, and a support archive without secrets', async () => {
   assert.match(log.text, /eth0: the link is up/);
   const archive = await rescue.ask('GET', '/api/v1/support');
   assert.match(archive.headers['content-disposition'], /pixpop-test-rescue\.tar/);
-  const names = execFileSync('tar', ['tf', '-'], { input: archive.bytes, encoding: 'utf8' }).split('\n');
+  const names = execFileSync('tar', ['tf', '-'], { input: archive.body, encoding: 'utf8' }).split('\n');
   for (const name of ['status.json', 'log.txt', 'cmdline', 'bootenv.bin']) assert.ok(names.includes(name), name);
-  const { next } = JSON.parse(execFileSync('tar', ['xOf', '-', 'status.json'], { input: archive.bytes, encoding: 'utf8' }));
+  const { next } = JSON.parse(execFileSync('tar', ['xOf', '-', 'status.json'], { input: archive.body, encoding: 'utf8' }));
   assert.match(next, /^[AB]$/);
-  for (const secret of [rescue.code, rescue.code.replaceAll('-', ''), rescue.token, 'PRIVATE KEY']) assert.ok(!archive.bytes.includes(secret));
+  for (const secret of [rescue.code, rescue.code.replaceAll('-', ''), rescue.token, 'PRIVATE KEY']) assert.ok(!archive.body.includes(secret));
 });
 
 test('a factory reset is asked for twice and noted on the data partition', async () => {
@@ -403,4 +403,20 @@ test('the image’s own floor counts when what was remembered is lost', async (t
   assert.equal(reply.status, 409, reply.text);
   assert.match(reply.json.detail, /1\.9\.9 is below 2\.0\.0/);
   assert.equal((await ask('2.0.0')).status, 200);
+});
+
+test('an own floor that can not be read is not taken for none', async (t) => {
+  const other = another(t);
+  writeFileSync(other.path('board'), 'board test-board\nversion 2.1.0\nfloor two\n');
+  writeFileSync(other.path('bootenv'), Buffer.alloc(1 << 20));
+  await other.start(...fixed, '--board-file', other.path('board'));
+  await other.logIn();
+  const status = await other.status();
+  assert.match(status.slots_fault, /lowest version that may be installed is not known/);
+  assert.deepEqual(status.slots, []);
+  other.slots('reset', 'untried');
+  const reply = await other.ask('PUT', '/api/v1/slots/B?older=1', { body: makeBundle({ ...good, version: '1.9.9' }) });
+  assert.equal(reply.status, 409, reply.text);
+  assert.match(reply.json.detail, /lowest version that may be installed is not known/);
+  assert.match(other.slots('show'), /slot B {4}untried, 3 tries, version -/);
 });

@@ -2,11 +2,14 @@
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { request } from '../support/requests.mjs';
+import { sleep, until } from '../support/waiting.mjs';
 import { bin, suppressions } from '../system/box.mjs';
+
+export { sleep, until };
 
 const run = promisify(execFile);
 const here = new URL('.', import.meta.url).pathname;
@@ -16,18 +19,6 @@ process.on('exit', () => {
   for (const child of started) child.kill('SIGKILL');
   for (const wire of opened) wire.remove();
 });
-
-export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
-// Waits until `look` gives something; fixed and generous.
-export async function until(what, look, seconds = 30) {
-  const end = Date.now() + seconds * 1000;
-  for (;;) {
-    const found = await look();
-    if (found) return found;
-    if (Date.now() > end) throw new Error(`${what}: not within ${seconds} s`);
-    await sleep(100);
-  }
-}
 
 export class Wire {
   // With `lossySeed` a third namespace on the cable loses, doubles and delays frames (lossy_line.py).
@@ -164,27 +155,12 @@ export class Rescue {
   }
 
   // {status, headers, text, json}
-  ask(method, path, { body, token = this.token, headers = {} } = {}) {
-    return new Promise((done, fail) => {
-      const request = https.request({
-        socketPath: this.socket, method, path, rejectUnauthorized: false, agent: false,
-        headers: { host: this.address, ...(token ? { authorization: `Bearer ${token}` } : {}), ...(body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }), ...headers },
-      }, async (reply) => {
-        const pieces = [];
-        try {
-          for await (const piece of reply) pieces.push(piece);
-        } catch (error) {
-          fail(error);
-          return;
-        }
-        const bytes = Buffer.concat(pieces);
-        const text = bytes.toString();
-        done({ status: reply.statusCode, headers: reply.headers, bytes, text, json: /json/.test(reply.headers['content-type']) ? JSON.parse(text) : undefined });
-      });
-      request.setTimeout(60000, () => request.destroy(new Error(`${method} ${path}: no answer for a minute`)));
-      request.on('error', fail);
-      request.end(body);
+  async ask(method, path, { body, token = this.token, headers = {} } = {}) {
+    const authorization = token ? { authorization: `Bearer ${token}` } : {};
+    const reply = await request(`${this.url}${path}`, {
+      socketPath: this.socket, method, headers: { host: this.address, ...authorization, ...headers }, body, seconds: 180,
     });
+    return { ...reply, text: reply.body.toString() };
   }
 
   async logIn(code = this.code) {

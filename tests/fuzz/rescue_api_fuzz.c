@@ -45,11 +45,11 @@ static void set_up(void) {
 
 static void set_session(bool is_open) {
   struct integrity_digest digest;
-  char token[ACCESS_TOKEN_CHARS];
+  char token[BASE_TOKEN_CHARS];
   memset(token, 't', sizeof token);
   integrity_digest_of(base_span_of(token, sizeof token), &digest);
   memset(api.access.sessions, 0, sizeof api.access.sessions);
-  memset(api.access.guessers, 0, sizeof api.access.guessers);
+  base_guesses_init(&api.access.guesses, api.clock, ACCESS_GUESSES, 1, ACCESS_GUESS_EVERY_S);
   api.wants_reboot = false;
   if (!is_open) return;
   api.access.sessions[0].is_open = true;

@@ -295,6 +295,21 @@ test('a page that never answers is given its time, and no more', async (t) => {
   await until(() => /is not fed any more/.test(appliance.log), 'it goes hungry');
 });
 
+test('a page that is still starting passes no gate, and yet is alive', async (t) => {
+  let body = 'starting\n';
+  const page = http.createServer((request, response) => response.end(body));
+  await new Promise((ready) => page.listen(0, '127.0.0.1', ready));
+  const appliance = new Appliance({ health: `http://127.0.0.1:${page.address().port}/healthz` });
+  t.after(() => appliance.finish().finally(() => page.close()));
+  await appliance.start('--patience', '2s', '--grace', '2s');
+  await until(async () => /is still starting/.test((await appliance.status()).health_text), 'it says so');
+  await sleep(6000);
+  assert.equal((await appliance.status()).health, 'waiting');
+  assert.doesNotMatch(appliance.log, /is not fed any more/);
+  body = 'ok\n';
+  await appliance.hasHealth('good');
+});
+
 test('while a start goes on, it is life', async (t) => {
   const appliance = new Appliance({ health: 'http://127.0.0.1:9/healthz', state: good });
   t.after(() => appliance.finish());

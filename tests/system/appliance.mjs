@@ -7,7 +7,8 @@ import net from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 
-import { bin, build, sleep, suppressions } from './box.mjs';
+import { stopChild, until as wait } from '../support/waiting.mjs';
+import { bin, build, suppressions } from './box.mjs';
 
 export const isRoot = process.getuid() === 0;
 export const board = 'test-board';
@@ -16,16 +17,7 @@ const patienceMs = /\b(asan|tsan)$/.test(build) ? 90000 : 30000;
 const running = new Set();
 process.on('exit', () => { for (const child of running) child.kill('SIGKILL'); });
 
-// Until `look` gives something true; what it gave.
-export async function until(look, what) {
-  const deadline = Date.now() + patienceMs;
-  for (;;) {
-    const found = await look();
-    if (found) return found;
-    if (Date.now() > deadline) throw new Error(`not within ${patienceMs / 1000} s: ${typeof what === 'function' ? what() : what}`);
-    await sleep(20);
-  }
-}
+export const until = (look, what) => wait(what, look, patienceMs / 1000, 20);
 
 // Bytes that look like an image and are the same every time.
 export function image(bytes, seed) {
@@ -126,11 +118,7 @@ export class Appliance {
   }
 
   async stop(signal = 'SIGTERM') {
-    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
-    const timer = setTimeout(() => this.child.kill('SIGABRT'), 60000);
-    const outcome = await this.exited;
-    clearTimeout(timer);
-    return outcome;
+    return stopChild(this.child, this.exited, signal);
   }
 
   async finish() {

@@ -3,11 +3,13 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import http from 'node:http';
-import https from 'node:https';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { request } from '../support/requests.mjs';
+import { sleep, stopChild } from '../support/waiting.mjs';
+
+export { request, sleep };
 
 const root = new URL('../..', import.meta.url).pathname;
 export const build = process.env.PIXPOP_BUILD ?? join(root, 'build/dev');
@@ -95,11 +97,7 @@ export class Box {
 
   // Sends a signal and resolves with {code, signal}; fails when the box does not end.
   async stop(signal = 'SIGTERM') {
-    if (this.child.exitCode === null && this.child.signalCode === null) this.child.kill(signal);
-    const timer = setTimeout(() => this.child.kill('SIGABRT'), 60000);
-    const outcome = await this.exited;
-    clearTimeout(timer);
-    return outcome;
+    return stopChild(this.child, this.exited, signal);
   }
 
   async restart(signal) {
@@ -137,28 +135,6 @@ export class Box {
 
 export const startBox = (options = {}) => new Box(options).start();
 
-// One HTTP request; resolves with {status, headers, body, json}. Certificates are not checked: tests that care pin them.
-export function request(url, { method = 'GET', headers = {}, body, agent = false } = {}) {
-  return new Promise((done, fail) => {
-    const client = url.startsWith('https:') ? https : http;
-    const outgoing = client.request(url, { method, headers, agent, rejectUnauthorized: false }, (response) => {
-      const chunks = [];
-      response.on('data', (chunk) => chunks.push(chunk));
-      response.on('error', fail);
-      response.on('end', () => {
-        const bytes = Buffer.concat(chunks);
-        const isJson = /[/+]json/.test(response.headers['content-type'] ?? '');
-        done({
-          status: response.statusCode, headers: response.headers, body: bytes,
-          json: isJson && bytes.length > 0 ? JSON.parse(bytes) : undefined,
-        });
-      });
-    });
-    outgoing.on('error', fail);
-    outgoing.end(body);
-  });
-}
-
 // Sends raw bytes to a port and resolves with everything that came back until the server closed (or `ms` passed).
 export function raw(port, bytes, { ms = 5000, end = false } = {}) {
   return new Promise((done, fail) => {
@@ -177,5 +153,4 @@ export function metric(text, name, labels = '') {
   return line === undefined ? undefined : Number(line.split(' ').at(-1));
 }
 
-export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 export const readPhoto = (index = 0) => readFileSync(photos(index + 1)[index]);

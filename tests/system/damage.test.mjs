@@ -7,7 +7,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { metric, readPhoto, sha256, sleep, startBox } from './box.mjs';
+import { until as wait } from '../support/waiting.mjs';
+import { metric, readPhoto, sha256, startBox } from './box.mjs';
 
 const headBytes = 128;
 const blockBytes = 64 * 1024;
@@ -190,13 +191,7 @@ describe('the scrubber', () => {
   // At full size, for which no level will do. What was decoded before the damage may still be in memory.
   const detail = (id) => `/i/${id}?crop=10,10,300,300&dpr=1&fm=webp&q=71`;
 
-  async function until(what, is) {
-    for (let tries = 0; tries < 1200; tries++) {
-      if (await is()) return;
-      await sleep(50);
-    }
-    assert.fail(`waited in vain until ${what}`);
-  }
+  const until = (what, is) => wait(what, is, 60, 50);
 
   async function scrub() {
     const { rounds } = await status();

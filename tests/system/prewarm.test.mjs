@@ -4,6 +4,7 @@ import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { until } from '../support/waiting.mjs';
 import { bin, metric, readPhoto, request, sleep, startBox } from './box.mjs';
 
 describe('prewarm', () => {
@@ -16,13 +17,6 @@ describe('prewarm', () => {
   const set = (body) => box.api('/api/v1/prewarm', { method: 'PUT', headers: json, body: typeof body === 'string' ? body : JSON.stringify(body) });
   const run = (body = {}) => box.api('/api/v1/prewarm/run', { method: 'POST', headers: json, body: JSON.stringify(body) });
   const variants = async (id) => (await box.api(`/api/v1/originals/${id}`)).json.variants.map((one) => `${one.width} ${one.media_type}`).sort();
-  async function until(what, isTrue) {
-    for (let i = 0; i < 600; i++) {
-      if (await isTrue()) return;
-      await sleep(50);
-    }
-    assert.fail(`${what}: not within half a minute`);
-  }
   const untilThere = (id, wanted) => until(`${id} has ${wanted}`, async () => (await variants(id)).join() === wanted.join());
   const untilEnded = () => until('the run ends', async () => !(await show()).run.is_running);
   const two = ['w=64&fm=webp', 'w=96&fm=jpeg&q=70'];

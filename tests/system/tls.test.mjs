@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import tls from 'node:tls';
+import { fingerprintOf } from '../support/requests.mjs';
 import { metric, raw, readPhoto, request, sleep, startBox } from './box.mjs';
 
 const portOf = (url) => Number(new URL(url).port);
@@ -22,16 +23,6 @@ function curl(...args) {
   const outcome = spawnSync('curl', ['-ski', ...args], { timeout: 20000, maxBuffer: 1 << 26 });
   const at = outcome.stdout.indexOf('\r\n\r\n') + 4;
   return { text: outcome.stdout.toString('latin1'), head: outcome.stdout.subarray(0, at).toString('latin1'), body: outcome.stdout.subarray(at) };
-}
-
-function fingerprintOf(port) {
-  return new Promise((done, fail) => {
-    const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
-      done(socket.getPeerCertificate().fingerprint256);
-      socket.destroy();
-    });
-    socket.on('error', fail);
-  });
 }
 
 function makeIdentity(path, name) {

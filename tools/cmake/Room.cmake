@@ -78,6 +78,24 @@ function(pixpop_unit_test room name)
     ENVIRONMENT "${PIXPOP_SUPPRESSIONS}")
 endfunction()
 
+# pixpop_program_test(system data MAY_USE base ... SOURCES data.c): tests/unit/system/data_test.c with cmocka, for the parts
+# of a program, which is no library: its SOURCES are compiled into the test.
+function(pixpop_program_test program name)
+  cmake_parse_arguments(ARG "" "" "MAY_USE;SOURCES" ${ARGN})
+  set(target ${program}_${name}_test)
+  set(folder ${PROJECT_SOURCE_DIR}/firmware/programs/${program})
+  list(TRANSFORM ARG_SOURCES PREPEND ${folder}/)
+  add_executable(${target} ${PROJECT_SOURCE_DIR}/tests/unit/${program}/${name}_test.c ${ARG_SOURCES})
+  pixpop_use_rooms(${target} ${ARG_MAY_USE})
+  target_include_directories(${target} PRIVATE ${folder} ${PROJECT_SOURCE_DIR}/tests/support)
+  target_link_libraries(${target} PRIVATE pixpop_flags PkgConfig::CMOCKA Threads::Threads)
+  target_compile_options(${target} PRIVATE -O1 -g1)
+  set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  add_test(NAME unit/${program}/${name} COMMAND ${target})
+  set_tests_properties(unit/${program}/${name} PROPERTIES TIMEOUT 120 LABELS unit
+    ENVIRONMENT "${PIXPOP_SUPPRESSIONS}")
+endfunction()
+
 # pixpop_fuzz(http request MAY_USE http base): tests/fuzz/http_request_fuzz.c with libFuzzer, seeds in
 # tests/fuzz/corpus/http_request/; ctest runs it for a few seconds over its corpus. Without libFuzzer, but with
 # AddressSanitizer, it runs over its seeds once. For a program in the place of a room: its SOURCES and PRIVATE_INCLUDES.

@@ -54,6 +54,23 @@ int complain_response(const char *about, const struct client_response *response)
   return EXIT_FAILED;
 }
 
+enum base_result complain_problem(const struct client_response *response, const char *path, enum base_result result,
+                                  const char *subject, const char *token_hint, struct base_fault *fault) {
+  struct base_json *json = NULL;
+  const struct base_json_value *problem = NULL;
+  const char *hint = response->status == 401 ? token_hint : "";
+  if (base_json_parse(base_buffer_span(&response->body), &json, NULL) == BASE_OK) problem = base_json_root(json);
+  const char *title = base_json_as_string(base_json_get(problem, "title"));
+  const char *detail = base_json_as_string(base_json_get(problem, "detail"));
+  if (title != NULL)
+    result = BASE_FAIL(fault, result, subject, "%.100s%s%.180s%s", title, detail != NULL ? ": " : "",
+                       detail != NULL ? detail : "", hint);
+  else
+    result = BASE_FAIL(fault, result, subject, "the box answered %d for %.180s%s", response->status, path, hint);
+  base_json_destroy(&json);
+  return result;
+}
+
 int complain_usage(const char *command, const char *format, ...) {
   char text[MAX_LINE_BYTES];
   va_list arguments;

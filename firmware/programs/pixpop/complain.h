@@ -13,6 +13,11 @@
 int complain_fault(const char *about, const struct base_fault *fault);
 // A response that is no success: title, detail and subject of its problem+json, else the status. EXIT_FAILED.
 int complain_response(const char *about, const struct client_response *response);
+// The same as a fault with that result and subject; without a problem it names `path`. For 401 with `token_hint` (may
+// be
+// "") at its end. Returns `result`.
+enum base_result complain_problem(const struct client_response *response, const char *path, enum base_result result,
+                                  const char *subject, const char *token_hint, struct base_fault *fault);
 // Wrong usage, with a hint at the page of `command` (NULL: the general one). EXIT_USAGE.
 int complain_usage(const char *command, const char *format, ...) BASE_PRINTF(2, 3);
 

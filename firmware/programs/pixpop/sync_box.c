@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "complain.h"
 #include "sync.h"
 
 enum { TRIES = 6, PAGE_ORIGINALS = 100, FIRST_CAPACITY = 128, MAX_ORIGINALS = 1 << 22 };
@@ -16,24 +17,11 @@ static enum base_result refuse(const struct client_response *response, const cha
   } results[] = {{400, BASE_BAD_INPUT}, {401, BASE_UNAUTHORIZED}, {403, BASE_UNAUTHORIZED}, {404, BASE_NOT_FOUND},
                  {409, BASE_CONFLICT},  {410, BASE_NOT_FOUND},    {429, BASE_RATE},         {503, BASE_BUSY},
                  {502, BASE_BUSY},      {504, BASE_BUSY}};
-  struct base_json *json = NULL;
-  const char *title = NULL, *detail = NULL;
   enum base_result result = BASE_UNPROCESSABLE;
-  const char *subject = response->status == 401 ? "token" : "";
-  if (base_json_parse(base_buffer_span(&response->body), &json, NULL) == BASE_OK) {
-    title = base_json_as_string(base_json_get(base_json_root(json), "title"));
-    detail = base_json_as_string(base_json_get(base_json_root(json), "detail"));
-  }
   for (size_t i = 0; i < sizeof(results) / sizeof(*results); i++) {
     if (results[i].status == response->status) result = results[i].result;
   }
-  if (title != NULL)
-    result = BASE_FAIL(fault, result, subject, "%.100s%s%.180s", title, detail != NULL ? ": " : "",
-                       detail != NULL ? detail : "");
-  else
-    result = BASE_FAIL(fault, result, subject, "the box answered %d for %.200s", response->status, path);
-  base_json_destroy(&json);
-  return result;
+  return complain_problem(response, path, result, response->status == 401 ? "token" : "", "", fault);
 }
 
 bool sync_is_passing(enum base_result result) {

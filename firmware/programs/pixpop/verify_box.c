@@ -49,29 +49,23 @@ struct walk {
 
 // --- asking ---
 
+// The box has found by itself that the bytes are damaged, and does not serve them.
+static bool is_corrupt(const struct client_response *response) {
+  struct base_json *json = NULL;
+  if (base_json_parse(base_buffer_span(&response->body), &json, NULL) != BASE_OK) return false;
+  const char *type = base_json_as_string(base_json_get(base_json_root(json), "type"));
+  const bool is_it = type != NULL && strcmp(type, "urn:pixpop:problem:corrupt") == 0;
+  base_json_destroy(&json);
+  return is_it;
+}
+
 // What a problem document says, as a fault that fits the status.
 static enum base_result refuse(const struct client_response *response, const char *path, struct base_fault *fault) {
-  struct base_json *json = NULL;
-  const char *title = NULL, *detail = NULL, *type = NULL;
-  if (base_json_parse(base_buffer_span(&response->body), &json, NULL) == BASE_OK) {
-    title = base_json_as_string(base_json_get(base_json_root(json), "title"));
-    detail = base_json_as_string(base_json_get(base_json_root(json), "detail"));
-    type = base_json_as_string(base_json_get(base_json_root(json), "type"));
-  }
-  enum base_result result = BASE_IO;
-  // The box has found by itself that the bytes are damaged, and does not serve them.
-  if (type != NULL && strcmp(type, "urn:pixpop:problem:corrupt") == 0) result = BASE_CORRUPT;
+  enum base_result result = is_corrupt(response) ? BASE_CORRUPT : BASE_IO;
   if (response->status == 404 || response->status == 410) result = BASE_NOT_FOUND;
   if (response->status == 409) result = BASE_CONFLICT;
   if (response->status == 401 || response->status == 403) result = BASE_UNAUTHORIZED;
-  const char *hint = response->status == 401 ? ". " COMPLAIN_TOKEN_HINT : "";
-  if (title != NULL)
-    result = BASE_FAIL(fault, result, "", "%.80s%s%.120s%s", title, detail != NULL ? ": " : "",
-                       detail != NULL ? detail : "", hint);
-  else
-    result = BASE_FAIL(fault, result, "", "the box answered %d for %.180s%s", response->status, path, hint);
-  base_json_destroy(&json);
-  return result;
+  return complain_problem(response, path, result, "", ". " COMPLAIN_TOKEN_HINT, fault);
 }
 
 // A GET whose 2xx body goes to `receive`, or is collected when that is NULL. Finish the response always.

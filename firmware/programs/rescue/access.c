@@ -1,83 +1,23 @@
 #include "access.h"
 
-#include <ctype.h>
-#include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/file.h"
-#include "base/text.h"
 #include "integrity/digest.h"
-
-// Crockford's: what people mix up is not in it.
-static const char alphabet[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-
-static bool is_code(struct base_span text) {
-  for (size_t i = 0; i < text.bytes; i++) {
-    if (text.data[i] == '\0' || strchr(alphabet, text.data[i]) == NULL) return false;
-  }
-  return text.bytes == ACCESS_CODE_CHARS;
-}
 
 enum base_result access_init(struct access *access, const char *path, const struct base_clock *clock,
                              struct base_fault *fault) {
   struct base_buffer kept;
   *access = (struct access){.clock = clock};
-  enum base_result result = base_file_read(path, ACCESS_CODE_CHARS, &kept, NULL);
-  if (result == BASE_OK && is_code(base_buffer_span(&kept))) {
-    memcpy(access->code, kept.data, ACCESS_CODE_CHARS);
-  } else {
-    uint8_t random[ACCESS_CODE_CHARS];
-    base_random_bytes(random, sizeof random);
-    for (size_t i = 0; i < sizeof random; i++) access->code[i] = alphabet[random[i] % (sizeof alphabet - 1)];
-  }
+  base_guesses_init(&access->guesses, clock, ACCESS_GUESSES, 1, ACCESS_GUESS_EVERY_S);
+  enum base_result result = base_file_read(path, BASE_CODE_CHARS, &kept, NULL);
+  if (result == BASE_OK && base_code_is_valid(base_buffer_span(&kept)))
+    memcpy(access->code, kept.data, BASE_CODE_CHARS);
+  else
+    base_code_make(access->code);
   result = base_file_replace_durably(path, base_span_text(access->code), 0600, fault);
   base_buffer_finish(&kept);
   return result;
-}
-
-void access_write_code(const struct access *access, char *out) {
-  snprintf(out, ACCESS_CODE_TEXT + 1, "%.4s-%.4s-%.4s", access->code, access->code + 4, access->code + 8);
-}
-
-// As typed -> as kept. Longer ones become another code.
-static void normalise(struct base_span typed, char out[ACCESS_CODE_CHARS + 1]) {
-  size_t chars = 0;
-  memset(out, 0, ACCESS_CODE_CHARS + 1);
-  for (size_t i = 0; i < typed.bytes; i++) {
-    char c = (char)toupper(typed.data[i]);
-    if (c == '-' || c == ' ' || c == '\r' || c == '\n') continue;
-    if (c == 'O') c = '0';
-    if (c == 'I' || c == 'L') c = '1';
-    if (chars == ACCESS_CODE_CHARS) {
-      out[0] = '\0';
-      return;
-    }
-    out[chars++] = c;
-  }
-}
-
-// The address's row; a new one takes the place of the one that has been silent for longest.
-static struct access_guesser *find_guesser(struct access *access, const uint8_t *client) {
-  struct access_guesser *oldest = &access->guessers[0];
-  for (size_t i = 0; i < ACCESS_GUESSERS; i++) {
-    struct access_guesser *guesser = &access->guessers[i];
-    if (memcmp(guesser->client, client, sizeof guesser->client) == 0) return guesser;
-    if (guesser->seen_ms < oldest->seen_ms) oldest = guesser;
-  }
-  *oldest = (struct access_guesser){0};
-  memcpy(oldest->client, client, sizeof oldest->client);
-  return oldest;
-}
-
-static bool may_guess(struct access *access, struct access_guesser *guesser) {
-  const uint64_t now_ms = base_clock_ms(access->clock);
-  const uint64_t earned = (now_ms - guesser->seen_ms) / (ACCESS_GUESS_EVERY_S * 1000);
-  if (earned > 0) {
-    guesser->wrong = earned > guesser->wrong ? 0 : guesser->wrong - (unsigned)earned;
-    guesser->seen_ms = now_ms;
-  }
-  return guesser->wrong < ACCESS_GUESSES;
 }
 
 static void digest_of(struct base_span token, uint8_t out[32]) {
@@ -95,29 +35,31 @@ static struct access_session *free_session(struct access *access) {
   return oldest;
 }
 
+// Compared in the same time whatever was typed.
+static bool is_right(const struct access *access, struct base_span typed) {
+  char code[BASE_CODE_CHARS + 1] = "";
+  const bool is_code = base_code_read(typed, code, sizeof code);
+  return base_span_equal_constant_time(base_span_of(code, BASE_CODE_CHARS),
+                                       base_span_of(access->code, BASE_CODE_CHARS)) &&
+         is_code;
+}
+
 enum base_result access_open(struct access *access, struct base_span code, const uint8_t *client,
-                             char token[ACCESS_TOKEN_CHARS + 1], struct base_fault *fault) {
-  char typed[ACCESS_CODE_CHARS + 1];
-  uint8_t random[ACCESS_TOKEN_BYTES];
-  struct access_guesser *guesser = find_guesser(access, client);
-  if (!may_guess(access, guesser))
+                             char token[BASE_TOKEN_CHARS + 1], struct base_fault *fault) {
+  const struct base_span guesser = base_span_of(client, HTTP_CLIENT_BYTES);
+  if (!base_guesses_allow(&access->guesses, guesser))
     return BASE_FAIL(fault, BASE_RATE, "code", "too many wrong codes: wait %d seconds", ACCESS_GUESS_EVERY_S);
-  normalise(code, typed);
-  if (!base_span_equal_constant_time(base_span_of(typed, ACCESS_CODE_CHARS),
-                                     base_span_of(access->code, ACCESS_CODE_CHARS))) {
-    guesser->wrong++;
-    guesser->seen_ms = base_clock_ms(access->clock);
+  if (!is_right(access, code)) {
+    base_guesses_count(&access->guesses, guesser);
     return BASE_FAIL(fault, BASE_UNAUTHORIZED, "code", "this is not the code on the console");
   }
-  guesser->wrong = 0;
-  base_random_bytes(random, sizeof random);
-  base_base64url_encode(base_span_of(random, sizeof random), token, ACCESS_TOKEN_CHARS + 1);
+  base_guesses_forget(&access->guesses, guesser);
+  base_token_make(token);
   struct access_session *session = free_session(access);
   session->is_open = true;
   session->used_ms = base_clock_ms(access->clock);
   memcpy(session->client, client, sizeof session->client);
   digest_of(base_span_text(token), session->digest);
-  explicit_bzero(random, sizeof random);
   return BASE_OK;
 }
 

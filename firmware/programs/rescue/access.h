@@ -7,20 +7,15 @@
 #ifndef RESCUE_ACCESS_H
 #define RESCUE_ACCESS_H
 
-#include "base/clock.h"
-#include "base/span.h"
+#include "base/code.h"
+#include "base/guesses.h"
 #include "http/message.h"
 
 enum {
-  ACCESS_CODE_CHARS = 12,
-  ACCESS_CODE_TEXT = ACCESS_CODE_CHARS + 2,  // "XXXX-XXXX-XXXX"
-  ACCESS_TOKEN_BYTES = 32,
-  ACCESS_TOKEN_CHARS = 43,
   ACCESS_SESSIONS = 4,
   ACCESS_SESSION_IDLE_S = 30 * 60,
   ACCESS_GUESSES = 5,        // an address may make at once
   ACCESS_GUESS_EVERY_S = 5,  // and then one in so many seconds
-  ACCESS_GUESSERS = 64,      // addresses that are remembered
 };
 
 struct access_session {
@@ -29,26 +24,19 @@ struct access_session {
   uint8_t client[HTTP_CLIENT_BYTES];
   uint64_t used_ms;
 };
-struct access_guesser {
-  uint8_t client[HTTP_CLIENT_BYTES];
-  unsigned wrong;
-  uint64_t seen_ms;
-};
 struct access {
   const struct base_clock *clock;
-  char code[ACCESS_CODE_CHARS + 1];
+  char code[BASE_CODE_CHARS + 1];
   struct access_session sessions[ACCESS_SESSIONS];
-  struct access_guesser guessers[ACCESS_GUESSERS];
+  struct base_guesses guesses;
 };
 
 // Reads or makes the code, kept in `path`.
 enum base_result access_init(struct access *access, const char *path, const struct base_clock *clock,
                              struct base_fault *fault) BASE_CHECKED;
-// As people read it; `out` has ACCESS_CODE_TEXT + 1.
-void access_write_code(const struct access *access, char *out);
 // Exchanges a code (case, spaces and dashes do not matter) for a token. BASE_UNAUTHORIZED; BASE_RATE.
 enum base_result access_open(struct access *access, struct base_span code, const uint8_t *client,
-                             char token[ACCESS_TOKEN_CHARS + 1], struct base_fault *fault) BASE_CHECKED;
+                             char token[BASE_TOKEN_CHARS + 1], struct base_fault *fault) BASE_CHECKED;
 // Is "Authorization: Bearer TOKEN" an open session's? BASE_UNAUTHORIZED.
 enum base_result access_check(struct access *access, const struct http_request *request,
                               struct base_fault *fault) BASE_CHECKED;

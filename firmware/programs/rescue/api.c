@@ -107,7 +107,7 @@ enum base_result api_write_status(struct api *api, struct base_buffer *out) {
 
 static enum base_result open_session(struct api *api, const struct http_request *request, struct base_span body,
                                      struct http_reply *reply, struct base_fault *fault) {
-  char token[ACCESS_TOKEN_CHARS + 1], text[ACCESS_TOKEN_CHARS + 32];
+  char token[BASE_TOKEN_CHARS + 1], text[BASE_TOKEN_CHARS + 32];
   if (request->method == HTTP_DELETE) {
     access_close(&api->access, request);
     reply_text(reply, 200, "application/json", base_span_text("{}"));

@@ -17,9 +17,9 @@
 
 #include "access.h"
 #include "arguments.h"
+#include "base/watchdog.h"
 #include "install.h"
 #include "network.h"
-#include "watchdog.h"
 
 enum { API_CONFIRM_BYTES = 16, API_CONFIRM_S = 60, API_MAX_BODY = 256 };
 
@@ -31,7 +31,7 @@ struct api {
   struct access access;
   struct state state;
   struct install *install;
-  struct watchdog watchdog;  // all zero is none
+  struct base_watchdog watchdog;
   uint64_t started_ms;
   uint64_t used_ms;                         // by somebody with a session
   uint64_t rearmed_ms;                      // 0: not yet

@@ -142,6 +142,7 @@ enum base_result install_begin(struct install *install, enum slots_id slot, bool
   install->has_thread = false;
   update_keys_destroy(&install->keys);
   enum base_result result = update_keys_load(install->config.keys, &install->keys, fault);
+  if (result == BASE_OK) result = state_check_floor(install->config.state, fault);
   if (result == BASE_OK) result = state_hold(install->config.state, fault);
   if (result != BASE_OK) return result;
   result = state_check_running(install->config.state, running, fault);

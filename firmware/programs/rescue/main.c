@@ -89,12 +89,12 @@ static void address_changed(void *self) {
 
 // What people at the console need.
 static void show(struct rescue *rescue) {
-  char code[ACCESS_CODE_TEXT + 1];
+  char code[BASE_CODE_TEXT + 1];
   struct base_buffer text;
   base_buffer_init(&text, 4096);
   network_write_addresses(rescue->api.network, &text);
   struct base_span rest = base_buffer_span(&text);
-  access_write_code(&rescue->api.access, code);
+  base_code_write(rescue->api.access.code, code);
   printf("\npixpop rescue\n");
   bool has_page = false;
   while (rest.bytes > 0) {
@@ -120,11 +120,11 @@ static enum base_result start(struct rescue *rescue, struct base_fault *fault) {
   if (strlen(arguments->state) + sizeof "/identity.pem.tmp" > MAX_PATH_BYTES)
     return BASE_FAIL(fault, BASE_BAD_INPUT, "--state", "the path is too long");
   api->arguments = arguments;
-  watchdog_init(&api->watchdog, arguments->watchdog);
   api->clock = base_clock_system();
   enum base_result result = open_log(rescue, fault);
   if (result == BASE_OK) result = base_folder_make(arguments->state, fault);
   if (result != BASE_OK) return result;
+  base_watchdog_init(&api->watchdog, arguments->watchdog, BASE_WATCHDOG_EVERY_MS, api->log);
   recall_start(rescue);
   path_in_state(rescue, "code", code_path);
   result = access_init(&api->access, code_path, api->clock, fault);
@@ -170,7 +170,7 @@ static int serve(struct rescue *rescue) {
     wait_for_work(rescue);
     (void)network_receive(rescue->api.network);
     sys_check_timeouts();
-    watchdog_feed(&rescue->api.watchdog, base_clock_ms(rescue->api.clock), rescue->api.log);
+    base_watchdog_tend(&rescue->api.watchdog, base_clock_ms(rescue->api.clock));
     clients_step(rescue->clients);
     const uint64_t now_ms = base_clock_ms(rescue->api.clock);
     if (rescue->api.wants_reboot && farewell_ms == 0) farewell_ms = now_ms;
@@ -210,6 +210,6 @@ int main(int argc, char **argv) {
     return result == BASE_BAD_INPUT ? EXIT_USAGE : EXIT_FAILED;
   }
   const int status = serve(&rescue);
-  watchdog_finish(&rescue.api.watchdog, status == EXIT_REBOOT);
+  base_watchdog_finish(&rescue.api.watchdog, status == EXIT_REBOOT);
   return status;
 }

@@ -47,7 +47,7 @@ static enum base_result run_program(struct api *api, const char *program, struct
     ended = waitpid(child, &status, WNOHANG);
     if (ended < 0 && errno != EINTR) return BASE_FAIL_ERRNO(fault, "", "waitpid");
     const uint64_t now_ms = base_clock_ms(api->clock);
-    if (now_ms - begin_ms < FED_MS) watchdog_feed(&api->watchdog, now_ms, api->log);
+    if (now_ms - begin_ms < FED_MS) base_watchdog_tend(&api->watchdog, now_ms);
     if (ended != child) usleep(LOOK_MS * 1000);
   }
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)

@@ -1,12 +1,9 @@
 #include "secure.h"
 
 #include <mbedtls/ssl.h>
-#include <string.h>
 
-#include "base/file.h"
 #include "lwip/altcp_tls.h"
-
-enum { MAX_PEM_BYTES = 64 * 1024 };
+#include "tls/tls.h"
 
 // As the console and delivery: forward secrecy and authenticated encryption only.
 static const int suites[] = {MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
@@ -37,20 +34,14 @@ void secure_conf_authmode(mbedtls_ssl_config *config, int mode) {
 
 enum base_result secure_create(const char *pem_path, struct altcp_tls_config **out, struct base_fault *fault) {
   struct base_buffer pem;
-  enum base_result result = base_file_read(pem_path, MAX_PEM_BYTES, &pem, fault);
+  enum base_result result = tls_identity_read(pem_path, &pem, fault);
   if (result != BASE_OK) goto out;
-  result = base_buffer_append(&pem, "", 1);  // mbedTLS counts the terminator of PEM
-  if (result != BASE_OK) {
-    result = BASE_FAIL(fault, result, "", "the TLS identity %s is too large", pem_path);
-    goto out;
-  }
   *out = altcp_tls_create_config_server_privkey_cert(pem.data, pem.bytes, NULL, 0, pem.data, pem.bytes);
   if (*out == NULL) {
     result = BASE_FAIL(fault, BASE_CORRUPT, pem_path, "the TLS identity holds no usable key and certificate");
   }
 out:
-  if (pem.data) explicit_bzero(pem.data, pem.bytes);
-  base_buffer_finish(&pem);
+  tls_identity_forget(&pem);
   return result;
 }
 

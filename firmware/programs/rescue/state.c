@@ -3,9 +3,8 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "base/file.h"
-
-enum { MAX_BOARD_BYTES = 4096 };
+#include "slots/board.h"
+#include "slots/report.h"
 
 // A disk may come late, or with a cable that somebody plugs in.
 static enum base_result open_disk(struct state *state, struct base_fault *fault) {
@@ -16,9 +15,11 @@ static enum base_result open_disk(struct state *state, struct base_fault *fault)
 }
 
 static enum base_result make_anew(struct state *state, struct slots_state *out, struct base_fault *fault) {
+  enum base_result result = state_check_floor(state, fault);
+  if (result != BASE_OK) return result;
   slots_reset(out, SLOTS_UNTRIED);
   memcpy(out->floor, state->floor, sizeof out->floor);
-  enum base_result result = state->disk.store(state->disk.self, out, fault);
+  result = state->disk.store(state->disk.self, out, fault);
   base_log_write(state->log, BASE_LOG_WARN, "slots", NULL, "no copy of the state can be read: %s",
                  result == BASE_OK ? "both slots may be tried" : "and none can be written");
   return result;
@@ -81,18 +82,21 @@ void state_version(struct state *state, const char *name, char *out) {
   memcpy(out, slots.slots[id].version, sizeof slots.slots[id].version);
 }
 
+// No file is no floor. One that is there and is not understood must not be taken for that.
 static void read_floor(struct state *state, const char *board_file) {
-  struct base_buffer text;
-  if (base_file_read(board_file, MAX_BOARD_BYTES, &text, NULL) != BASE_OK) return;
-  struct base_span rest = base_buffer_span(&text);
-  while (rest.bytes > 0) {
-    struct base_span line = base_span_cut(&rest, '\n');
-    if (!base_span_is(base_span_cut(&line, ' '), "floor")) continue;
-    if (!base_span_copy(base_span_trim(line), state->floor, sizeof state->floor) ||
-        !slots_version_is_valid(state->floor))
-      state->floor[0] = '\0';
-  }
-  base_buffer_finish(&text);
+  struct slots_board board;
+  struct base_fault why = {0};
+  const enum base_result result = slots_board_read(board_file, &board, &why);
+  if (result == BASE_OK) memcpy(state->floor, board.floor, sizeof state->floor);
+  if (result == BASE_OK || result == BASE_NOT_FOUND) return;
+  memcpy(state->floor_fault, why.text, sizeof state->floor_fault);
+  base_log_fault(state->log, BASE_LOG_ERROR, "slots", NULL, &why);
+}
+
+enum base_result state_check_floor(const struct state *state, struct base_fault *fault) {
+  if (state->floor_fault[0] == '\0') return BASE_OK;
+  return BASE_FAIL(fault, BASE_CONFLICT, "floor", "the lowest version that may be installed is not known: %.200s",
+                   state->floor_fault);
 }
 
 void state_init(struct state *state, const char *bootenv, const char *board_file, bool is_alone, struct base_log *log) {
@@ -109,24 +113,17 @@ void state_init(struct state *state, const char *bootenv, const char *board_file
 void state_write(struct state *state, const char *running, struct base_json_writer *json) {
   struct slots_state slots;
   struct base_fault fault = {0};
-  enum slots_id next;
   base_json_array(json, "slots");
   const bool is_read = state->loader.load(state, &slots, &fault) == BASE_OK;
   for (int i = 0; i < SLOTS_COUNT && is_read; i++) {
-    const struct slots_slot *slot = &slots.slots[i];
     base_json_object(json, NULL);
-    base_json_string(json, "name", slots_name((enum slots_id)i));
-    base_json_string(json, "mark", slots_mark_name(slot->mark));
-    base_json_integer(json, "tries", slot->tries);
-    base_json_string(json, "version", slot->version);
+    slots_write_slot(&slots, (enum slots_id)i, json);
     base_json_bool(json, "is_running", running != NULL && strcmp(running, slots_name((enum slots_id)i)) == 0);
     base_json_object_end(json);
   }
   base_json_array_end(json);
-  if (!is_read) {
+  if (is_read)
+    slots_write_choice(&slots, json);
+  else
     base_json_string(json, "slots_fault", fault.text);
-    return;
-  }
-  base_json_string(json, "next", slots_next(&slots, &next) ? slots_name(next) : "rescue");
-  base_json_string(json, "floor", slots.floor);
 }

@@ -95,14 +95,17 @@ static bool give_up(struct system *system, const char *text, bool *goes_down, st
 }
 
 void gate_judge(struct system *system, struct gate *gate, const char *text) {
-  struct base_fault fault = {0};
   bool goes_down = false;
   char whole[BASE_FAULT_TEXT_BYTES];
   const uint64_t now_ms = base_clock_ms(base_clock_system());
   if (now_ms < starting_since(system, now_ms) + system->arguments->gate_ms) return;
-  if (!gate->is_over && system->is_trial && !give_up(system, text, &goes_down, &fault)) return;
+  if (!gate->is_over && system->is_trial && !give_up(system, text, &goes_down, &gate->obstacle)) {
+    base_fault_clear(&gate->obstacle);  // only for now
+    return;
+  }
   gate->is_over = true;
-  snprintf(whole, sizeof(whole), "%.200s%s%.100s", text, fault.text[0] != '\0' ? "; " : "", fault.text);
+  snprintf(whole, sizeof(whole), "%.200s%s%.100s", text, gate->obstacle.text[0] != '\0' ? "; " : "",
+           gate->obstacle.text);
   system_set_health(system, SYSTEM_FAILED, whole);
   if (goes_down) system_go_down(system, true);
 }

@@ -5,8 +5,9 @@
 #include "system.h"
 
 struct gate {
-  unsigned looks;  // good ones in a row
-  bool is_over;    // its time has run out: from here on it can only still be passed
+  unsigned looks;              // good ones in a row
+  bool is_over;                // its time has run out: from here on it can only still be passed
+  struct base_fault obstacle;  // why the box did not go back to the other slot
 };
 
 // Marks the running slot good and lets updates in. False (with a fault) when the boot loader's memory cannot be

@@ -138,8 +138,9 @@ enum base_result run_program(const struct run *run, char *line, struct base_faul
   clean_line(&child);
   if (line != NULL) strcpy(line, child.line);
   if (result != BASE_OK || (WIFEXITED(status) && WEXITSTATUS(status) == 0)) return result;
-  if (child.line[0] != '\0') return BASE_FAIL(fault, BASE_BAD_INPUT, "program", "%s", child.line);
-  return BASE_FAIL(fault, BASE_BAD_INPUT, "program", "%.200s %s %d", run->words[0],
+  result = WIFEXITED(status) && WEXITSTATUS(status) == RUN_NOT_YET ? BASE_BUSY : BASE_BAD_INPUT;
+  if (child.line[0] != '\0') return BASE_FAIL(fault, result, "program", "%s", child.line);
+  return BASE_FAIL(fault, result, "program", "%.200s %s %d", run->words[0],
                    WIFSIGNALED(status) ? "was ended by signal" : "failed with status",
                    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }

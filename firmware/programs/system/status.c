@@ -1,22 +1,19 @@
 #include "status.h"
 
 #include "reply.h"
+#include "slots/report.h"
 
 static void write_slots(struct base_json_writer *json, const struct system *system, const struct slots_state *state) {
   enum slots_id next = system->running;
-  const bool has_next = !state->wants_rescue && slots_next(state, &next);
-  base_json_string(json, "next", has_next ? slots_name(next) : "rescue");
+  const bool has_next = slots_next(state, &next);
+  slots_write_choice(state, json);
   base_json_array(json, "slots");
   for (enum slots_id id = SLOTS_A; id < SLOTS_COUNT; id++) {
     base_json_object(json, NULL);
-    base_json_string(json, "name", slots_name(id));
-    base_json_string(json, "mark", slots_mark_name(state->slots[id].mark));
-    base_json_integer(json, "tries", state->slots[id].tries);
-    base_json_string(json, "version", state->slots[id].version);
+    slots_write_slot(state, id, json);
     base_json_object_end(json);
   }
   base_json_array_end(json);
-  base_json_string(json, "floor", state->floor);
   base_json_bool(json, "is_reboot_needed", !has_next || next != system->running);
 }
 

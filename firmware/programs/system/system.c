@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "run.h"
+#include "running.h"
 
 enum { POWER_TIMEOUT_MS = 30000, PASSWD_BYTES = 4096 };
 
@@ -79,8 +80,8 @@ enum base_result system_init(struct system *system, const struct arguments *argu
   pthread_mutex_init(&system->slots_lock, NULL);
   pthread_mutex_init(&system->lock, NULL);
   strcpy(system->health_text, "not looked at yet");
-  enum base_result result = board_read(arguments->board_file, &system->board, fault);
-  if (result == BASE_OK) result = board_find_slot(arguments->slot, &system->running, fault);
+  enum base_result result = slots_board_read(arguments->board_file, &system->board, fault);
+  if (result == BASE_OK) result = running_find(arguments->slot, &system->running, fault);
   if (result == BASE_OK) result = find_user(system, fault);
   if (result == BASE_OK) result = find_probe(system, fault);
   if (result != BASE_OK) return result;

@@ -13,7 +13,7 @@
 
 #include "arguments.h"
 #include "base/log.h"
-#include "board.h"
+#include "slots/board.h"
 #include "slots/grub.h"
 #include "update/install.h"
 
@@ -22,7 +22,7 @@ enum system_health { SYSTEM_WAITING, SYSTEM_GOOD, SYSTEM_FAILING, SYSTEM_FAILED 
 struct system {
   const struct arguments *arguments;
   struct base_log *log;
-  struct board board;
+  struct slots_board board;
   enum slots_id running;
   bool is_trial;  // it has not been seen healthy before
   uint64_t started_ms;

@@ -1,17 +1,15 @@
-// The hardware watchdog: it starts the box anew when it is not fed for a minute.
+// Feeds the hardware watchdog for as long as the box does what it is there for.
 #ifndef SYSTEM_WATCHDOG_H
 #define SYSTEM_WATCHDOG_H
 
+#include "base/watchdog.h"
 #include "system.h"
 
 struct watchdog {
   struct system *system;
-  int fd;
-  bool has_complained;  // that there is none
-  bool is_hungry;       // it is not being fed
-  bool has_last_meal;   // before the box restarts
-  unsigned every_ms;
-  uint64_t fed_ms;
+  struct base_watchdog device;
+  bool is_hungry;      // it is not being fed
+  bool has_last_meal;  // before the box restarts
 };
 
 void watchdog_init(struct watchdog *watchdog, struct system *system);

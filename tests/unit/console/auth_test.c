@@ -1,5 +1,6 @@
 #include "auth.h"
 
+#include "base/code.h"
 #include "fake_clock.h"
 #include "temp_folder.h"
 
@@ -44,7 +45,7 @@ static enum base_result check(const char *client, const char *text) {
 static void makes_a_token_when_there_is_no_file(void **state) {
   (void)state;
   assert_non_null(token);
-  assert_int_equal(strlen(token), CONSOLE_TOKEN_CHARS);
+  assert_int_equal(strlen(token), BASE_TOKEN_CHARS);
   assert_int_equal(check("a", token), BASE_OK);
 }
 
@@ -73,7 +74,7 @@ static void accepts_the_token_after_a_restart(void **state) {
 
 static void refuses_wrong_tokens(void **state) {
   (void)state;
-  char near[CONSOLE_TOKEN_CHARS + 2];
+  char near[BASE_TOKEN_CHARS + 2];
   strcpy(near, token);
   near[0] = near[0] == 'A' ? 'B' : 'A';
   assert_int_equal(check("a", near), BASE_UNAUTHORIZED);

@@ -261,6 +261,8 @@ static void a_slot_on_trial_stays_when_it_is_the_last(void **state) {
   assert_int_equal(stores, 0);
   assert_false(system->is_going_down);
   assert_non_null(strstr(system->health_text, "it does not answer; slot A is the only one that can boot"));
+  gate_judge(system, &gate, "1 of 3 looks were good");
+  assert_non_null(strstr(system->health_text, "1 of 3 looks were good; slot A is the only one that can boot"));
 }
 
 static void a_slot_on_trial_waits_for_a_change_under_way(void **state) {

@@ -36,12 +36,14 @@ static void a_failure_says_why(void **state) {
   (void)state;
   static const struct {
     const char *script, *text;
-  } cases[] = {{"echo it is broken >&2; exit 3", "it is broken"},
-               {"exit 3", "/bin/sh failed with status 3"},
-               {"kill -9 $$", "/bin/sh was ended by signal 9"}};
+    enum base_result result;
+  } cases[] = {{"echo it is broken >&2; exit 1", "it is broken", BASE_BAD_INPUT},
+               {"exit 2", "/bin/sh failed with status 2", BASE_BAD_INPUT},
+               {"echo later; exit 3", "later", BASE_BUSY},
+               {"kill -9 $$", "/bin/sh was ended by signal 9", BASE_BAD_INPUT}};
   for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
     struct base_fault fault = {0};
-    assert_int_equal(run_shell(cases[i].script, LONG_MS, NULL, NULL, &fault), BASE_BAD_INPUT);
+    assert_int_equal(run_shell(cases[i].script, LONG_MS, NULL, NULL, &fault), cases[i].result);
     assert_string_equal(fault.text, cases[i].text);
   }
 }

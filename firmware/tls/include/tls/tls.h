@@ -14,6 +14,11 @@ enum { TLS_FINGERPRINT_CHARS = 95 };  // SHA-256 as "AB:CD:..."
 enum base_result tls_identity_ensure(const char *pem_path, const char *const *names, size_t name_count,
                                      const struct base_clock *clock, bool *is_new,
                                      struct base_fault *fault) BASE_CHECKED;
+// The PEM as mbedTLS wants it, with its terminator: for a TLS stack that is not this room's. tls_identity_forget wipes
+// and finishes it, also after a failure.
+enum base_result tls_identity_read(const char *pem_path, struct base_buffer *out,
+                                   struct base_fault *fault) BASE_CHECKED;
+void tls_identity_forget(struct base_buffer *pem);
 // Writes the certificate of the identity alone, without its key, into `certificate_path` (mode 0644), for those who are
 // to trust it. Does nothing when the file holds it already.
 enum base_result tls_identity_publish(const char *pem_path, const char *certificate_path,

@@ -22,6 +22,7 @@
 
 #include "base/span.h"
 #include "integrity/digest.h"
+#include "slots/board.h"
 #include "slots/slots.h"
 
 enum {
@@ -29,7 +30,7 @@ enum {
   UPDATE_MAX_SIGNATURES = 4,
   UPDATE_MAX_SIGNATURE = 80,  // DER of two P-256 numbers, with room to spare
   UPDATE_KEY_ID_BYTES = 8,
-  UPDATE_MAX_BOARD = 31,
+  UPDATE_MAX_BOARD = SLOTS_MAX_BOARD,
   UPDATE_MAX_KEYS = 8,
   UPDATE_MAX_KEY_NAME = 63,  // of a key's file
   UPDATE_HEAD_BYTES = 20,
