@@ -6,11 +6,13 @@ kernel=linux-image-amd64
 grub='i386-pc x86_64-efi'
 grub_packages='grub-pc-bin grub-efi-amd64-bin'
 arguments='console=ttyS0,115200 console=tty0 net.ifnames=0'
-# Modules: loaded in the initramfs; and those that are there for the hardware which asks for them (coldplug).
+# Modules: loaded in the initramfs; and those that are there for the hardware which asks for them (coldplug). What is
+# found on USB and on card slots comes a while after its controller, when nobody asks any more: their drivers wait for it.
 coldplug=1
-initramfs_modules='crc32c_generic crc32c_intel sha256_ssse3 squashfs dm_verity ext4 af_packet sd_mod'
-initramfs_hardware='nvme ahci ata_piix usb_storage uas xhci_pci ehci_pci mmc_block sdhci_pci sdhci_acpi rtsx_pci_sdmmc
-  e1000 e1000e igb igc ixgbe r8169 realtek tg3 atlantic alx sky2 r8152 ax88179_178a
+initramfs_modules='crc32c_generic crc32c_intel sha256_ssse3 squashfs dm_verity ext4 af_packet sd_mod
+  usb_storage uas mmc_block r8152 asix ax88179_178a'
+initramfs_hardware='nvme vmd ahci ata_piix xhci_pci ehci_pci sdhci_pci sdhci_acpi rtsx_pci_sdmmc rtsx_usb_sdmmc
+  e1000 e1000e igb igc ixgbe r8169 realtek tg3 atlantic alx sky2
   virtio_pci virtio_blk virtio_scsi virtio_net virtio_rng vmw_pvscsi vmxnet3
   iTCO_wdt i2c_i801 lpc_ich sp5100_tco i6300esb wdat_wdt'
 # Of those i2c_i801 and lpc_ich are where Intel's watchdog is found. softdog, Linux's own one, where there is none.

@@ -1,5 +1,5 @@
 # qemu.sh: read in by the board.sh of boards that QEMU is: lavapipe resamples, since there is no graphics card.
-system_modules='virtio_balloon button evdev'
+system_hardware='virtio_balloon button evdev'
 vulkan='lvp'
 # Nothing is compiled or measured before it is needed: under emulation that alone takes a minute.
 settings='

@@ -68,7 +68,7 @@ make_initramfs() {
     install -m 755 "$programs_folder/bin/pixpop-rescue" "$target/usr/bin/pixpop-rescue"
     "$strip" "$target/usr/bin/pixpop-rescue"
   fi
-  echo "$initramfs_modules" | tr ' ' '\n' >"$target/etc/modules"
+  echo $initramfs_modules >"$target/etc/modules"
   [ -z "${coldplug:-}" ] || : >"$target/etc/coldplug"
   echo "board=$board" >"$target/etc/pixpop/board.sh"
   board_file >"$target/etc/pixpop/board"
@@ -78,6 +78,11 @@ make_initramfs() {
   find "$target" -exec touch -h -d "@$epoch" {} +
   (cd "$target" && find . -print0 | LC_ALL=C sort -z | cpio --quiet --null -o -H newc -R 0:0 --reproducible) |
     zstd -q -$((compression < 15 ? compression : 19)) -T1 -f -o "$work/initrd.img"
+}
+
+# package_names: those that gave a file to root or initramfs, and what is taken from them without collect.py.
+package_names() {
+  { cat "$work/root.packages" "$work/initramfs.packages" && ls "$stage/.packages" | grep -E '^(linux-image|grub|ca-certificates)[-_]'; } | sort -u
 }
 
 make_root() {
@@ -97,7 +102,7 @@ make_root() {
   } | "$shared/collect.py" "$stage" "$target" "$triplet" >"$work/root.packages"
   cp -r "$shared/root/." "$target/"
   if [ -d "$board_folder/root" ]; then cp -r "$board_folder/root/." "$target/"; fi
-  sort -u "$work/root.packages" "$work/initramfs.packages" >"$target/etc/pixpop/packages"
+  package_names >"$target/etc/pixpop/packages"
   board_file >"$target/etc/pixpop/board"
   echo "$epoch" >"$target/etc/pixpop/made"
   echo "${system_modules:-}" >"$target/etc/pixpop/modules"
@@ -114,6 +119,7 @@ make_root() {
   ln -s /run/resolv.conf "$target/etc/resolv.conf"
   ln -s /proc/self/mounts "$target/etc/mtab"
   ln -s /run "$target/var/run"
+  ln -s /run/avahi-autoipd "$target/var/lib/avahi-autoipd"
   busybox_links "$target"
   if [ -n "$overlay" ]; then cp -r "$overlay/." "$target/"; fi
   chmod -R go-w,a+rX "$target"

@@ -45,14 +45,14 @@ check_data() {
 # With an error in the file system nothing more is written until the next start, which checks it.
 mount_data() { mount -t ext4 -o nosuid,nodev,noexec,noatime,errors=remount-ro "$data" /data 2>/run/mount.log; }
 
-# file_system_bytes: what its superblock says (blocks, times 1024 << log of their size).
+# file_system_bytes: what its superblock says: words 1 and 84 are blocks, 6 the log of their size in KiB.
 file_system_bytes() {
-  blocks=$(dd if="$data" bs=1 skip=1028 count=4 2>/dev/null | od -An -tu4)
-  high=$(dd if="$data" bs=1 skip=1360 count=4 2>/dev/null | od -An -tu4)
-  log=$(dd if="$data" bs=1 skip=1048 count=4 2>/dev/null | od -An -tu4)
-  echo $(((high << 32 | blocks) * (1024 << log)))
+  set -- $(dd if="$data" bs=512 skip=2 count=1 2>/dev/null | od -An -v -tu4)
+  [ $# -eq 128 ] && echo $(((${85} << 32 | $2) * (1024 << $7)))
 }
 
 # is_small BYTES: the file system has not got what a partition of so many bytes has, since it was never grown, or not to
 # the end.
-is_small() { [ "$(file_system_bytes)" -lt $(($1 - (16 << 20))) ]; }
+is_small() {
+  has_bytes=$(file_system_bytes) && [ "$has_bytes" -lt $(($1 - (16 << 20))) ]
+}

@@ -1,4 +1,5 @@
 # partitions.sh: to be read in: which disk is this box's.
+# Builtins of the shell where they do: every start waits for this.
 # A disk is one of ours when it has all seven partitions by name; names are never taken from two disks.
 
 # list_disks: a line "PARENT PARTNAME DEVNAME" for each partition of ours that there is.
@@ -10,21 +11,33 @@ list_disks() {
     done <"$event"
     case $PARTNAME in
       bootenv | bootA | bootB | rootA | rootB | data | esp)
-        parent=$(readlink -f "${event%/uevent}")
-        parent=${parent%/*}
-        echo "${parent##*/} $PARTNAME $DEVNAME"
+        cd -P "${event%/uevent}/.." || continue
+        echo "${PWD##*/} $PARTNAME $DEVNAME"
         ;;
     esac
   done
+  cd /
 }
 
-# whole_disks: names of the disks with all seven.
-whole_disks() { cut -d ' ' -f 1,2 /run/partitions | sort -u | cut -d ' ' -f 1 | uniq -c | sed -n 's/^ *7 //p'; }
+# whole_disks: sets disks: names of those with all seven.
+whole_disks() {
+  disks= found=
+  while read -r parent name device; do found="$found $parent/$name "; done </run/partitions
+  while read -r parent name device; do
+    case " $disks " in *" $parent "*) continue ;; esac
+    for name in bootenv bootA bootB rootA rootB data esp; do
+      case $found in *" $parent/$name "*) ;; *) continue 2 ;; esac
+    done
+    disks=${disks:+$disks }$parent
+  done </run/partitions
+}
 
 # has_count DISK: the boot loader that started us has just stored pixpop.count=SEQUENCE.TRIES on it: as its counters, or,
 # when it had nothing to count, the state has them.
 has_count() {
-  bootenv=$(sed -n "s/^$1 bootenv //p" /run/partitions)
+  while read -r parent name device; do
+    [ "$parent $name" != "$1 bootenv" ] || bootenv=$device
+  done </run/partitions
   dd if="${dev:-/dev}/$bootenv" bs=65536 count=1 2>/dev/null | tr '\000' '\n' |
     grep -qxE "TWIN=(${count%.*}\\.${count#*.}|[AB]\\.[a-z]+\\.[a-z]+\\.${count#*.}\\.${count%.*})"
 }
@@ -34,7 +47,7 @@ has_count() {
 find_disk() {
   disk=
   list_disks >/run/partitions
-  disks=$(whole_disks)
+  whole_disks
   if [ -n "$count" ]; then
     for one in $disks; do
       has_count "$one" || continue
@@ -58,11 +71,12 @@ name_partitions() {
 }
 
 wait_for_disk() {
-  is_last=
-  for round in $(seq 150); do  # 15 s: USB disks take their time
+  is_last= round=0
+  while [ "$round" -lt 150 ]; do  # 15 s: USB disks take their time
     [ "$round" -lt 50 ] || is_last=1
     find_disk $is_last && name_partitions && return 0
     sleep 0.1
+    round=$((round + 1))
   done
   [ -z "$disks" ] || say "these disks are all pixpop's, take the wrong one out:" $disks
   return 1
