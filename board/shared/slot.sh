@@ -126,17 +126,20 @@ make_root() {
 }
 
 # link_services TARGET: each service gets the same log; services of programs that are not in the image go; runit's own
-# folders lie in /run.
+# folders lie in /run. What the first page waits for is started first (root/usr/lib/pixpop/late starts the others).
 link_services() {
-  local service
+  local service when
+  [ -e "$1/usr/lib/pixpop/pixpop-system" ] || rm -rf "$1/etc/sv/system"
+  [ -e "$1/usr/lib/pixpop/pixpop-rescue" ] || rm -rf "$1/etc/sv/rescue"
+  mkdir -p "$1"/etc/runit/{first,late}
   for service in "$1"/etc/sv/*; do
     service=${service##*/}
     ln -s "/run/sv/$service" "$1/etc/sv/$service/supervise"
     install -D -m 755 "$shared/log-run" "$1/etc/sv/$service/log/run"
     ln -s "/run/sv/$service.log" "$1/etc/sv/$service/log/supervise"
+    case $service in network | pixpopd) when=first ;; *) when=late ;; esac
+    ln -s "../../sv/$service" "$1/etc/runit/$when/$service"
   done
-  [ -e "$1/usr/lib/pixpop/pixpop-system" ] || rm -rf "$1/etc/sv/system"
-  [ -e "$1/usr/lib/pixpop/pixpop-rescue" ] || rm -rf "$1/etc/sv/rescue"
 }
 
 # make_slot: root.img first, since the boot partition carries its hash.

@@ -7,34 +7,19 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import tls from 'node:tls';
 
+import { fingerprintOf } from '../support/requests.mjs';
 import { build, photos, sha256 } from '../system/box.mjs';
-import { BootedBox, buildBundle, buildImage, keepAsking } from './booted.mjs';
+import { BootedBox, buildBundle, buildImage, keepAsking, shell } from './booted.mjs';
 import { dataBytes, isClean } from './data.mjs';
 import { slots, unpackImage } from './disk.mjs';
 import { bearer, claim, claimCode, device, upload, variant } from './journey.mjs';
-import { clean, limits } from './qemu.mjs';
+import { limits } from './qemu.mjs';
 
 process.env.PIXPOP_BOARD_PROGRAMS ??= build;
 const board = 'qemu-x86_64';
 const diskBytes = 3 * 2 ** 30;
 const budgetKiB = 7 * 1000;  // of each service's log: current and six older files
-
-const fingerprint = (box) => new Promise((done, fail) => {
-  const socket = tls.connect({ host: '127.0.0.1', port: box.ports.console, rejectUnauthorized: false }, () => {
-    done(socket.getPeerCertificate().fingerprint256);
-    socket.destroy();
-  }).on('error', fail);
-});
-
-// What a command says on the root shell of an image made with --shell.
-async function shell(box, command, seconds = limits.reply) {
-  box.type(`\n${command}; echo "<""end>"\n`);
-  await box.waitFor(/<""end>"/, seconds);
-  const [, text] = await box.waitFor(/([\s\S]*)<end>/, seconds);
-  return clean(text).trim();
-}
 
 const status = async (box) => (await box.api('/status')).json;
 const setNetwork = (box, text) => box.api('/system/network', {
@@ -59,7 +44,7 @@ function describeBox() {
   it('boots_by_uefi_with_a_wrong_clock_and_is_claimed_with_the_code_on_its_console', async () => {
     const { running, version } = await box.first(limits.slowBoot);
     assert.deepEqual([running, version], ['A', '0.0.1']);
-    identity = { name: (await status(box)).host_name, fingerprint: await fingerprint(box) };
+    identity = { name: (await status(box)).host_name, fingerprint: await fingerprintOf(box.ports.console) };
     assert.match(identity.name, /^pixpop-[0-9a-z]{4}$/);
   });
 
@@ -142,7 +127,7 @@ function describeBox() {
   });
 
   it('is_the_same_box_after_that', async () => {
-    assert.deepEqual({ name: (await status(box)).host_name, fingerprint: await fingerprint(box) }, identity);
+    assert.deepEqual({ name: (await status(box)).host_name, fingerprint: await fingerprintOf(box.ports.console) }, identity);
     assert.equal(await shell(box, 'pidof udhcpc'), '');
   });
 
@@ -158,7 +143,7 @@ function describeBox() {
     await box.waitForReply('console', '/healthz');
     assert.equal((await box.request('console', '/api/v1/status', { headers: bearer(old) })).status, 401);
     box.token = await claim(box, code);
-    const now = { name: (await status(box)).host_name, fingerprint: await fingerprint(box) };
+    const now = { name: (await status(box)).host_name, fingerprint: await fingerprintOf(box.ports.console) };
     assert.notEqual(now.name, identity.name);
     assert.notEqual(now.fingerprint, identity.fingerprint);
     assert.equal((await status(box)).store.originals, 0);

@@ -1,12 +1,14 @@
 // A board's image that runs in QEMU, as those see it who update it: its system's status, bundles sent to it, restarts.
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { until } from '../support/waiting.mjs';
 import { sleep } from '../system/box.mjs';
 import { bearer, claim, claimCode } from './journey.mjs';
-import { limits, Machine } from './qemu.mjs';
+import { clean, limits, Machine } from './qemu.mjs';
 
 const root = new URL('../..', import.meta.url).pathname;
 export const boardOut = process.env.PIXPOP_BOARD_OUT ?? join(root, 'build/board');
@@ -77,6 +79,29 @@ export class BootedBox extends Machine {
     if (reply.status !== 200) throw new Error(`reboot: ${reply.status} ${reply.body}`);
     return this.waitForStatus((status) => status.boot !== boot && status.health === 'good', seconds);
   }
+}
+
+// What a command says on the root shell of an image made with --shell.
+export async function shell(box, command, seconds = limits.reply) {
+  box.type(`\n${command}; echo "<""end>"\n`);
+  await box.waitFor(/<""end>"/, seconds);
+  const [, text] = await box.waitFor(/([\s\S]*)<end>/, seconds);
+  return clean(text).trim();
+}
+
+export async function pidOf(box, program) {
+  const pid = await shell(box, `pidof ${program}`);
+  assert.match(pid, /^\d+$/, program);
+  return pid;
+}
+
+// Stops a program where it stands, until the machine has been reset; resolves with the boot that was.
+export async function freeze(box, program) {
+  const { boot } = await box.status();
+  const { resets } = box;
+  await shell(box, `kill -STOP ${await pidOf(box, program)}`);
+  await until(`a reset because of ${program}`, () => box.resets > resets, limits.reset);
+  return boot;
 }
 
 // Asks the delivery for a path again and again; stop() resolves with {count, dropped}.

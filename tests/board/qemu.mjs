@@ -5,13 +5,13 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { appendFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import http from 'node:http';
-import https from 'node:https';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { build, sleep } from '../system/box.mjs';
+import { request as unlimited } from '../support/requests.mjs';
+import { sleep } from '../support/waiting.mjs';
+import { build } from '../system/box.mjs';
 
 // Limits in seconds: at least three times what was measured on two cores that did nothing else.
 const idle = {
@@ -23,7 +23,7 @@ const idle = {
   variant: 120,      // the first variant after that
   update: 300,       // a bundle read, written and read back
   rollback: 900,     // from a bad slot's first boot to the other one's first 200
-  reset: 240,        // a watchdog's bite
+  reset: 400,        // a watchdog's bite
   shutdown: 120,
   reply: 30,         // one HTTP reply
   qemu: 30,          // QEMU itself: started, asked, ended
@@ -43,7 +43,17 @@ const machines = {
   x86_64: ['qemu-system-x86_64', '-machine', 'q35', '-cpu', 'max'],
   arm64: ['qemu-system-aarch64', '-machine', 'virt', '-cpu', 'cortex-a57'],
 };
-const disks = { virtio: ['virtio-blk-pci'], nvme: ['nvme', 'serial=pixpop'], ahci: ['ide-hd'] };
+// How a disk is attached: its device, and the controllers that it wants beside what the machine has.
+const disks = {
+  virtio: { device: 'virtio-blk-pci' },
+  virtioScsi: { device: 'scsi-hd', controllers: ['virtio-scsi-pci'] },
+  nvme: { device: 'nvme', serial: 'pixpop' },
+  ahci: { device: 'ide-hd' },
+  usb: { device: 'usb-storage', controllers: ['qemu-xhci'] },
+  uas: { device: 'scsi-hd', controllers: ['usb-ehci', 'usb-uas'] },  // SeaBIOS speaks it with USB 2 only
+  sd: { device: 'sd-card', controllers: ['sdhci-pci'], isOrdered: false },  // one disk, of a power of two bytes
+  vmware: { device: 'scsi-hd', controllers: ['pvscsi'] },
+};
 
 function pflash(folder, code, variables) {
   const own = join(folder, 'uefi-variables.fd');
@@ -53,15 +63,15 @@ function pflash(folder, code, variables) {
 
 export class Machine {
   // disk: a raw image, written to (see disk.mjs: copyDisk), or with isKept a base that stays as it is: the machine
-  // writes to an overlay. All that is there to choose is named here.
+  // writes to an overlay. Without hasSerial there is a screen and a keyboard. All that is there to choose is named here.
   constructor({
     name, disk, isKept = false, arch = 'x86_64', firmware = arch === 'arm64' ? 'uefi' : 'bios', memory = 768, cores = 1,
     forwards = { delivery: 80, secure: 443, console: 8443 }, nic = 'virtio-net-pci', bus = 'virtio', watchdog = '',
-    clock = '', moreDisks = [], extra = [],
+    clock = '', moreDisks = [], hasSerial = true, extra = [],
   }) {
     this.name = name;
     this.folder = mkdtempSync(join(tmpdir(), 'pixpop-qemu-'));
-    this.options = { arch, firmware, memory, cores, forwards, nic, bus, watchdog, clock, moreDisks, extra };
+    this.options = { arch, firmware, memory, cores, forwards, nic, bus, watchdog, clock, moreDisks, hasSerial, extra };
     this.disk = disk;
     if (isKept) {
       this.disk = join(this.folder, 'overlay.qcow2');
@@ -78,23 +88,23 @@ export class Machine {
   }
 
   drive(path, index) {
-    const { bus } = this.options;
-    const [device, ...properties] = disks[bus];
+    const { device, serial, isOrdered = true } = disks[this.options.bus];
     const isRaw = !path.endsWith('.qcow2');
     // A raw file's writes are in the host's cache at once, so a power cut of the guest is one; a qcow2 file's tables are not.
     const file = `if=none,id=disk${index},file=${path},format=${isRaw ? 'raw' : 'qcow2'},cache=${isRaw ? 'unsafe' : 'writeback'}`;
-    const serial = properties.map((one) => `,${one}${index}`).join('');
-    return ['-drive', file, '-device', `${device}${serial},drive=disk${index},bootindex=${index}`];
+    const words = `${serial ? `,serial=${serial}${index}` : ''}${isOrdered ? `,bootindex=${index}` : ''}`;
+    return ['-drive', file, '-device', `${device},drive=disk${index}${words}`];
   }
 
   arguments() {
-    const { arch, firmware, memory, cores, forwards, nic, watchdog, clock, moreDisks, extra } = this.options;
+    const { arch, firmware, memory, cores, forwards, nic, bus, watchdog, clock, moreDisks, hasSerial, extra } = this.options;
     const ports = Object.values(forwards).map((port) => `,hostfwd=tcp:127.0.0.1:0-:${port}`).join('');
     return [
       ...machines[arch], '-accel', 'tcg', '-m', String(memory), '-smp', String(cores), '-nodefaults', '-display', 'none',
-      '-chardev', 'stdio,id=serial,signal=off', '-serial', 'chardev:serial',
+      '-chardev', 'stdio,id=serial,signal=off', ...(hasSerial ? ['-serial', 'chardev:serial'] : ['-device', 'VGA']),
       '-qmp', `unix:${join(this.folder, 'qmp')},server=on,wait=off`,
       ...firmwares[arch][firmware](this.folder),
+      ...(disks[bus].controllers ?? []).flatMap((one) => ['-device', one]),
       ...[this.disk, ...moreDisks].flatMap((path, index) => (path ? this.drive(path, index) : [])),
       ...(nic ? ['-netdev', `user,id=net,restrict=on${ports}`, '-device', `${nic},netdev=net,romfile=`] : []),
       '-device', 'virtio-rng-pci', '-device', 'virtio-balloon-pci,id=balloon',
@@ -186,6 +196,29 @@ export class Machine {
   }
 
   type(text) { this.child.stdin.write(text); }
+
+  // A key at the keyboard of a machine without a serial line.
+  press(key) { return this.ask('send-key', { keys: [{ type: 'qcode', data: key }] }); }
+
+  // What stands in the memory of its screen (BIOS, text mode), which is more than what fits on it.
+  async screen() {
+    const file = join(this.folder, 'screen');
+    await this.ask('pmemsave', { val: 0xb8000, size: 0x8000, filename: file });
+    const cells = readFileSync(file);
+    const lines = Array.from({ length: Math.floor(cells.length / 160) }, (_, row) =>
+      Array.from({ length: 80 }, (__, column) => String.fromCharCode(cells[row * 160 + column * 2] || 32)).join('').trimEnd());
+    return lines.join('\n');
+  }
+
+  // Until `pattern` matches what stands on its screen; between two looks it does `meanwhile`.
+  async waitForScreen(pattern, seconds = limits.boot, meanwhile = () => sleep(500)) {
+    for (const end = performance.now() + seconds * 1000; ; await meanwhile()) {
+      const text = await this.screen();
+      const match = text.match(pattern);
+      if (match) return match;
+      if (performance.now() > end) throw new Error(`${this.name} has not shown ${pattern} within ${seconds} s:\n${text}`);
+    }
+  }
 
   // The current is gone: what the guest had not written yet is lost.
   async powerCut() {
@@ -308,27 +341,5 @@ async function connectQmp(path, machine) {
   return { ask };
 }
 
-// One request, certificates unchecked; resolves with {status, headers, body, json}. A guest's port that nobody listens on
-// is connected to all the same, hence the limit.
-export function request(url, { method = 'GET', headers = {}, body, seconds = limits.reply, agent = false } = {}) {
-  return new Promise((done, fail) => {
-    const client = url.startsWith('https:') ? https : http;
-    const outgoing = client.request(url, { method, headers, agent, rejectUnauthorized: false }, (response) => {
-      const chunks = [];
-      response.on('data', (chunk) => chunks.push(chunk));
-      response.on('error', end(fail));
-      response.on('end', () => {
-        const bytes = Buffer.concat(chunks);
-        const isJson = /[/+]json/.test(response.headers['content-type'] ?? '') && bytes.length > 0;
-        end(done)({ status: response.statusCode, headers: response.headers, body: bytes, json: isJson ? JSON.parse(bytes) : undefined });
-      });
-    });
-    const timer = setTimeout(() => outgoing.destroy(new Error(`no reply within ${seconds} s`)), seconds * 1000);
-    const end = (settle) => (value) => {
-      clearTimeout(timer);
-      settle(value);
-    };
-    outgoing.on('error', end(fail));
-    outgoing.end(body);
-  });
-}
+// One request (tests/support/requests.mjs) with a limit: a guest's port that nobody listens on is connected to all the same.
+export const request = (url, options) => unlimited(url, { seconds: limits.reply, ...options });

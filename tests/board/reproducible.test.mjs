@@ -44,7 +44,7 @@ describe('two builds', () => {
     });
     const file = (end) => join(out, board, `pixpop-${board}-${version}${end}`);
     const sum = (end) => createHash('sha256').update(readFileSync(file(end))).digest('hex');
-    return { packages: file('.packages.txt'), sums: Object.fromEntries(['.img.zst', '.pixpop', '.packages.txt'].map((end) => [end, sum(end)])) };
+    return { packages: file('.packages.txt'), sums: Object.fromEntries(['.img.zst', '.pixpop', '.packages.txt', '.sha256'].map((end) => [end, sum(end)])) };
   }
 
   it('builds_with_the_newest_packages', () => {

@@ -95,7 +95,7 @@ if (process.env.PIXPOP_BOARD) {
       for (let i = 0; i < 10; i++) {
         const archive = await rescue.ask('GET', '/api/v1/support');
         assert.equal(archive.status, 200);
-        execFileSync('tar', ['tf', '-'], { input: archive.bytes });
+        execFileSync('tar', ['tf', '-'], { input: archive.body });
       }
     });
   }
@@ -118,7 +118,7 @@ if (process.env.PIXPOP_BOARD) {
     const reply = await far.ask('PUT', '/api/v1/slots/B', { body: makeBundle({ version: '3.0.1', boot: randomBytes(100_000), root: image, keys: [key] }) });
     assert.equal(reply.status, 200, reply.text);
     assert.equal(await digestOf(far.path('root-b'), image.length), sha(image));
-    for (let i = 0; i < 5; i++) execFileSync('tar', ['tf', '-'], { input: (await far.ask('GET', '/api/v1/support')).bytes });
+    for (let i = 0; i < 5; i++) execFileSync('tar', ['tf', '-'], { input: (await far.ask('GET', '/api/v1/support')).body });
     await far.finish();
     bad.remove();
   });

@@ -1,5 +1,5 @@
 // The shell programs of an appliance (board/shared), run by busybox in a folder of their own with what an intruder, a
-// failing disk or another version may have left there. Wants root (chroot) and e2fsprogs.
+// failing disk or another version may have left there; and what board/build refuses. Wants root (chroot) and e2fsprogs.
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
@@ -11,7 +11,7 @@ import { hostname, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, beforeEach, describe, it } from 'node:test';
 
-const source = new URL('../../board/shared', import.meta.url).pathname;
+const boards = new URL('../../board', import.meta.url).pathname, source = join(boards, 'shared');
 const busybox = ['/bin/busybox', '/usr/bin/busybox'].find(existsSync);
 let root;
 
@@ -371,5 +371,62 @@ describe('the disk', () => {
     addDisk('sda', names, 'TWIN=9.330');
     assert.equal(find('9.230', ''), 'none');
     assert.equal(find('9.230', 'last'), 'sda');
+  });
+});
+
+describe('board/build', () => {
+  const make = (...words) => spawnSync(join(boards, 'build'), words, {
+    encoding: 'utf8', timeout: 30000, cwd: path('tmp'), env: { ...process.env, PIXPOP_BOARD_OUT: path('run/out') },
+  });
+  const refused = (words, wanted) => {
+    const run = make(...words);
+    assert.equal(run.status, 1, `${words}: ${run.stdout}${run.stderr}`);
+    assert.match(run.stderr, wanted, `${words}`);
+    assert.ok(!existsSync(path('run/out')), `${words}: something was made`);
+  };
+
+  it('says_of_rpi5_that_it_can_not_be_built_and_what_is_missing', () => {
+    refused(['rpi5'], /^board\/build: rpi5: there is no image for it yet: Debian 12's kernels have no drivers for its storage and network\./);
+    const [, named] = make('rpi5').stderr.match(/A kernel of its vendor and a boot-loader interface for tryboot are needed: board\/(\S+)$/m);
+    const missing = readFileSync(join(boards, named), 'utf8').match(/^\d\. \*\*/gm);
+    assert.ok(missing.length >= 5, `${named} names ${missing.length} things`);
+  });
+
+  it('lists_the_boards_when_it_is_given_none_of_them', () => {
+    const there = 'generic-x86_64 qemu-arm64 qemu-x86_64 rpi5';
+    refused([], new RegExp(`^board/build: which board\\? There are: ${there}\n$`));
+    for (const name of ['nonsense', 'shared']) refused([name], new RegExp(`^board/build: there is no board '${name}'; there are: ${there}\n$`));
+    refused(['qemu-x86_64', 'qemu-arm64'], /one board at a time/);
+  });
+
+  it('refuses_wrong_options_before_it_makes_anything', () => {
+    for (const [words, wanted] of [
+      [['--colour'], /'--colour' is not understood; see board\/build --help/], [['--version'], /--version wants a value/],
+      [['--version', '1.x'], /'1\.x' is no version such as/], [['--version', '1.2.3.4'], /is no version/], [['--version', '../1'], /is no version/],
+      [['--version', '1.02'], /is no version/], [['--floor', 'none'], /'none' is no version/], [['--floor', ''], /'' is no version/], [['--key', '/nowhere/key.pem'], /key\.pem/], [['--trust', '/nowhere'], /nowhere/],
+    ]) refused(['qemu-x86_64', ...words], wanted);
+  });
+
+  it('refuses_keys_and_programs_that_are_none', () => {
+    write('tmp/wrong.key', 'no key\n');
+    mkdirSync(path('tmp/empty'));
+    for (const [words, wanted] of [
+      [['--key', 'wrong.key'], /wrong\.key is no private key on a curve/], [['--trust', 'empty'], /there is no \*\.pem in .*empty/],
+      [['--programs', 'empty'], /there is no pixpopd in .*empty\/bin \(--partial leaves it out\)/],
+    ]) {
+      const run = make('qemu-x86_64', ...words);
+      assert.equal(run.status, 1, `${words}: ${run.stdout}${run.stderr}`);
+      assert.match(run.stderr, wanted);
+      assert.ok(!existsSync(path('run/out/qemu-x86_64/stage')));
+    }
+  });
+
+  it('explains_every_option', () => {
+    const run = make('--help');
+    assert.equal(run.status, 0, run.stderr);
+    const taken = [...new Set(readFileSync(join(boards, 'build'), 'utf8').match(/^ +--[a-z]+[^)]*\)/gm).flatMap((line) => line.match(/--[a-z-]+/g)))];
+    assert.ok(taken.length >= 10, `${taken}`);
+    for (const option of taken.filter((one) => one !== '--help')) assert.match(run.stdout, new RegExp(`^  ${option}\\b`, 'm'));
+    assert.match(run.stdout, /same bytes.*PIXPOP_BOARD_OUT/s);
   });
 });

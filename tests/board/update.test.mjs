@@ -6,10 +6,10 @@ import { execFile } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect } from 'node:tls';
 import { after, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 
+import { fingerprintOf } from '../support/requests.mjs';
 import { bin, build, readPhoto } from '../system/box.mjs';
 import { BootedBox, buildBundle, buildImage, developmentKey, keepAsking } from './booted.mjs';
 import { makeBundle, makeKey } from './bundles.mjs';
@@ -110,7 +110,7 @@ if (isLong) describe('a box that is updated', () => {
     const { running } = await box.status();
     const token = join(folder, 'token');
     writeFileSync(token, box.token);
-    const fingerprint = await fingerprintOf(box);
+    const fingerprint = await fingerprintOf(box.ports.console);
     const bundle = builtFile(board, '.pixpop', old);
     const words = ['--console', box.url('console'), '--fingerprint', fingerprint, '--token-file', token, 'update', bundle];
     const refused = await run(join(bin, 'pixpop'), words).catch((error) => error);
@@ -188,11 +188,3 @@ if (isLong) describe('a box that is updated', () => {
     assert.deepEqual(await get(), picture);
   });
 });
-
-async function fingerprintOf(box) {
-  const socket = connect({ host: '127.0.0.1', port: box.ports.console, rejectUnauthorized: false });
-  await new Promise((done, fail) => socket.once('secureConnect', done).once('error', fail));
-  const { fingerprint256 } = socket.getPeerCertificate();
-  socket.destroy();
-  return fingerprint256;
-}
