@@ -6,4 +6,7 @@ settings='
 [render]
 resampler = vulkan
 warm_up = off
-gpu_timeout_ms = 300000'
+gpu_timeout_ms = 300000
+
+[decoder]
+timeout_ms = 120000'

@@ -47,7 +47,7 @@ void base_guesses_count(struct base_guesses *guesses, struct base_span client) {
     *row = (struct base_guesses_row){.client_bytes = key.bytes, .since_us = base_clock_us(guesses->clock)};
     memcpy(row->client, key.data, key.bytes);
   }
-  row->wrong++;
+  if (row->wrong < guesses->most) row->wrong++;  // many at once are forgiven as soon as one after the other
 }
 
 void base_guesses_forget(struct base_guesses *guesses, struct base_span client) {

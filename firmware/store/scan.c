@@ -320,6 +320,7 @@ static enum base_result mark_original_row(void *argument, const struct integrity
   struct scan *scan = argument;
   (void)tenant;
   scan->has_originals[store_shard_of(id)] = true;
+  note_done(scan);
   return BASE_OK;
 }
 
@@ -327,6 +328,7 @@ static enum base_result mark_variant_row(void *argument, const struct store_inde
   struct scan *scan = argument;
   const struct integrity_digest digest = store_digest_of_key(&row->key);
   scan->has_variants[store_shard_of(&digest)] = true;
+  note_done(scan);
   return BASE_OK;
 }
 

@@ -22,7 +22,7 @@ const idle = {
   rescue: 180,       // power-on to the rescue system's page
   variant: 120,      // the first variant after that
   update: 300,       // a bundle read, written and read back
-  rollback: 900,     // from a bad slot's first boot to the other one's first 200
+  rollback: 1300,    // five minutes of trial among it: from a bad slot's first boot to the other one's first 200
   reset: 400,        // a watchdog's bite
   shutdown: 120,
   reply: 30,         // one HTTP reply
@@ -46,7 +46,6 @@ const machines = {
 // How a disk is attached: its device, and the controllers that it wants beside what the machine has.
 const disks = {
   virtio: { device: 'virtio-blk-pci' },
-  virtioScsi: { device: 'scsi-hd', controllers: ['virtio-scsi-pci'] },
   nvme: { device: 'nvme', serial: 'pixpop' },
   ahci: { device: 'ide-hd' },
   usb: { device: 'usb-storage', controllers: ['qemu-xhci'] },
@@ -279,7 +278,7 @@ export class Machine {
       if (!this.isRunning) throw new Error(`${this.name} is off${this.tail()}`);
       try {
         const reply = await this.request(name, path, { seconds: 5, ...options });
-        last = `status ${reply.status} ${reply.body.subarray(0, 300)}`;
+        last = `status ${reply.status} ${reply.body.subarray(0, 1500)}`;
         if (isWanted(reply)) return { ...reply, secondsOn: (performance.now() - this.startedAt) / 1000 };
       } catch (error) {
         last = error.message;
@@ -293,8 +292,6 @@ export class Machine {
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
-
-export const startMachine = (options) => new Machine(options).start();
 
 // Without what terminals are told (colours, cursors), so that people can read it.
 export const clean = (text) => text.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '').replace(/\r/g, '');

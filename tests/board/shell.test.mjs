@@ -122,6 +122,7 @@ describe('greet', () => {
     write('etc/pixpop/board', 'board test\nversion 1.2.3\n');
     write('sys/class/tty/console/active', `${said.join(' ')}\n`);
     mkdirSync(path('data/pixpop'), { recursive: true });
+    write('run/pixpop/late');
   });
 
   function makeIdentity() {
@@ -153,6 +154,15 @@ describe('greet', () => {
     assert.match(text, /192\.0\.2\.7/);
     assert.doesNotMatch(text, /fingerprint/);
     assert.equal(readFileSync(path('run/slept'), 'utf8'), '1\n'.repeat(10));
+  });
+
+  it('waits_at_the_start_of_the_box_until_the_page_is_there', () => {
+    makeIdentity();
+    rmSync(path('run/pixpop/late'));
+    program('sleep', 'echo "$@" >>/run/slept; cat /dev/tty0 >>/run/too-soon; : >/run/pixpop/late');
+    assert.match(greet(), / fingerprint /);
+    assert.equal(readFileSync(path('run/slept'), 'utf8'), '1\n');
+    assert.equal(readFileSync(path('run/too-soon'), 'utf8'), '');
   });
 
   it('shows_no_fingerprint_of_what_user_pixpop_may_not_read', () => {

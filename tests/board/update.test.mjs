@@ -14,7 +14,7 @@ import { bin, build, readPhoto } from '../system/box.mjs';
 import { BootedBox, buildBundle, buildImage, developmentKey, keepAsking } from './booted.mjs';
 import { makeBundle, makeKey } from './bundles.mjs';
 import { builtFile, damagePartition, readFatImage, slots, unpackImage, writeFatImage } from './disk.mjs';
-import { upload, variant } from './journey.mjs';
+import { upload } from './journey.mjs';
 import { limits } from './qemu.mjs';
 
 process.env.PIXPOP_BOARD_PROGRAMS ??= build;

@@ -310,6 +310,16 @@ test('a page that is still starting passes no gate, and yet is alive', async (t)
   await appliance.hasHealth('good');
 });
 
+test('a page that is starting for ever is given up', async (t) => {
+  const page = http.createServer((request, response) => response.end('starting\n'));
+  await new Promise((ready) => page.listen(0, '127.0.0.1', ready));
+  const appliance = new Appliance({ health: `http://127.0.0.1:${page.address().port}/healthz`, state: good });
+  t.after(() => appliance.finish().finally(() => page.close()));
+  await appliance.start('--patience', '1s', '--grace', '2s', '--gate', '3s');
+  await until(() => appliance.text('watchdog') !== '', 'it is fed');
+  await until(() => /is not fed any more/.test(appliance.log), 'it goes hungry');
+});
+
 test('while a start goes on, it is life', async (t) => {
   const appliance = new Appliance({ health: 'http://127.0.0.1:9/healthz', state: good });
   t.after(() => appliance.finish());

@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { idOf, request, sleep, startBox } from './box.mjs';
+import { idOf, sleep, startBox } from './box.mjs';
 import { noisePng, random } from './noise.mjs';
 
 const rounds = process.env.PIXPOP_LONG ? 200 : 6;

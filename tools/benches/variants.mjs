@@ -3,7 +3,7 @@
 // flight. Rounds are interleaved; medians. Prints pictures a second, processor seconds a picture, peak memory, and SSIM and
 // bytes beside an exact bicubic of the whole photograph.
 import { mkdirSync, readFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { median, report } from './lib.mjs';
 import { Box, Comparison, Sharp, inLanes, metered, preparePictures, withComment } from './lib_pictures.mjs';
 

@@ -13,7 +13,7 @@ const goneGivesUpMs = 15 * 60 * 1000;
 const healthTexts = {
   waiting: 'being checked since the start',
   good: 'good',
-  failing: 'failing: it goes back to the other slot unless this ends',
+  failing: 'not well: the box restarts itself when its page stays silent',
   failed: 'failed',
 };
 const markTexts = { good: 'works', untried: 'not tried yet', bad: 'can not be started' };

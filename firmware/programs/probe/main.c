@@ -18,7 +18,16 @@ static const char help[] =
 
 static int tell(enum base_result result, const char *line, const struct base_fault *fault) {
   puts(result == BASE_OK ? line : fault->text);
-  return result == BASE_OK ? STATUS_FINE : result == BASE_BUSY ? STATUS_NOT_YET : STATUS_FAILED;
+  return result == BASE_OK ? STATUS_FINE : STATUS_FAILED;
+}
+
+static int answer(const char *url, const char *ca) {
+  struct base_fault fault = {0};
+  bool is_starting;
+  const enum base_result result = probe_answer(url, ca, &is_starting, &fault);
+  if (!is_starting) return tell(result, "answered", &fault);
+  printf("%.100s is still starting\n", url);
+  return STATUS_NOT_YET;
 }
 
 int main(int argc, char **argv) {
@@ -29,8 +38,7 @@ int main(int argc, char **argv) {
     const enum base_result result = probe_variant(line, &fault);
     return tell(result, line, &fault);
   }
-  if (strcmp(word, "answer") == 0 && (argc == 3 || argc == 4))
-    return tell(probe_answer(argv[2], argc == 4 ? argv[3] : NULL, &fault), "answered", &fault);
+  if (strcmp(word, "answer") == 0 && (argc == 3 || argc == 4)) return answer(argv[2], argc == 4 ? argv[3] : NULL);
   if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) return fputs(help, stdout), STATUS_FINE;
   if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
     return puts("pixpop-probe " PIXPOP_VERSION), STATUS_FINE;

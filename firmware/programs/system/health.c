@@ -9,37 +9,59 @@
 
 // So much rarer are the looks once the gate is passed.
 enum { ANSWER_TIMEOUT_MS = 10000, REST = 3 };
+// pixpop-probe's exit status for a page that is still starting.
+enum { PROBE_NOT_YET = 3 };
 
 static enum base_result run_probe(const struct system *system, const char *const *words, unsigned timeout_ms,
-                                  char *line, struct base_fault *fault) {
+                                  char *line, int *status, struct base_fault *fault) {
   const struct run run = {.words = words,
                           .is_other_user = system->has_user,
                           .user = system->user,
                           .group = system->group,
                           .timeout_ms = timeout_ms,
-                          .is_stopping = &system->is_stopping};
+                          .is_stopping = &system->is_stopping,
+                          .status = status};
   return run_program(&run, line, fault);
 }
 
+// All of --health, to the first that does not answer. *is_starting: all do, and one says that it is still starting, as
+// the fault does.
+static enum base_result ask_all(const struct system *system, bool *is_starting, struct base_fault *fault) {
+  const struct arguments *arguments = system->arguments;
+  *is_starting = false;
+  for (unsigned i = 0; i < arguments->health_count; i++) {
+    const char *const words[] = {system->probe, "answer", arguments->health[i], arguments->health_ca, NULL};
+    struct base_fault why = {0};
+    int status;
+    const enum base_result result = run_probe(system, words, ANSWER_TIMEOUT_MS, NULL, &status, &why);
+    if (result != BASE_OK) *fault = why;
+    if (result != BASE_OK && status != PROBE_NOT_YET) return result;
+    if (result != BASE_OK) *is_starting = true;
+  }
+  return BASE_OK;
+}
+
+// BASE_BUSY: it answers, but a driver is still being opened. That is no reason for the watchdog, since what is there is
+// served meanwhile; one that takes for ever is.
 static enum base_result ask(struct system *system, struct base_fault *fault) {
   const struct arguments *arguments = system->arguments;
-  enum base_result result = BASE_OK;
-  for (unsigned i = 0; i < arguments->health_count && result == BASE_OK; i++) {
-    const char *const words[] = {system->probe, "answer", arguments->health[i], arguments->health_ca, NULL};
-    result = run_probe(system, words, ANSWER_TIMEOUT_MS, NULL, fault);
-  }
-  // A driver that is still being opened is no reason for the watchdog: what is there is served meanwhile.
-  if (result != BASE_OK && result != BASE_BUSY) return result;
+  bool is_starting;
+  const enum base_result result = ask_all(system, &is_starting, fault);
+  if (result != BASE_OK) return result;
+  const uint64_t now_ms = base_clock_ms(base_clock_system());
+  const uint64_t limit_ms = base_max_u64(arguments->grace_ms, arguments->gate_ms) + (uint64_t)arguments->patience_ms;
+  if (!is_starting || system->opening_since_ms == 0) system->opening_since_ms = is_starting ? now_ms : 0;
+  if (is_starting && now_ms >= system->opening_since_ms + limit_ms) return BASE_TIMEOUT;
   pthread_mutex_lock(&system->lock);
-  system->answered_ms = base_clock_ms(base_clock_system());
+  system->answered_ms = now_ms;
   pthread_mutex_unlock(&system->lock);
-  return result;
+  return is_starting ? BASE_BUSY : BASE_OK;
 }
 
 static enum base_result make_variant(struct system *system, struct base_fault *fault) {
   const char *const words[] = {system->probe, "variant", NULL};
   char line[RUN_LINE_BYTES];
-  const enum base_result result = run_probe(system, words, system->arguments->probe_timeout_ms, line, fault);
+  const enum base_result result = run_probe(system, words, system->arguments->probe_timeout_ms, line, NULL, fault);
   if (result == BASE_OK) base_log_write(system->log, BASE_LOG_INFO, "health", NULL, "%s", line);
   return result;
 }
@@ -67,7 +89,7 @@ static void look_on(struct system *system) {
   if (result == BASE_OK) result = forgive_full(system, data_look(system->arguments->data, &fault), &fault);
   if (result == BASE_OK)
     system_say_good(system);
-  else if (result != BASE_CANCELLED)
+  else if (result != BASE_CANCELLED && result != BASE_BUSY)
     system_set_health(system, SYSTEM_FAILING, fault.text);
 }
 

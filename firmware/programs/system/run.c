@@ -121,6 +121,7 @@ static void clean_line(struct child *child) {
 enum base_result run_program(const struct run *run, char *line, struct base_fault *fault) {
   struct child child = {.run = run, .process = -1, .output = -1};
   int status = 0;
+  if (run->status != NULL) *run->status = -1;
   enum base_result result = start(&child, fault);
   if (result != BASE_OK) {
     base_fd_close(&child.output);
@@ -137,10 +138,10 @@ enum base_result run_program(const struct run *run, char *line, struct base_faul
   base_fd_close(&child.process);
   clean_line(&child);
   if (line != NULL) strcpy(line, child.line);
+  if (result == BASE_OK && run->status != NULL && WIFEXITED(status)) *run->status = WEXITSTATUS(status);
   if (result != BASE_OK || (WIFEXITED(status) && WEXITSTATUS(status) == 0)) return result;
-  result = WIFEXITED(status) && WEXITSTATUS(status) == RUN_NOT_YET ? BASE_BUSY : BASE_BAD_INPUT;
-  if (child.line[0] != '\0') return BASE_FAIL(fault, result, "program", "%s", child.line);
-  return BASE_FAIL(fault, result, "program", "%.200s %s %d", run->words[0],
+  if (child.line[0] != '\0') return BASE_FAIL(fault, BASE_BAD_INPUT, "program", "%s", child.line);
+  return BASE_FAIL(fault, BASE_BAD_INPUT, "program", "%.200s %s %d", run->words[0],
                    WIFSIGNALED(status) ? "was ended by signal" : "failed with status",
                    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 }

@@ -8,8 +8,7 @@
 
 #include "base/result.h"
 
-// RUN_NOT_YET: the exit status of a program that should be asked again later.
-enum { RUN_LINE_BYTES = 256, RUN_NOT_YET = 3 };
+enum { RUN_LINE_BYTES = 256 };
 
 struct run {
   const char *const *words;  // the program's path first; NULL ends them
@@ -18,11 +17,12 @@ struct run {
   gid_t group;
   unsigned timeout_ms;
   const atomic_bool *is_stopping;  // ends it before its time (BASE_CANCELLED); NULL: nothing does
+  int *status;                     // gets the exit status, -1 when there is none; may be NULL
 };
 
-// BASE_OK: exit status 0. BASE_BUSY: RUN_NOT_YET, BASE_BAD_INPUT: another one, with the first line it wrote as the
-// text; BASE_TIMEOUT (it is killed, with its process group); BASE_NOT_FOUND: there is no such program. `line`
-// (RUN_LINE_BYTES, may be NULL) is the first line it wrote, without control characters.
+// BASE_OK: exit status 0. BASE_BAD_INPUT: another one, with the first line it wrote as the text; BASE_TIMEOUT (it is
+// killed, with its process group); BASE_NOT_FOUND: there is no such program. `line` (RUN_LINE_BYTES, may be NULL) is
+// the first line it wrote, without control characters.
 enum base_result run_program(const struct run *run, char *line, struct base_fault *fault) BASE_CHECKED;
 
 #endif

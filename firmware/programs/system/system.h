@@ -36,6 +36,7 @@ struct system {
   // What is odd though all works; the health thread's alone.
   bool is_data_full;
   char odd[BASE_FAULT_TEXT_BYTES];  // about the slot that runs; or empty
+  uint64_t opening_since_ms;        // since then its pages say that they are starting; 0: they do not
 
   pthread_mutex_t slots_lock;
   struct slots_grub grub;

@@ -36,16 +36,29 @@ static void a_failure_says_why(void **state) {
   (void)state;
   static const struct {
     const char *script, *text;
-    enum base_result result;
-  } cases[] = {{"echo it is broken >&2; exit 1", "it is broken", BASE_BAD_INPUT},
-               {"exit 2", "/bin/sh failed with status 2", BASE_BAD_INPUT},
-               {"echo later; exit 3", "later", BASE_BUSY},
-               {"kill -9 $$", "/bin/sh was ended by signal 9", BASE_BAD_INPUT}};
+  } cases[] = {{"echo it is broken >&2; exit 1", "it is broken"},
+               {"exit 2", "/bin/sh failed with status 2"},
+               {"kill -9 $$", "/bin/sh was ended by signal 9"}};
   for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
     struct base_fault fault = {0};
-    assert_int_equal(run_shell(cases[i].script, LONG_MS, NULL, NULL, &fault), cases[i].result);
+    assert_int_equal(run_shell(cases[i].script, LONG_MS, NULL, NULL, &fault), BASE_BAD_INPUT);
     assert_string_equal(fault.text, cases[i].text);
   }
+}
+
+static void the_exit_status_is_told(void **state) {
+  (void)state;
+  int status = 7;
+  const char *words[] = {"/bin/sh", "-c", "exit 3", NULL};
+  const struct run run = {.words = words, .timeout_ms = LONG_MS, .status = &status};
+  assert_int_equal(run_program(&run, NULL, NULL), BASE_BAD_INPUT);
+  assert_int_equal(status, 3);
+  words[2] = "kill -9 $$";
+  assert_int_equal(run_program(&run, NULL, NULL), BASE_BAD_INPUT);
+  assert_int_equal(status, -1);
+  words[2] = "exit 0";
+  assert_int_equal(run_program(&run, NULL, NULL), BASE_OK);
+  assert_int_equal(status, 0);
 }
 
 static void a_missing_program_is_not_found(void **state) {
@@ -127,6 +140,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_first_line_is_told),
       cmocka_unit_test(a_failure_says_why),
+      cmocka_unit_test(the_exit_status_is_told),
       cmocka_unit_test(a_missing_program_is_not_found),
       cmocka_unit_test(too_much_output_keeps_nobody),
       cmocka_unit_test(endless_output_ends_with_the_time),
