@@ -166,6 +166,7 @@ struct making {
   pthread_mutex_t lock;
   pthread_cond_t ended;
   bool is_done;
+  bool has_no_device;  // it was not to be opened: all ends soon, and the next start has one
   size_t made, present, failed, busy;
 };
 
@@ -174,9 +175,11 @@ static bool is_stopping(void *self) { return atomic_load(&((struct making *)self
 static void take_item(void *self, const struct pop_batch_item *item) {
   struct making *making = self;
   pthread_mutex_lock(&making->lock);
-  if (item->fault.result == BASE_BUSY) {
+  const enum base_result result = item->fault.result;
+  if (result == BASE_BUSY || result == BASE_DEVICE || result == BASE_CANCELLED) {
     making->busy++;
-  } else if (item->fault.result != BASE_OK) {
+    making->has_no_device |= result == BASE_DEVICE;
+  } else if (result != BASE_OK) {
     making->failed++;
   } else {
     *(item->source == POP_MADE ? &making->made : &making->present) += 1;
@@ -229,6 +232,7 @@ static void make_once(struct making *making, const char *tenant, const struct in
                       const struct recipe *recipes, size_t count) {
   struct base_fault fault = {0};
   making->made = making->present = making->failed = making->busy = 0;
+  making->has_no_device = false;
   const enum base_result result = make_batch(making, tenant, original, recipes, count, &fault);
   if (result == BASE_OK || result == BASE_NOT_FOUND) return;  // not found: deleted meanwhile
   if (result == BASE_BAD_INPUT || result == BASE_UNPROCESSABLE) {
@@ -271,7 +275,7 @@ static void make_original(struct pop_prewarm *prewarm, const struct pop_prewarm_
   pthread_cond_init(&making.ended, NULL);
   make_once(&making, list->tenant, original, recipes, count);
   unsigned pause = 1;
-  for (int i = 1; i < TRIES && making.busy > 0 && !is_stopping(&making); i++) {
+  for (int i = 1; (i < TRIES || making.has_no_device) && making.busy > 0 && !is_stopping(&making); i++) {
     pause_s(prewarm, pause);
     if (pause < MOST_PAUSE_S) pause *= 2;
     const size_t made_before = making.made;
@@ -280,7 +284,7 @@ static void make_original(struct pop_prewarm *prewarm, const struct pop_prewarm_
     making.made += made_before;
     making.present -= making.present < made_before ? making.present : made_before;
   }
-  making.failed += making.busy;
+  if (!is_stopping(&making)) making.failed += making.busy;
   pthread_cond_destroy(&making.ended);
   pthread_mutex_destroy(&making.lock);
   base_metric_add(prewarm->made, (int64_t)making.made);
@@ -491,14 +495,19 @@ enum base_result pop_prewarm_create(const struct pop_prewarm_config *config, str
   return BASE_OK;
 }
 
-void pop_prewarm_destroy(struct pop_prewarm **pointer) {
-  struct pop_prewarm *prewarm = *pointer;
+void pop_prewarm_stop(struct pop_prewarm *prewarm) {
   if (!prewarm) return;
-  *pointer = NULL;
   pthread_mutex_lock(&prewarm->lock);
   atomic_store(&prewarm->is_stopping, true);
   pthread_cond_signal(&prewarm->changed);
   pthread_mutex_unlock(&prewarm->lock);
+}
+
+void pop_prewarm_destroy(struct pop_prewarm **pointer) {
+  struct pop_prewarm *prewarm = *pointer;
+  if (!prewarm) return;
+  *pointer = NULL;
+  pop_prewarm_stop(prewarm);
   pthread_join(prewarm->thread, NULL);
   // Only what nobody has missed moves the mark; a box that never had a list gets no file.
   if (prewarm->count == 0) settle(prewarm);

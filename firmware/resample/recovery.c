@@ -190,11 +190,17 @@ enum base_result resample_recovery_start(struct resample_recovery *recovery, voi
   return BASE_OK;
 }
 
-void resample_recovery_finish(struct resample_recovery *recovery) {
+void resample_recovery_stop(struct resample_recovery *recovery) {
   pthread_mutex_lock(&recovery->mutex);
-  BASE_ASSERT(recovery->users == 0);
   atomic_store(&recovery->is_stopping, true);
   pthread_cond_broadcast(&recovery->changed);
+  pthread_mutex_unlock(&recovery->mutex);
+}
+
+void resample_recovery_finish(struct resample_recovery *recovery) {
+  resample_recovery_stop(recovery);
+  pthread_mutex_lock(&recovery->mutex);
+  BASE_ASSERT(recovery->users == 0);
   pthread_mutex_unlock(&recovery->mutex);
   if (recovery->has_thread) pthread_join(recovery->thread, NULL);
   resample_recovery_close(recovery);
@@ -206,10 +212,15 @@ void resample_recovery_finish(struct resample_recovery *recovery) {
 
 // --- runs ---
 
-void resample_recovery_await_opening(struct resample_recovery *recovery) {
+bool resample_recovery_await_opening(struct resample_recovery *recovery) {
   pthread_mutex_lock(&recovery->mutex);
-  while (recovery->state == RESAMPLE_DEVICE_OPENING) pthread_cond_wait(&recovery->changed, &recovery->mutex);
+  while (recovery->state == RESAMPLE_DEVICE_OPENING && !atomic_load(&recovery->is_stopping)) {
+    pthread_cond_wait(&recovery->changed, &recovery->mutex);
+  }
+  const bool has_come = recovery->state == RESAMPLE_DEVICE_OPEN || recovery->state == RESAMPLE_DEVICE_LOST;
+  const bool is_given_up = !has_come && atomic_load(&recovery->is_stopping);
   pthread_mutex_unlock(&recovery->mutex);
+  return !is_given_up;
 }
 
 struct resample_vulkan *resample_recovery_enter(struct resample_recovery *recovery, unsigned *out_generation) {
@@ -263,7 +274,7 @@ bool resample_recovery_await(struct resample_recovery *recovery, unsigned genera
   uint64_t waited_ms = 0;
   pthread_mutex_lock(&recovery->mutex);
   while (recovery->state == RESAMPLE_DEVICE_LOST && recovery->generation == generation && recovery->pause_ms == 0 &&
-         waited_ms < REPLAY_WAIT_MS) {
+         waited_ms < REPLAY_WAIT_MS && !atomic_load(&recovery->is_stopping)) {
     wait_ms(recovery, REPLAY_WAIT_MS - waited_ms);
     waited_ms = base_clock_ms(base_clock_system()) - begin_ms;
   }

@@ -65,11 +65,13 @@ void resample_recovery_close(struct resample_recovery *recovery);
 // resample_recovery_publish or _close. Nothing when there is no device.
 enum base_result resample_recovery_start(struct resample_recovery *recovery, void (*open)(void *self), void *self,
                                          struct base_fault *fault) BASE_CHECKED;
+// Nobody waits for a machine any more: one that is being opened is given up, a lost one is not made anew.
+void resample_recovery_stop(struct resample_recovery *recovery);
 // Nobody may be in the machine.
 void resample_recovery_finish(struct resample_recovery *recovery);
 
-// Waits while the machine is being opened.
-void resample_recovery_await_opening(struct resample_recovery *recovery);
+// Waits while the machine is being opened. False: it was given up.
+bool resample_recovery_await_opening(struct resample_recovery *recovery);
 // Joins the runs in the machine, which stays until all have left; NULL when there is none now.
 struct resample_vulkan *resample_recovery_enter(struct resample_recovery *recovery, unsigned *out_generation);
 // `outcome` is what the run came to: after BASE_DEVICE and BASE_TIMEOUT the machine is lost for everybody; `why` is

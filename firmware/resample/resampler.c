@@ -74,6 +74,8 @@ enum base_result resample_open(struct resampler *resampler, struct base_fault *f
   return resample_recovery_start(&resampler->recovery, resample_open_in_thread, resampler, fault);
 }
 
+void resample_stop(struct resampler *resampler) { resample_recovery_stop(&resampler->recovery); }
+
 void resample_destroy(struct resampler **resampler_pointer) {
   struct resampler *resampler = *resampler_pointer;
   if (!resampler) return;
@@ -103,7 +105,8 @@ static enum resample_kernel choose(const struct resampler *resampler, const stru
 static enum base_result await_device(struct resampler *resampler, struct base_fault *fault) {
   const struct base_fault *failure = &resampler->failure;
   if (resampler->mode != RESAMPLE_MODE_VULKAN) return BASE_OK;
-  resample_recovery_await_opening(&resampler->recovery);
+  if (!resample_recovery_await_opening(&resampler->recovery))
+    return BASE_FAIL(fault, BASE_BUSY, "", "the program ends before its Vulkan device is open");
   if (failure->result == BASE_OK) return BASE_OK;
   return BASE_FAIL(fault, failure->result, failure->subject, "%s", failure->text);
 }

@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { until } from '../support/waiting.mjs';
 import { baseSettings, bin, metric, readPhoto, sleep, startBox, suppressions } from './box.mjs';
 import { decodePng, largestStep } from './png.mjs';
 
@@ -174,12 +176,12 @@ describe('a device that is still being opened', () => {
     rmSync(data, { recursive: true });
   });
 
-  async function startSlowly(mode) {
+  async function startSlowly(mode, options = {}) {
     const pipe = join(folder, `${pipes++}.json`);
     execFileSync('mkfifo', [pipe]);
     const real = readdirSync(manifests).filter((name) => name.startsWith('lvp')).map((name) => join(manifests, name));
     const list = [pipe, ...real].join(':');
-    const box = await startBox({ data, token, args: ['--resampler', mode], env: { VK_DRIVER_FILES: list, VK_ICD_FILENAMES: list } });
+    const box = await startBox({ data, token, args: ['--resampler', mode], env: { VK_DRIVER_FILES: list, VK_ICD_FILENAMES: list }, ...options });
     // The loader's open() returns, and it finds nothing in this one, nor later in its place.
     box.letGo = () => {
       const end = openSync(pipe, 'r+');
@@ -194,7 +196,7 @@ describe('a device that is still being opened', () => {
     encoding: 'utf8', env: { ...process.env, ...suppressions }, timeout: 60000,
   });
 
-  async function checkItServes(box) {
+  async function checkItServes(box, hasPicture = true) {
     assert.equal((await deviceNow(box)).state, 'opening');
     assert.equal((await deviceNow(box)).device, null);
     assert.match((await box.api('/api/v1/status')).json.device, /is being opened/);
@@ -205,6 +207,7 @@ describe('a device that is still being opened', () => {
     const gate = lookOf(box);
     assert.notEqual(gate.status, 0);
     assert.match(gate.stdout, /is still starting/);
+    if (!hasPicture) return;
     const cached = await box.get(`/i/${id}?w=320&fm=webp`);
     assert.equal(cached.status, 200);
     assert.equal((await box.api(`/api/v1/originals/${id}`)).status, 200);
@@ -246,6 +249,62 @@ describe('a device that is still being opened', () => {
     const next = await startBox({ data, token, args: ['--resampler', 'cpu'] });
     assert.doesNotMatch(next.log, /brought up to date/);
     await next.finish();
+  });
+
+  // The driver keeps the process, but nothing else: the next one may have the data folder already.
+  it('closes_its_store_when_it_is_told_to_end_while_the_driver_hangs', async () => {
+    const box = await startSlowly('vulkan');
+    await checkItServes(box);
+    const refused = box.get(`/i/${id}?w=336&fm=webp`);
+    await checkItServes(box);  // the other request is under way by then
+    const ended = box.finish();
+    const reply = await refused;
+    assert.equal(reply.status, 503);
+    assert.match(reply.body.toString(), /ends before its Vulkan device is open/);
+    const next = await until('the data folder is free', () => startBox({ data, token, args: ['--resampler', 'cpu'] }).catch((error) => {
+      if (!/ended \(4\)/.test(error.message)) throw error;
+    }));
+    assert.equal(box.child.exitCode ?? box.child.signalCode, null);
+    assert.doesNotMatch(next.log, /brought up to date/);
+    assert.equal((await next.get(`/i/${id}?w=336&fm=webp`)).status, 200);
+    await next.finish();
+    box.letGo();
+    await ended;
+  });
+
+  it('ends_and_keeps_what_is_to_be_made_when_its_start_fails', async () => {
+    const own = mkdtempSync(join(tmpdir(), 'pixpop-failing-'));
+    const taken = net.createServer().unref();
+    await new Promise((ready) => { taken.listen(0, '127.0.0.1', ready); });
+    const json = { 'content-type': 'application/json' };
+    const first = await startBox({ data: own, args: ['--resampler', 'cpu'] });
+    const { token: key } = first;
+    await first.put(readPhoto());
+    await first.finish();
+    const asked = await startSlowly('vulkan', { data: own, token: key });
+    const listed = await asked.api('/api/v1/prewarm', { method: 'PUT', headers: json, body: JSON.stringify({ recipes: ['w=64&fm=webp', 'w=96&fm=jpeg'] }) });
+    assert.equal(listed.status, 200);
+    assert.equal((await asked.api('/api/v1/prewarm/run', { method: 'POST', headers: json, body: '{}' })).status, 202);
+    await checkItServes(asked, false);
+    const ended = asked.finish();
+    asked.letGo();
+    await ended;
+    for (const setting of ['console.listen', 'delivery.listen']) {
+      const failing = startBox({ data: own, token: key, tls: true, args: ['--resampler', 'vulkan'], settings: [`${setting}=127.0.0.1:${taken.address().port}`] });
+      await assert.rejects(failing, /ended \(4\): [^]*is in use/);
+    }
+    const last = await startBox({ data: own, token: key, args: ['--resampler', 'cpu'] });
+    assert.doesNotMatch(last.log, /brought up to date/);
+    const { run } = await until('the run ends', async () => {
+      const { json: now } = await last.api('/api/v1/prewarm');
+      return !now.run.is_running && now;
+    });
+    assert.deepEqual([run.originals, run.made + run.present, run.failed], [1, 2, 0]);
+    const metrics = (await last.api('/metrics')).body.toString();
+    assert.equal(metric(metrics, 'pixpop_prewarm_variants_total', 'result="made"'), 2);  // by the run or before it
+    await last.finish();
+    taken.close();
+    rmSync(own, { recursive: true });
   });
 
   it('gives_way_to_the_next_program_when_that_is_asked_for', async () => {

@@ -409,6 +409,9 @@ void box_stop(struct box **pointer) {
   struct box *box = *pointer;
   if (box == NULL) return;
   *pointer = NULL;
+  // What waits for a device would keep the doors and all behind them from ending, if need be for ever.
+  pop_prewarm_stop(box->prewarm);
+  if (box->resampler != NULL) resample_stop(box->resampler);
   // Doors first, so that nothing new comes in; then what is in flight ends before its rooms go.
   if (box->delivery != NULL) delivery_stop(box->delivery, (uint32_t)box->settings.delivery_drain_ms);
   if (box->console != NULL) console_stop(&box->console);

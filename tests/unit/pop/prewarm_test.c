@@ -188,6 +188,31 @@ static void tries_again_when_the_renderer_is_busy(void **state) {
   assert_int_equal(variants("failed"), 0);
 }
 
+static void keeps_what_is_to_be_made_when_there_is_no_device(void **state) {
+  (void)state;
+  assert_int_equal(set_list(two, NULL), BASE_OK);
+  pthread_mutex_lock(&rig.renderer.lock);
+  rig.renderer.fault = BASE_DEVICE;
+  pthread_mutex_unlock(&rig.renderer.lock);
+  assert_int_equal(pop_prewarm_run(prewarm, "default", base_span_text(""), NULL), BASE_OK);
+  for (int i = 0; rig_batch_variants(&rig, "error") < 2 && i < 4000; i++) usleep(5000);
+  assert_true(rig_batch_variants(&rig, "error") >= 2);
+  add("one");
+  pop_prewarm_stop(prewarm);
+  add("two");
+  pop_prewarm_destroy(&prewarm);
+  assert_int_equal(variants("failed"), 0);
+  pthread_mutex_lock(&rig.renderer.lock);
+  rig.renderer.fault = BASE_OK;
+  pthread_mutex_unlock(&rig.renderer.lock);
+  open_prewarm();
+  const struct pop_prewarm_state run = wait_for_run();
+  assert_int_equal(run.originals, 3);  // the rig has one of its own
+  assert_int_equal(run.made + run.present, 6);
+  assert_int_equal(run.failed, 0);
+  assert_int_equal(variants("made"), 6);
+}
+
 static void makes_the_others_when_one_can_not_be_followed_or_fails(void **state) {
   (void)state;
   static const char *const odd[] = {"crop=5000,5000,10,10", "w=320", "w=640", NULL};
@@ -252,6 +277,7 @@ int main(void) {
       TEST(goes_over_all_or_those_with_a_tag_when_told),
       TEST(goes_on_with_a_run_when_it_begins_again),
       TEST(tries_again_when_the_renderer_is_busy),
+      TEST(keeps_what_is_to_be_made_when_there_is_no_device),
       TEST(makes_the_others_when_one_can_not_be_followed_or_fails),
       TEST(refuses_lists_that_are_wrong_and_keeps_the_old_one),
       TEST(begins_without_lists_when_its_file_is_damaged),

@@ -209,6 +209,98 @@ static void it_can_be_destroyed_when_it_was_never_opened(void **state) {
   assert_int_equal(recovery_count_of(&recovery_fake.gpus_made), made);
 }
 
+static void wait_until_it_is_over(struct recovery_rig *other) {
+  unsigned waited_ms = 0;
+  while (recovery_info_of(other).is_opening && waited_ms++ < RECOVERY_PATIENCE_MS) usleep(1000);
+  assert_false(recovery_info_of(other).is_opening);
+}
+
+// Both a job that waits already and one that comes later.
+static void check_jobs_end_when_stopped(struct recovery_rig *other) {
+  enum { A_WHILE_US = 20000 };
+  struct waiter waiters[2];
+  begin_waiting(&waiters[0], other);
+  usleep(A_WHILE_US);  // it waits by then, or comes later as well
+  assert_false(atomic_load(&waiters[0].is_over));
+  resample_stop(other->resampler);
+  begin_waiting(&waiters[1], other);
+  for (size_t i = 0; i < 2; i++) {
+    end_waiting(&waiters[i]);
+    assert_int_equal(waiters[i].result, BASE_BUSY);
+    image_unref(&waiters[i].target);
+  }
+}
+
+static void jobs_end_when_it_is_stopped_and_was_never_opened(void **state) {
+  const struct recovery_rig *rig = *state;
+  const struct resample_config config = {
+      .mode = RESAMPLE_MODE_VULKAN, .is_background = true, .clock = &rig->clock.clock};
+  struct recovery_rig other = {0};
+  const unsigned made = recovery_count_of(&recovery_fake.gpus_made);
+  assert_int_equal(resample_create(&config, &other.resampler, NULL), BASE_OK);
+  other.source = recovery_make_source(other.resampler);
+  check_jobs_end_when_stopped(&other);
+  end(&other);
+  assert_int_equal(recovery_count_of(&recovery_fake.gpus_made), made);
+}
+
+static void jobs_end_when_it_is_stopped_while_its_driver_hangs(void **state) {
+  struct told told = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+  struct recovery_rig other = begin(*state, RESAMPLE_MODE_VULKAN, &told);
+  struct waiter late;
+  check_jobs_end_when_stopped(&other);
+  assert_true(recovery_info_of(&other).is_opening);
+  recovery_set_flag(&recovery_fake.is_create_stuck, false);
+  wait_until_it_is_over(&other);
+  begin_waiting(&late, &other);  // the CPU does not stand in for a device that never was
+  end_waiting(&late);
+  assert_int_equal(late.result, BASE_BUSY);
+  image_unref(&late.target);
+  end(&other);
+  assert_int_equal(told.times, 0);
+}
+
+static void measuring_breaks_off_when_it_is_stopped(void **state) {
+  struct recovery_rig other = begin(*state, RESAMPLE_MODE_VULKAN, NULL);
+  const unsigned machines = recovery_count_of(&recovery_fake.machines_made);
+  unsigned waited_ms = 0;
+  recovery_set_flag(&recovery_fake.is_run_stuck, true);
+  recovery_set_flag(&recovery_fake.is_create_stuck, false);
+  while (recovery_count_of(&recovery_fake.machines_made) == machines && waited_ms++ < RECOVERY_PATIENCE_MS)
+    usleep(1000);
+  assert_int_equal(recovery_count_of(&recovery_fake.machines_made), machines + 1);
+  check_jobs_end_when_stopped(&other);
+  recovery_set_flag(&recovery_fake.is_run_stuck, false);
+  wait_until_it_is_over(&other);
+  const struct resample_info info = recovery_info_of(&other);
+  assert_false(info.has_device);
+  assert_int_equal(info.case_count, 0);
+  end(&other);
+}
+
+static void jobs_go_on_when_it_is_stopped_and_has_its_device(void **state) {
+  struct recovery_rig other = begin(*state, RESAMPLE_MODE_VULKAN, NULL);
+  recovery_set_flag(&recovery_fake.is_create_stuck, false);
+  recovery_wait_until_open(&other);
+  resample_stop(other.resampler);
+  assert_int_equal(recovery_run(&other), RECOVERY_DEVICE_GREY);
+  const unsigned made = recovery_count_of(&recovery_fake.gpus_made);
+  recovery_lose_device(&other);
+  assert_int_equal(recovery_run(&other), RECOVERY_SOURCE_GREY);
+  recovery_check_count_stays(&recovery_fake.gpus_made, made);
+  end(&other);
+}
+
+static void cpu_goes_on_when_auto_is_stopped_while_it_opens(void **state) {
+  struct recovery_rig other = begin(*state, RESAMPLE_MODE_AUTO, NULL);
+  resample_stop(other.resampler);
+  assert_int_equal(recovery_run(&other), RECOVERY_SOURCE_GREY);
+  recovery_set_flag(&recovery_fake.is_create_stuck, false);
+  wait_until_it_is_over(&other);
+  assert_int_equal(recovery_run(&other), RECOVERY_SOURCE_GREY);
+  end(&other);
+}
+
 static void nothing_is_opened_when_the_mode_is_cpu(void **state) {
   const struct recovery_rig *rig = *state;
   const struct resample_config config = {.mode = RESAMPLE_MODE_CPU, .is_background = true, .clock = &rig->clock.clock};
@@ -234,6 +326,11 @@ int main(void) {
       RECOVERY_TEST(device_comes_back_when_it_is_lost_while_it_is_measured_in_the_background),
       RECOVERY_TEST(nobody_is_told_when_it_is_destroyed_while_it_opens),
       RECOVERY_TEST(it_can_be_destroyed_when_it_was_never_opened),
+      RECOVERY_TEST(jobs_end_when_it_is_stopped_and_was_never_opened),
+      RECOVERY_TEST(jobs_end_when_it_is_stopped_while_its_driver_hangs),
+      RECOVERY_TEST(measuring_breaks_off_when_it_is_stopped),
+      RECOVERY_TEST(jobs_go_on_when_it_is_stopped_and_has_its_device),
+      RECOVERY_TEST(cpu_goes_on_when_auto_is_stopped_while_it_opens),
       RECOVERY_TEST(nothing_is_opened_when_the_mode_is_cpu),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,6 +137,7 @@ static void keep_copy(struct resample_vulkan *vulkan, struct resample_source *so
 
 static enum base_result run_fake(struct resample_vulkan *vulkan, const struct resample_work *works, size_t count,
                                  struct base_fault *fault) {
+  wait_while(&recovery_fake.is_run_stuck);
   pthread_mutex_lock(&recovery_fake.mutex);
   enum base_result result = recovery_fake.run_result;
   if (recovery_fake.fails_once_every > 0 && ++recovery_fake.runs % recovery_fake.fails_once_every == 0)
@@ -194,7 +195,7 @@ int recovery_set_up(void **state) {
   recovery_fake.gpus_made = recovery_fake.machines_made = recovery_fake.runs = recovery_fake.fails_once_every = 0;
   recovery_fake.open_result = recovery_fake.run_result = BASE_OK;
   recovery_fake.is_stranger = recovery_fake.is_destroy_stuck = recovery_fake.is_create_stuck =
-      recovery_fake.is_software = false;
+      recovery_fake.is_run_stuck = recovery_fake.is_software = false;
   pthread_mutex_unlock(&recovery_fake.mutex);
   fake_clock_init(&rig->clock, 0);
   rig->metrics = base_metrics_create();

@@ -25,6 +25,7 @@ extern struct recovery_fake {
   bool is_stranger;              // the next device is another one
   bool is_destroy_stuck;
   bool is_create_stuck;
+  bool is_run_stuck;
   bool is_software;
 } recovery_fake;
 

@@ -32,6 +32,8 @@ struct pop_prewarm;
 // A file that can not be read is an error; one that is damaged is complained of, and the lists are empty.
 enum base_result pop_prewarm_create(const struct pop_prewarm_config *config, struct pop_prewarm **out,
                                     struct base_fault *fault) BASE_CHECKED;
+// Begins the end: nothing more is made, and what is still to be done is kept. NULL is accepted.
+void pop_prewarm_stop(struct pop_prewarm *prewarm);
 // Gives up what is being made, which takes as long as the renderer needs to see it, and keeps what is still to be done.
 void pop_prewarm_destroy(struct pop_prewarm **prewarm);
 

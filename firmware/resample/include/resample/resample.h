@@ -70,6 +70,9 @@ enum base_result resample_create(const struct resample_config *config, struct re
 // it is over, also before the call, jobs of RESAMPLE_MODE_AUTO run on the CPU and those of RESAMPLE_MODE_VULKAN wait:
 // they fail with what the opening failed with. BASE_NO_MEMORY: no thread.
 enum base_result resample_open(struct resampler *resampler, struct base_fault *fault) BASE_CHECKED;
+// Before the end: nothing waits any more for a device that is being opened or was lost, and measuring breaks off. Where
+// RESAMPLE_MODE_VULKAN has no device yet, jobs that wait and those that come fail with BASE_BUSY; all others run.
+void resample_stop(struct resampler *resampler);
 // Every source must be gone. Waits for a driver that is being opened.
 void resample_destroy(struct resampler **resampler);
 
@@ -101,7 +104,7 @@ struct resample_job {
 // wrong one leaves every target alone; any other failure leaves the targets' rectangles undefined. has_alpha of the
 // targets must be set by the caller (a source with alpha needs a target with alpha). BASE_BAD_INPUT for a target too
 // small or of the wrong kind or an empty rect; BASE_TOO_LARGE for sides over 65,000 pixels or a budget that not even
-// the smallest band fits; BASE_NO_MEMORY from below.
+// the smallest band fits; BASE_NO_MEMORY from below; BASE_BUSY after resample_stop.
 enum base_result resample_run(struct resampler *resampler, const struct resample_job *jobs, size_t count,
                               struct base_fault *fault) BASE_CHECKED;
 // The kernel that will run a job, for logs and tests: what AUTO means for it, and two-pass in place of a tile kernel
