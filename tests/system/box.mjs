@@ -7,7 +7,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { request } from '../support/requests.mjs';
-import { sleep, stopChild } from '../support/waiting.mjs';
+import { sleep, stopChild, until } from '../support/waiting.mjs';
 
 export { request, sleep };
 
@@ -128,6 +128,10 @@ export class Box {
   }
 
   get(path, options) { return request(this.delivery + path, options); }
+  // Its driver is opened behind the first answers, and takes memory: for whoever measures that.
+  async deviceIsOpen() {
+    await until('the device is open', async () => (await this.api('/healthz')).body.toString() === 'ok\n');
+  }
   api(path, options = {}) {
     return request(this.console + path, { ...options, headers: { ...this.bearer, ...options.headers } });
   }

@@ -36,6 +36,7 @@ describe('ranges of a large variant', () => {
   let box, path, whole;
   before(async () => {
     box = await startBox({ settings: ['delivery.loops=1'] });
+    await box.deviceIsOpen();
     path = `/i/${await box.put(readPhoto())}?w=1600&dpr=1&fm=png&q=lossless`;
     whole = (await box.get(path)).body;
     assert.ok(whole.length > 1 << 20);

@@ -17,6 +17,7 @@ describe('idle connections', { skip: isSanitized && 'sanitizers keep memory of t
       settings: ['delivery.tls_listen=127.0.0.1:0', 'delivery.max_connections=11000', 'delivery.connections_per_client=0',
         'delivery.idle_timeout_ms=600000', 'delivery.handshake_timeout_ms=60000'],
     });
+    await box.deviceIsOpen();
     path = `/i/${await box.put(readPhoto())}?w=320&dpr=1&fm=webp&q=80`;
     assert.equal((await box.get(path)).status, 200);
   });

@@ -56,6 +56,7 @@ describe('many slow uploads', () => {
   let box, folder, photoPath;
   before(async () => {
     box = await startBox({ settings });
+    await box.deviceIsOpen();
     folder = mkdtempSync(join(tmpdir(), 'pixpop-many-'));
     photoPath = join(folder, 'small.jpg');
     writeFileSync(photoPath, await smallPhoto(box));
@@ -107,7 +108,10 @@ describe('many slow uploads', () => {
 
 describe('slow uploads over TLS', () => {
   let box;
-  before(async () => { box = await startBox({ tls: true, settings: [...settings, 'console.handshake_timeout_ms=30000'] }); });
+  before(async () => {
+    box = await startBox({ tls: true, settings: [...settings, 'console.handshake_timeout_ms=30000'] });
+    await box.deviceIsOpen();
+  });
   after(() => box.finish());
 
   // Sends the first half of the picture, and the second when it is told to.
