@@ -188,6 +188,7 @@ describe('memory of an upload', () => {
     const folder = mkdtempSync(join(tmpdir(), 'pixpop-large-'));
     try {
       const peakKb = () => Number(readFileSync(`/proc/${box.child.pid}/status`, 'utf8').match(/VmHWM:\s+(\d+)/)[1]);
+      await box.deviceIsOpen();
       await box.put(readPhoto());
       const photo = readPhoto();
       const path = join(folder, 'large.jpg');
