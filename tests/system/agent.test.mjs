@@ -43,7 +43,8 @@ test('a slot on trial that does its work is good, and its floor holds', async (t
   assert.match(appliance.log, /a variant was made by/);
   assert.match(appliance.slots('show'), /slot A {4}good, 3 tries, version 1\.0\.0, first/);
   assert.match(appliance.slots('show'), /floor {5}0\.9\.0/);
-  assert.deepEqual(readdirSync(appliance.path('data')), []);
+  assert.deepEqual(readdirSync(appliance.path('data')), ['healthy']);
+  assert.equal(readFileSync(appliance.path('data/healthy'), 'utf8'), 'A\n');
 });
 
 test('the status says what runs', async (t) => {
@@ -378,7 +379,7 @@ test('slots are chosen, rescue and factory reset asked for', async (t) => {
   assert.equal((await appliance.ask({ do: 'rescue' })).result, 'ok');
   assert.equal((await appliance.status()).next, 'rescue');
   for (let i = 0; i < 2; i++) assert.equal((await appliance.ask({ do: 'factory-reset' })).result, 'ok');
-  assert.deepEqual(readdirSync(appliance.path('data')), ['factory-reset']);
+  assert.deepEqual(readdirSync(appliance.path('data')).sort(), ['factory-reset', 'healthy']);
 });
 
 test('a slot chosen before the gate is passed stays chosen', async (t) => {
@@ -406,7 +407,7 @@ test('the network is set once its program has nothing against it', async (t) => 
   }, 'the program that applies it ends');
   assert.deepEqual([refused.result, refused.text], ['bad-input', 'mode bad']);
   assert.equal(await get(), text);
-  assert.deepEqual(readdirSync(appliance.path('data')), ['network.conf']);
+  assert.deepEqual(readdirSync(appliance.path('data')).sort(), ['healthy', 'network.conf']);
 });
 
 test('links that another user has planted are not followed', async (t) => {

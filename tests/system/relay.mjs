@@ -1,19 +1,21 @@
-// A way to a box that can be watched, held, cut and meddled with: an HTTP proxy that knows whole answers. Waits while the box is away.
+// A way to a box that can be watched, held, cut and meddled with: an HTTP proxy that knows whole answers. Waits while the
+// box is away. What it lets through and holds are bytes of bodies on their way to clients.
 import { once } from 'node:events';
 import http from 'node:http';
 
-export class Relay {
+import { Sluice } from './sluice.mjs';
+
+export class Relay extends Sluice {
   constructor(url) {
+    super();
     this.url = url;  // of the box; may change
-    this.left = Infinity;  // bytes of bodies that may still go to clients
     this.asked = [];  // {method, path, headers, status, bytes, coding}
     this.change = (asked, body) => body;  // another body, or 'cut' in its middle
     this.server = http.createServer((request, reply) => { this.serve(request, reply).catch(() => reply.destroy()); });
   }
 
   async start() {
-    await once(this.server.listen(0, '127.0.0.1'), 'listening');
-    this.address = `http://127.0.0.1:${this.server.address().port}`;
+    this.address = `http://${await this.listen(this.server)}`;
     return this;
   }
 
@@ -44,20 +46,6 @@ export class Relay {
     if (changed === 'cut') reply.destroy(); else reply.end();
   }
 
-  until(condition) {
-    return new Promise((done) => {
-      const look = () => { if (condition()) done(); else setTimeout(look, 5); };
-      look();
-    });
-  }
-
-  // Resolves when so many bytes more of bodies have gone out and the rest is held.
-  async holdAfter(bytes) {
-    this.left = bytes;
-    await this.until(() => this.left === 0);
-  }
-
-  release() { this.left = Infinity; }
   cut() { this.server.closeAllConnections(); }
   // Forgets what was asked.
   forget() { this.asked = []; }

@@ -1,12 +1,14 @@
 // A way to a box that can be shut: a TCP proxy that lets so many bytes of its clients through and then holds, and that
-// waits for the box when it is away. Makes "in the middle of an upload" a place instead of a moment.
+// waits for the box when it is away.
 import { once } from 'node:events';
 import net from 'node:net';
 
-export class Valve {
+import { Sluice } from './sluice.mjs';
+
+export class Valve extends Sluice {
   constructor(port) {
+    super();
     this.port = port;  // of the box; undefined: away, new connections wait
-    this.left = Infinity;
     this.passed = 0;
     this.open = new Set();
     this.most = 0;  // connections at once
@@ -14,8 +16,7 @@ export class Valve {
   }
 
   async start() {
-    await once(this.server.listen(0, '127.0.0.1'), 'listening');
-    this.address = `127.0.0.1:${this.server.address().port}`;
+    this.address = await this.listen(this.server);
     this.server.unref();
     return this;
   }
@@ -47,20 +48,6 @@ export class Valve {
     client.resume();
   }
 
-  until(condition) {
-    return new Promise((done) => {
-      const look = () => { if (condition()) done(); else setTimeout(look, 5); };
-      look();
-    });
-  }
-
-  // Resolves when `bytes` more have gone through and the rest is held.
-  async holdAfter(bytes) {
-    this.left = bytes;
-    await this.until(() => this.left === 0);
-  }
-
-  release() { this.left = Infinity; }
   cut() { for (const client of this.open) client.resetAndDestroy(); }
   async stop() {
     this.cut();

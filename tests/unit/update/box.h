@@ -45,10 +45,10 @@ static inline void box_begin(struct box *box, struct bundles *bundles) {
   assert_int_equal(box->loader.store(box->loader.self, &state, NULL), BASE_OK);
 }
 
-static inline struct update_config box_config(const struct box *box, const struct update_keys *keys) {
+static inline struct update_config box_config(const struct box *box) {
   return (struct update_config){
       .loader = &box->loader,
-      .keys = keys,
+      .keys = box->bundles->keys,
       .board = "test-board",
       .target = SLOTS_B,
       .running_version = "1.1.0",

@@ -25,6 +25,7 @@ enum { PATH_CHARS = 128, BOOT_BYTES = 70001, MAX_PEM = 2048, CREATED_S = 1790000
 struct bundles {
   struct temp_folder folder;
   char boot[PATH_CHARS], root[PATH_CHARS], out[PATH_CHARS];
+  struct update_keys *keys;  // what a box trusts; NULL as long as nobody has made one
 };
 
 static inline uint32_t next_random(uint32_t *seed) {
@@ -93,7 +94,13 @@ static inline void bundles_begin(struct bundles *bundles) {
   make_key(bundles, "foreign", 3, MBEDTLS_ECP_DP_SECP256R1);
 }
 
-static inline void bundles_end(struct bundles *bundles) { temp_folder_remove(&bundles->folder); }
+// The tear-down of tests whose state is the bundles.
+static inline int bundles_end(void **state) {
+  struct bundles *bundles = *state;
+  update_keys_destroy(&bundles->keys);
+  temp_folder_remove(&bundles->folder);
+  return 0;
+}
 
 // A folder of its own with the public keys of `names` ("old new"), loaded.
 static inline struct update_keys *trust(const struct bundles *bundles, const char *names) {
@@ -115,36 +122,5 @@ static inline struct update_keys *trust(const struct bundles *bundles, const cha
   if (update_keys_load(folder, &keys, &fault) != BASE_OK) fail_msg("%s", fault.text);
   return keys;
 }
-
-struct wish {
-  const char *board, *version, *floor, *signers;  // NULL: "test-board", "1.2.0", none, "old"
-};
-
-static inline struct base_buffer make_bundle(const struct bundles *bundles, struct wish wish) {
-  char paths[UPDATE_MAX_SIGNATURES][PATH_CHARS], name[64];
-  const char *keys[UPDATE_MAX_SIGNATURES];
-  struct update_recipe recipe = {.board = wish.board != NULL ? wish.board : "test-board",
-                                 .version = wish.version != NULL ? wish.version : "1.2.0",
-                                 .floor = wish.floor,
-                                 .created_s = CREATED_S,
-                                 .images = {bundles->boot, bundles->root},
-                                 .key_paths = keys};
-  struct base_span rest = base_span_text(wish.signers != NULL ? wish.signers : "old");
-  struct base_fault fault = {0};
-  while (rest.data != NULL) {
-    const struct base_span word = base_span_cut(&rest, ' ');
-    snprintf(name, sizeof(name), "%.*s.key", (int)word.bytes, (const char *)word.data);
-    keys[recipe.key_count] = path_in(bundles, name, paths[recipe.key_count]);
-    recipe.key_count++;
-  }
-  const int fd = open(bundles->out, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  assert_true(fd >= 0);
-  if (update_bundle_write(&recipe, fd, &fault) != BASE_OK) fail_msg("%s", fault.text);
-  close(fd);
-  return read_file(bundles->out);
-}
-
-// Where the images begin.
-static inline size_t head_bytes_of(const struct base_buffer *bundle) { return bundle->bytes - BOOT_BYTES - ROOT_BYTES; }
 
 #endif

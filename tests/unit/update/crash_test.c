@@ -10,6 +10,7 @@
 
 #define ROOT_BYTES ((1 << 20) + 4567)
 #include "bundles.h"
+#include "wish.h"
 
 #include "box.h"
 
@@ -17,7 +18,6 @@ enum { SECTOR_BYTES = 512, MAX_UNSYNCED = 64, SEEDS = 4, NEVER = 1 << 30 };
 
 static struct bundles bundles;
 static struct box box;
-static struct update_keys *keys;
 
 // --- a disk that loses what was not synced ---
 
@@ -123,7 +123,7 @@ static void expect_bootable(const struct integrity_digest *a, const struct integ
 }
 
 static enum base_result install(const struct base_buffer *bundle, int last_step) {
-  const struct update_config config = box_config(&box, keys);
+  const struct update_config config = box_config(&box);
   steps = 0;
   power_goes_at = last_step;
   is_watching = true;
@@ -167,20 +167,13 @@ static void survives_a_power_cut_at_every_step(void **state) {
 }
 
 static int set_up(void **state) {
-  (void)state;
+  *state = &bundles;
   bundles_begin(&bundles);
-  keys = trust(&bundles, "old");
-  return 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  update_keys_destroy(&keys);
-  bundles_end(&bundles);
+  bundles.keys = trust(&bundles, "old");
   return 0;
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(survives_a_power_cut_at_every_step)};
-  return cmocka_run_group_tests(tests, set_up, tear_down);
+  return cmocka_run_group_tests(tests, set_up, bundles_end);
 }

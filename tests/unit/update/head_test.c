@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "bundles.h"
+#include "wish.h"
 
 static struct bundles bundles;
 
@@ -220,14 +221,8 @@ static void is_refused_at_its_first_wrong_byte(void **state) {
 }
 
 static int set_up(void **state) {
-  (void)state;
+  *state = &bundles;
   bundles_begin(&bundles);
-  return 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  bundles_end(&bundles);
   return 0;
 }
 
@@ -242,5 +237,5 @@ int main(void) {
       cmocka_unit_test(is_not_whole_when_it_is_cut_anywhere),
       cmocka_unit_test(is_refused_at_its_first_wrong_byte),
   };
-  return cmocka_run_group_tests(tests, set_up, tear_down);
+  return cmocka_run_group_tests(tests, set_up, bundles_end);
 }

@@ -6,12 +6,12 @@
 #include <cmocka.h>
 
 #include "bundles.h"
+#include "wish.h"
 
 #include "box.h"
 
 static struct bundles bundles;
 static struct box box;
-static struct update_keys *keys;
 
 static uint32_t be32_at(const struct base_buffer *bundle, size_t at) {
   const uint8_t *bytes = bundle->data + at;
@@ -57,7 +57,7 @@ static void writes_both_images_and_switches_over(void **state) {
   const size_t steps[] = {1000, 65536, 1 << 20, 8 << 20};
   for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
     struct base_fault fault = {0};
-    const struct update_config config = box_config(&box, keys);
+    const struct update_config config = box_config(&box);
     if (install_pieces(&config, base_buffer_span(&bundle), steps[i], &fault) != BASE_OK) fail_msg("%s", fault.text);
     const struct slots_state now = box_state(&box);
     assert_int_equal(now.first, SLOTS_B);
@@ -78,7 +78,7 @@ static void leaves_what_is_behind_the_image_alone(void **state) {
   (void)state;
   struct base_buffer bundle = make_bundle(&bundles, (struct wish){0});
   struct base_buffer before = read_file(box.partitions[SLOTS_B][UPDATE_ROOT]);
-  const struct update_config config = box_config(&box, keys);
+  const struct update_config config = box_config(&box);
   assert_int_equal(install_pieces(&config, base_buffer_span(&bundle), 65536, NULL), BASE_OK);
   struct base_buffer after = read_file(box.partitions[SLOTS_B][UPDATE_ROOT]);
   assert_int_equal(after.bytes, ROOT_PARTITION_BYTES);
@@ -105,7 +105,7 @@ static void see(void *self, const struct update_progress *progress) {
 static void tells_how_far_it_is(void **state) {
   (void)state;
   struct base_buffer bundle = make_bundle(&bundles, (struct wish){0});
-  struct update_config config = box_config(&box, keys);
+  struct update_config config = box_config(&box);
   struct seen seen = {.is_monotonic = true};
   config.note = see;
   config.self = &seen;
@@ -137,18 +137,18 @@ static void refuse(struct wish wish, struct update_config config, enum base_resu
 
 static void refuses_a_wrong_key_before_anything_is_touched(void **state) {
   (void)state;
-  refuse((struct wish){.signers = "foreign"}, box_config(&box, keys), BASE_FORBIDDEN, "key that this box trusts");
+  refuse((struct wish){.signers = "foreign"}, box_config(&box), BASE_FORBIDDEN, "key that this box trusts");
 }
 
 static void refuses_another_board(void **state) {
   (void)state;
-  refuse((struct wish){.board = "other-board"}, box_config(&box, keys), BASE_CONFLICT,
+  refuse((struct wish){.board = "other-board"}, box_config(&box), BASE_CONFLICT,
          "for the board other-board; this is test-board");
 }
 
 static void refuses_an_older_version_unless_it_is_asked_for(void **state) {
   (void)state;
-  struct update_config config = box_config(&box, keys);
+  struct update_config config = box_config(&box);
   refuse((struct wish){.version = "1.0.9"}, config, BASE_CONFLICT, "older than 1.1.0");
   refuse((struct wish){.version = "1.1.0-rc1"}, config, BASE_CONFLICT, "older than 1.1.0");
   struct base_buffer bundle = make_bundle(&bundles, (struct wish){.version = "1.0.9"});
@@ -161,14 +161,14 @@ static void refuses_an_older_version_unless_it_is_asked_for(void **state) {
 static void takes_the_same_version_again(void **state) {
   (void)state;
   struct base_buffer bundle = make_bundle(&bundles, (struct wish){.version = "1.1.0"});
-  const struct update_config config = box_config(&box, keys);
+  const struct update_config config = box_config(&box);
   assert_int_equal(install_pieces(&config, base_buffer_span(&bundle), 65536, NULL), BASE_OK);
   base_buffer_finish(&bundle);
 }
 
 static void refuses_what_is_below_the_floor_even_when_older_ones_are_asked_for(void **state) {
   (void)state;
-  struct update_config config = box_config(&box, keys);
+  struct update_config config = box_config(&box);
   assert_int_equal(slots_mark_good(&box.loader, SLOTS_A, "1.0.5", NULL), BASE_OK);
   config.allows_older = true;
   refuse((struct wish){.version = "1.0.4"}, config, BASE_CONFLICT, "below 1.0.5");
@@ -180,10 +180,10 @@ static void refuses_what_is_below_the_floor_even_when_older_ones_are_asked_for(v
 static void refuses_an_image_that_is_larger_than_its_partition(void **state) {
   (void)state;
   assert_int_equal(truncate(box.partitions[SLOTS_B][UPDATE_ROOT], ROOT_BYTES - 1), 0);
-  refuse((struct wish){0}, box_config(&box, keys), BASE_TOO_LARGE, "the root image has");
+  refuse((struct wish){0}, box_config(&box), BASE_TOO_LARGE, "the root image has");
   assert_int_equal(truncate(box.partitions[SLOTS_B][UPDATE_ROOT], ROOT_BYTES), 0);
   struct base_buffer bundle = make_bundle(&bundles, (struct wish){0});
-  const struct update_config config = box_config(&box, keys);
+  const struct update_config config = box_config(&box);
   assert_int_equal(install_pieces(&config, base_buffer_span(&bundle), 65536, NULL), BASE_OK);
   base_buffer_finish(&bundle);
 }
@@ -191,7 +191,7 @@ static void refuses_an_image_that_is_larger_than_its_partition(void **state) {
 static void refuses_to_overwrite_the_other_slot_when_this_one_cannot_boot(void **state) {
   (void)state;
   assert_int_equal(slots_mark_bad(&box.loader, SLOTS_A, false, NULL), BASE_OK);
-  struct update_config config = box_config(&box, keys);
+  struct update_config config = box_config(&box);
   refuse((struct wish){0}, config, BASE_CONFLICT, "only one that can boot");
   struct base_buffer bundle = make_bundle(&bundles, (struct wish){0});
   config.is_forced = true;
@@ -201,7 +201,7 @@ static void refuses_to_overwrite_the_other_slot_when_this_one_cannot_boot(void *
 
 static void refuses_a_partition_that_is_none(void **state) {
   (void)state;
-  struct update_config config = box_config(&box, keys);
+  struct update_config config = box_config(&box);
   config.devices[UPDATE_ROOT] = "/dev/null";
   refuse((struct wish){0}, config, BASE_UNSUPPORTED, "not a partition");
   config.devices[UPDATE_ROOT] = "/nowhere/rootB";
@@ -224,7 +224,7 @@ static void refuses_a_flipped_bit_in_every_region(void **state) {
   (void)state;
   struct base_buffer bundle = make_bundle(&bundles, (struct wish){0});
   const struct integrity_digest running = box_digest(&box, SLOTS_A);
-  const struct update_config config = box_config(&box, keys);
+  const struct update_config config = box_config(&box);
   const size_t images = head_bytes_of(&bundle), manifest = UPDATE_HEAD_BYTES;
   const size_t places[] = {0,
                            9,
@@ -259,7 +259,7 @@ static void refuses_a_bundle_that_is_cut_off_anywhere(void **state) {
   (void)state;
   struct base_buffer bundle = make_bundle(&bundles, (struct wish){0});
   const struct integrity_digest running = box_digest(&box, SLOTS_A);
-  const struct update_config config = box_config(&box, keys);
+  const struct update_config config = box_config(&box);
   const size_t images = head_bytes_of(&bundle);
   const size_t places[] = {0,
                            1,
@@ -287,7 +287,7 @@ static void refuses_bytes_behind_the_end(void **state) {
   (void)state;
   struct base_buffer bundle = make_bundle(&bundles, (struct wish){0});
   const struct integrity_digest running = box_digest(&box, SLOTS_A);
-  const struct update_config config = box_config(&box, keys);
+  const struct update_config config = box_config(&box);
   const size_t steps[] = {1 << 20, 8 << 20};
   assert_int_equal(base_buffer_append(&bundle, "", 1), BASE_OK);
   for (size_t i = 0; i < sizeof(steps) / sizeof(*steps); i++) {
@@ -303,7 +303,7 @@ static void finds_a_byte_that_the_disk_does_not_give_back(void **state) {
   (void)state;
   struct base_buffer bundle = make_bundle(&bundles, (struct wish){0});
   const struct integrity_digest running = box_digest(&box, SLOTS_A);
-  const struct update_config config = box_config(&box, keys);
+  const struct update_config config = box_config(&box);
   static const struct {
     enum update_part part;
     off_t offset;
@@ -332,7 +332,7 @@ static void finds_a_byte_that_the_disk_does_not_give_back(void **state) {
 static void ends_in_pieces_for_a_program_with_one_thread(void **state) {
   (void)state;
   struct base_buffer bundle = make_bundle(&bundles, (struct wish){0});
-  const struct update_config config = box_config(&box, keys);
+  const struct update_config config = box_config(&box);
   struct update_install *install = NULL;
   struct update_progress progress;
   bool is_done = false;
@@ -356,7 +356,7 @@ static size_t memory_of(size_t root_bytes) {
   make_noise(bundles.root, root_bytes, 12);
   assert_int_equal(truncate(box.partitions[SLOTS_B][UPDATE_ROOT], (off_t)root_bytes), 0);
   struct base_buffer bundle = make_bundle(&bundles, (struct wish){0});
-  const struct update_config config = box_config(&box, keys);
+  const struct update_config config = box_config(&box);
   asked_bytes = 0;
   counts = true;
   const enum base_result result = install_pieces(&config, base_buffer_span(&bundle), 65536, NULL);
@@ -377,16 +377,9 @@ static void takes_the_same_memory_whatever_the_size(void **state) {
 }
 
 static int set_up(void **state) {
-  (void)state;
+  *state = &bundles;
   bundles_begin(&bundles);
-  keys = trust(&bundles, "old new");
-  return 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  update_keys_destroy(&keys);
-  bundles_end(&bundles);
+  bundles.keys = trust(&bundles, "old new");
   return 0;
 }
 
@@ -424,5 +417,5 @@ int main(void) {
       TEST(ends_in_pieces_for_a_program_with_one_thread),
       TEST(takes_the_same_memory_whatever_the_size),
   };
-  return cmocka_run_group_tests(tests, set_up, tear_down);
+  return cmocka_run_group_tests(tests, set_up, bundles_end);
 }

@@ -126,14 +126,8 @@ static void sign_only_when_they_are_private_p256_keys(void **state) {
 }
 
 static int set_up(void **state) {
-  (void)state;
+  *state = &bundles;
   bundles_begin(&bundles);
-  return 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  bundles_end(&bundles);
   return 0;
 }
 
@@ -146,5 +140,5 @@ int main(void) {
       cmocka_unit_test(are_refused_when_there_are_too_many),
       cmocka_unit_test(sign_only_when_they_are_private_p256_keys),
   };
-  return cmocka_run_group_tests(tests, set_up, tear_down);
+  return cmocka_run_group_tests(tests, set_up, bundles_end);
 }

@@ -9,6 +9,7 @@
 
 #define ROOT_BYTES ((1 << 20) + 4567)
 #include "bundles.h"
+#include "wish.h"
 
 #include "box.h"
 
@@ -16,7 +17,6 @@ enum { NEVER = 1 << 30 };
 
 static struct bundles bundles;
 static struct box box;
-static struct update_keys *keys;
 
 enum kind { FAILS, IS_SHORT, IS_INTERRUPTED };
 
@@ -58,7 +58,7 @@ int __wrap_fsync(int fd) {
 
 static enum base_result install(const struct base_buffer *bundle, enum kind kind, int error, int at,
                                 struct base_fault *fault) {
-  const struct update_config config = box_config(&box, keys);
+  const struct update_config config = box_config(&box);
   trouble.kind = kind;
   trouble.error = error;
   trouble.calls = 0;
@@ -140,16 +140,9 @@ static void goes_on_when_it_is_interrupted(void **state) {
 }
 
 static int set_up(void **state) {
-  (void)state;
+  *state = &bundles;
   bundles_begin(&bundles);
-  keys = trust(&bundles, "old");
-  return 0;
-}
-
-static int tear_down(void **state) {
-  (void)state;
-  update_keys_destroy(&keys);
-  bundles_end(&bundles);
+  bundles.keys = trust(&bundles, "old");
   return 0;
 }
 
@@ -160,5 +153,5 @@ int main(void) {
       cmocka_unit_test(goes_on_when_the_disk_takes_or_gives_less),
       cmocka_unit_test(goes_on_when_it_is_interrupted),
   };
-  return cmocka_run_group_tests(tests, set_up, tear_down);
+  return cmocka_run_group_tests(tests, set_up, bundles_end);
 }
