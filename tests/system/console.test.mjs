@@ -159,6 +159,7 @@ describe('the console over TLS', () => {
   it('uploads_over_tls', async () => assert.equal(await box.put(readPhoto()), idOf(readPhoto())));
 
   it('drops_silent_clients_without_spending_cpu', async () => {
+    await box.deviceIsOpen();
     const before = cpuTicks();
     const started = Date.now();
     const clients = Array.from({ length: 8 }, () => raw(box.consolePort, '', { ms: 15000 }));
