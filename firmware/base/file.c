@@ -18,16 +18,33 @@ void base_fd_close(int *fd) {
   *fd = -1;
 }
 
-static enum base_result read_to_end(int fd, const char *path, struct base_buffer *out, struct base_fault *fault) {
-  uint8_t chunk[READ_CHUNK_BYTES];
+// True when there are more bytes than the buffer may hold.
+static bool has_more(int fd) {
+  uint8_t byte;
+  ssize_t got;
+  while ((got = read(fd, &byte, 1)) < 0 && errno == EINTR) continue;
+  return got > 0;
+}
+
+// Straight into the buffer, which has the file's size from the start: what it reads may be a key, and neither growing
+// nor a block of its own leaves a copy of that behind.
+static enum base_result read_to_end(int fd, size_t expected, const char *path, struct base_buffer *out,
+                                    struct base_fault *fault) {
+  size_t more = expected < out->limit ? expected + 1 : out->limit;  // the one more finds the end
   for (;;) {
-    const ssize_t got = read(fd, chunk, sizeof chunk);
+    if (out->bytes == out->limit) {
+      if (!has_more(fd)) return BASE_OK;
+      return BASE_FAIL(fault, BASE_TOO_LARGE, path, "the file is over %zu bytes", out->limit);
+    }
+    if (base_buffer_reserve(out, more) != BASE_OK)
+      return BASE_FAIL(fault, BASE_NO_MEMORY, path, "no memory for the file");
+    const ssize_t got = read(fd, out->data + out->bytes, out->capacity - out->bytes);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return BASE_FAIL_ERRNO(fault, path, "cannot read the file");
     if (got == 0) return BASE_OK;
-    const enum base_result result = base_buffer_append(out, chunk, (size_t)got);
-    if (result == BASE_TOO_LARGE) return BASE_FAIL(fault, result, path, "the file is over %zu bytes", out->limit);
-    if (result != BASE_OK) return BASE_FAIL(fault, result, path, "no memory for the file");
+    out->bytes += (size_t)got;
+    const size_t room = out->limit - out->bytes;
+    more = out->bytes < out->capacity ? 0 : room < READ_CHUNK_BYTES ? room : READ_CHUNK_BYTES;
   }
 }
 
@@ -45,10 +62,13 @@ enum base_result base_file_read(const char *path, size_t limit_bytes, struct bas
   } else if (!S_ISREG(info.st_mode)) {
     result = BASE_FAIL(fault, BASE_BAD_INPUT, path, "not a regular file");
   } else {
-    result = read_to_end(fd, path, out, fault);
+    result = read_to_end(fd, (size_t)info.st_size, path, out, fault);
   }
   base_fd_close(&fd);
-  if (result != BASE_OK) base_buffer_finish(out);
+  if (result != BASE_OK) {
+    if (out->bytes > 0) explicit_bzero(out->data, out->bytes);
+    base_buffer_finish(out);
+  }
   return result;
 }
 

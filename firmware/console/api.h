@@ -78,6 +78,13 @@ enum base_result console_settings_show(struct console_exchange *exchange, struct
                                        struct base_fault *fault) BASE_CHECKED;
 enum base_result console_settings_set(struct console_exchange *exchange, struct http_reply *reply,
                                       struct base_fault *fault) BASE_CHECKED;
+// /api/v1/certificate
+enum base_result console_certificate_show(struct console_exchange *exchange, struct http_reply *reply,
+                                          struct base_fault *fault) BASE_CHECKED;
+enum base_result console_certificate_set(struct console_exchange *exchange, struct http_reply *reply,
+                                         struct base_fault *fault) BASE_CHECKED;
+enum base_result console_certificate_remove(struct console_exchange *exchange, struct http_reply *reply,
+                                            struct base_fault *fault) BASE_CHECKED;
 // /ledger/
 enum base_result console_ledger_show(struct console_exchange *exchange, struct http_reply *reply,
                                      struct base_fault *fault) BASE_CHECKED;
@@ -121,6 +128,11 @@ enum base_result console_variant_show(struct console_exchange *exchange, struct 
 
 // Writes what there is to say of ledger and scrubber, as the members "ledger" and "scrub".
 void console_integrity_write(struct base_json_writer *json, const struct console *console);
+// Writes what `pixpop` on another machine is told to trust, the console's own certificate, as the member "fingerprint";
+// null without TLS.
+void console_fingerprint_write(struct base_json_writer *json, const struct console *console);
+// Writes in short what there is to say of delivery's certificate, as the member "certificate"; null without TLS.
+void console_certificate_write(struct base_json_writer *json, const struct console *console);
 // Writes one original as a JSON object; leaves it open when `end` is false, so that members can be added.
 void console_original_write(struct base_json_writer *json, const struct console_exchange *exchange,
                             const struct store_original *original, bool end);

@@ -72,6 +72,7 @@ enum base_result console_start(const struct console_config *config, struct conso
   console->config = *config;
   apply_defaults(&console->config);
   console->started_us = base_clock_us(console->config.clock);
+  console_set_delivery_url(console, config->delivery_url ? config->delivery_url : "");
   enum base_result result = check_config(&console->config, fault);
   if (result == BASE_OK) result = create_parts(console, new_token, fault);
   if (result != BASE_OK) {
@@ -87,6 +88,8 @@ enum base_result console_start(const struct console_config *config, struct conso
 }
 
 bool console_is_claimed(const struct console *console) { return console_auth_is_claimed(console->auth); }
+
+void console_set_delivery_url(struct console *console, const char *url) { atomic_store(&console->delivery_url, url); }
 
 uint16_t console_port(const struct console *console) { return console_gate_port(console->gate); }
 

@@ -65,11 +65,19 @@ struct console {
   struct console_gate *gate;
   struct console_server *server;
   uint64_t started_us;
+  _Atomic(const char *) delivery_url;  // never NULL
   struct base_histogram *request_time;
 };
 
-// Ends with `status` and a JSON document; takes the buffer's content.
+// Ends with `status` and a text of the media type `type`, which nobody keeps; takes the buffer's content. `text_result`
+// is what writing it came to: anything but BASE_OK is BASE_NO_MEMORY.
+enum base_result console_reply_text(struct http_reply *reply, int status, const char *type, struct base_buffer *text,
+                                    enum base_result text_result, struct base_fault *fault) BASE_CHECKED;
+// The same with a JSON document.
 enum base_result console_reply_json(struct http_reply *reply, int status, struct base_buffer *json,
                                     enum base_result json_result, struct base_fault *fault) BASE_CHECKED;
+// Gives a reply of http_problem_reply one member more, whose value is `json`. Without memory the problem stays as it
+// is.
+void console_problem_add(struct http_reply *problem, const char *name, struct base_span json);
 
 #endif

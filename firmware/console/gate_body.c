@@ -114,7 +114,12 @@ static bool deliver(struct gate_request *request, struct base_span piece, struct
     // What failed is the intake's to tell, in its handler.
     return request->kind->write(request->exchange.intake, piece, fault) == BASE_OK;
   }
-  enum base_result result = base_buffer_append(&request->small_body, piece.data, piece.bytes);
+  // At once, as growing would leave pieces of what may be a key in memory.
+  const uint64_t declared = request->is_chunked ? GATE_MAX_SMALL_BODY : piece.bytes + request->left;
+  const size_t whole = (size_t)base_min_u64(declared, GATE_MAX_SMALL_BODY);
+  enum base_result result = BASE_OK;
+  if (request->small_body.bytes == 0) result = base_buffer_reserve(&request->small_body, whole);
+  if (result == BASE_OK) result = base_buffer_append(&request->small_body, piece.data, piece.bytes);
   if (result == BASE_OK) return true;
   struct base_fault refusal = {0};
   (void)BASE_FAIL(&refusal, result, "", "this request's body has at most %d bytes", GATE_MAX_SMALL_BODY);

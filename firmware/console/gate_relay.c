@@ -46,7 +46,7 @@ static void push_request(struct gate_request *request) {
     if (sent < 0 && errno != EINTR) break;  // CivetWeb has ended already: what it said tells
     if (sent > 0) request->forwarded += (size_t)sent;
   }
-  base_buffer_finish(forward);
+  console_gate_wipe(forward);
   base_buffer_init(forward, 0);
   request->forwarded = 0;
 }

@@ -89,9 +89,14 @@ void console_gate_request_destroy(struct gate_request **request) {
   if (!dead) return;
   *request = NULL;
   BASE_ASSERT(!dead->exchange.intake && dead->hatch_fd < 0);
-  base_buffer_finish(&dead->small_body);
-  base_buffer_finish(&dead->forward);
+  console_gate_wipe(&dead->small_body);
+  console_gate_wipe(&dead->forward);
   free(dead);
+}
+
+void console_gate_wipe(struct base_buffer *buffer) {
+  if (buffer->data) explicit_bzero(buffer->data, buffer->capacity);
+  base_buffer_finish(buffer);
 }
 
 void console_gate_refuse(struct gate_request *request, const struct base_fault *fault) {
@@ -118,6 +123,6 @@ enum base_result console_gate_request_forward(struct gate_request *request) {
   if (result == BASE_OK && request->small_body.bytes > 0) {
     result = base_buffer_append(out, request->small_body.data, request->small_body.bytes);
   }
-  base_buffer_finish(&request->small_body);
+  console_gate_wipe(&request->small_body);
   return result;
 }

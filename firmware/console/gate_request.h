@@ -44,6 +44,8 @@ struct gate_request *console_gate_request_create(struct gate_connection *connect
 void console_gate_request_destroy(struct gate_request **request);
 // What CivetWeb is told: the head without what concerns the client's connection, and the small body.
 enum base_result console_gate_request_forward(struct gate_request *request) BASE_CHECKED;
+// Wipes and empties: a body may be a private key.
+void console_gate_wipe(struct base_buffer *buffer);
 // Answers with this fault instead. Of several faults the first counts.
 void console_gate_refuse(struct gate_request *request, const struct base_fault *fault);
 // A random id for the log.

@@ -24,9 +24,8 @@ static void write_tags(struct base_json_writer *json, const char *tags) {
 void console_original_write(struct base_json_writer *json, const struct console_exchange *exchange,
                             const struct store_original *original, bool end) {
   char id[BASE_DIGEST_BASE64URL_CHARS + 1], url[1024];
-  const char *base_url = exchange->console->config.delivery_url;
   integrity_digest_text(&original->id, id);
-  snprintf(url, sizeof url, "%s/i/%s", base_url ? base_url : "", id);
+  snprintf(url, sizeof url, "%s/i/%s", atomic_load(&exchange->console->delivery_url), id);
   base_json_object(json, NULL);
   base_json_string(json, "id", id);
   base_json_integer(json, "bytes", (int64_t)original->bytes);

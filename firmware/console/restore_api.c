@@ -85,26 +85,6 @@ enum base_result console_restore_show(struct console_exchange *exchange, struct 
   return result;
 }
 
-// The problem, with a member more: what came of it until then.
-static void reply_failure(const struct console_exchange *exchange, const struct base_fault *fault,
-                          struct base_span report, struct http_reply *reply) {
-  http_problem_reply(reply, fault, exchange->request.id);
-  if (reply->part_count != 1 || !reply->parts[0].blob) return;
-  const struct base_span problem = base_blob_span(reply->parts[0].blob);
-  struct base_buffer text;
-  base_buffer_init(&text, 2 * MAX_REPORT_JSON);
-  enum base_result result = base_buffer_append(&text, problem.data, problem.bytes - 1);
-  if (result == BASE_OK) result = base_buffer_append_text(&text, ",\"restore\":");
-  if (result == BASE_OK) result = base_buffer_append(&text, report.data, report.bytes);
-  if (result == BASE_OK) result = base_buffer_append_text(&text, "}");
-  struct base_blob *blob = result == BASE_OK ? base_blob_from_buffer(&text) : NULL;
-  if (blob) {
-    http_reply_drop_body(reply);
-    http_reply_add_blob(reply, blob, 0, blob->bytes);
-  }
-  base_buffer_finish(&text);
-}
-
 // Last of all: the box may get another address by it, and then nobody hears the answer.
 static void set_network(const struct console_exchange *exchange, const char *text) {
   struct update_call *call = NULL;
@@ -139,7 +119,8 @@ enum base_result console_restore_run(struct console_exchange *exchange, struct h
     result = console_reply_json(reply, 200, &text, result, fault);
   } else if (result == BASE_OK) {
     base_log_fault(exchange->console->config.log, BASE_LOG_WARN, "console", exchange->request.id, &failure);
-    reply_failure(exchange, &failure, base_buffer_span(&text), reply);
+    http_problem_reply(reply, &failure, exchange->request.id);
+    console_problem_add(reply, "restore", base_buffer_span(&text));  // what came of it until then
   }
   base_buffer_finish(&text);
   return result;

@@ -9,10 +9,10 @@ enum { MAX_LOGIN_BYTES = 1024, MAX_SESSION_JSON = 512 };
 
 static enum base_result reply_session(const struct console *console, struct http_reply *reply, int status,
                                       const struct console_session *session, struct base_fault *fault) {
-  const char *delivery_url = console->config.delivery_url;
+  const char *delivery_url = atomic_load(&console->delivery_url);
   struct base_buffer text;
   struct base_json_writer json;
-  base_buffer_init(&text, MAX_SESSION_JSON + (delivery_url ? 6 * strlen(delivery_url) : 0));
+  base_buffer_init(&text, MAX_SESSION_JSON + 6 * strlen(delivery_url));
   base_json_begin(&json, &text);
   base_json_object(&json, NULL);
   base_json_bool(&json, "authenticated", session != NULL);

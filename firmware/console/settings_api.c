@@ -16,16 +16,10 @@ enum base_result console_settings_show(struct console_exchange *exchange, struct
   }
   struct base_buffer text;
   base_buffer_init(&text, CONSOLE_MAX_SETTINGS_BYTES);
-  const enum base_result result = settings->read_next(settings->self, &text, fault);
-  struct base_blob *blob = result == BASE_OK ? base_blob_from_buffer(&text) : NULL;
+  enum base_result result = settings->read_next(settings->self, &text, fault);
+  if (result == BASE_OK) result = console_reply_text(reply, 200, "text/plain; charset=utf-8", &text, BASE_OK, fault);
   base_buffer_finish(&text);
-  if (result != BASE_OK) return result;
-  if (!blob) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the settings");
-  http_reply_init(reply, 200);
-  http_reply_header(reply, "Content-Type", "text/plain; charset=utf-8");
-  http_reply_header(reply, "Cache-Control", "no-store");
-  http_reply_add_blob(reply, blob, 0, blob->bytes);
-  return BASE_OK;
+  return result;
 }
 
 static enum base_result reply_replaced(struct http_reply *reply, struct base_fault *fault) {

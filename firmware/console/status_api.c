@@ -3,9 +3,8 @@
 #include "api.h"
 #include "gate.h"
 #include "host.h"
-#include "tls/tls.h"
 
-enum { MAX_STATUS_JSON = 16 * 1024, MAX_METRICS_TEXT = 4 * 1024 * 1024, DEVICE_LINE_BYTES = 600 };
+enum { MAX_STATUS_JSON = 16 * 1024, MAX_METRICS_TEXT = 4 * 1024 * 1024 };
 
 static void write_store(struct base_json_writer *json, const struct store_stats *stats) {
   base_json_object(json, "store");
@@ -38,13 +37,6 @@ static void write_gate(struct base_json_writer *json, const struct console_gate 
   base_json_object_end(json);
 }
 
-// What `pixpop` on another machine is told to trust; null without TLS.
-static void write_fingerprint(struct base_json_writer *json, const char *pem_path) {
-  char text[TLS_FINGERPRINT_CHARS + 1];
-  const bool is_known = pem_path != NULL && tls_identity_fingerprint(pem_path, text, NULL) == BASE_OK;
-  base_json_string(json, "fingerprint", is_known ? text : NULL);
-}
-
 enum base_result console_status_show(struct console_exchange *exchange, struct http_reply *reply,
                                      struct base_fault *fault) {
   const struct console *console = exchange->console;
@@ -56,7 +48,7 @@ enum base_result console_status_show(struct console_exchange *exchange, struct h
   uint64_t uptime_us = base_clock_us(console->config.clock) - console->started_us;
 
   const char *socket = console->config.system_socket;
-  char host[CONSOLE_HOST_BYTES], device[DEVICE_LINE_BYTES];
+  char host[CONSOLE_HOST_BYTES], device[CONSOLE_DEVICE_LINE_BYTES];
   console_host_name(host);
   console->config.write_device_line(console->config.device_self, device, sizeof(device));
   struct base_buffer text;
@@ -66,16 +58,17 @@ enum base_result console_status_show(struct console_exchange *exchange, struct h
   base_json_object(&json, NULL);
   base_json_string(&json, "version", PIXPOP_VERSION);
   base_json_string(&json, "host_name", host);
-  write_fingerprint(&json, console->config.pem_path);
+  console_fingerprint_write(&json, console);
   base_json_bool(&json, "is_appliance", socket && access(socket, F_OK) == 0);
   base_json_integer(&json, "uptime_s", (int64_t)(uptime_us / 1000000));
   base_json_string(&json, "device", device);
   base_json_string(&json, "tenant", exchange->tenant);
-  base_json_string(&json, "delivery_url", console->config.delivery_url);
+  base_json_string(&json, "delivery_url", atomic_load(&console->delivery_url));
   sandbox_isolation_write(&json, "decoder", &console->config.decoder_isolation);
   write_gate(&json, console->gate);
   write_store(&json, &store);
   write_ram(&json, &ram);
+  console_certificate_write(&json, console);
   console_integrity_write(&json, console);
   base_json_object_end(&json);
   result = console_reply_json(reply, 200, &text, json.result, fault);
@@ -90,15 +83,11 @@ enum base_result console_metrics_show(struct console_exchange *exchange, struct 
   struct base_buffer text;
   base_buffer_init(&text, MAX_METRICS_TEXT);
   if (exchange->console->config.pop) pop_measure(exchange->console->config.pop);
-  enum base_result result = base_metrics_render(metrics, &text);
-  struct base_blob *blob = result == BASE_OK ? base_blob_from_buffer(&text) : NULL;
+  const enum base_result rendered = base_metrics_render(metrics, &text);
+  const enum base_result result =
+      console_reply_text(reply, 200, "text/plain; version=0.0.4; charset=utf-8", &text, rendered, fault);
   base_buffer_finish(&text);
-  if (!blob) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the metrics");
-  http_reply_init(reply, 200);
-  http_reply_header(reply, "Content-Type", "text/plain; version=0.0.4; charset=utf-8");
-  http_reply_header(reply, "Cache-Control", "no-store");
-  http_reply_add_blob(reply, blob, 0, blob->bytes);
-  return BASE_OK;
+  return result;
 }
 
 enum base_result console_health_show(struct console_exchange *exchange, struct http_reply *reply,

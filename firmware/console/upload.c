@@ -17,8 +17,8 @@ struct commit {
   const char *file;                 // the one that is being committed
   struct base_buffer reply_text;    // a JSON list of what was stored
   struct base_json_writer json;
-  struct base_buffer stored_ids;  // the same as `"id","id"`, for a failure in the middle
-  size_t stored;
+  struct base_buffer stored_text;  // the same as a list of ids, for a failure in the middle
+  struct base_json_writer stored;
 };
 
 static void commit_init(struct commit *commit, struct console_exchange *exchange) {
@@ -26,14 +26,16 @@ static void commit_init(struct commit *commit, struct console_exchange *exchange
   commit->exchange = exchange;
   commit->upload = (struct console_upload *)exchange->intake;
   base_buffer_init(&commit->reply_text, MAX_REPLY_JSON);
-  base_buffer_init(&commit->stored_ids, INGEST_MAX_PARTS * (BASE_DIGEST_BASE64URL_CHARS + 3));
+  base_buffer_init(&commit->stored_text, MAX_REPLY_JSON);
   base_json_begin(&commit->json, &commit->reply_text);
   base_json_array(&commit->json, NULL);
+  base_json_begin(&commit->stored, &commit->stored_text);
+  base_json_array(&commit->stored, NULL);
 }
 
 static void commit_finish(struct commit *commit) {
   base_buffer_finish(&commit->reply_text);
-  base_buffer_finish(&commit->stored_ids);
+  base_buffer_finish(&commit->stored_text);
 }
 
 static enum base_result set_name(const struct commit *commit, const struct console_upload_file *file,
@@ -62,8 +64,8 @@ static enum base_result commit_file(struct commit *commit, struct console_upload
   integrity_digest_text(&original.id, id);
   base_log_write(console->config.log, BASE_LOG_INFO, "console", exchange->request.id, "original %s %s: %u x %u %s", id,
                  is_new ? "stored" : "was here already", original.width, original.height, original.format);
-  result = base_buffer_printf(&commit->stored_ids, "%s\"%s\"", commit->stored > 0 ? "," : "", id);
-  commit->stored++;
+  base_json_string(&commit->stored, NULL, id);
+  result = commit->stored.result;
   return result == BASE_OK ? BASE_OK : BASE_FAIL(fault, result, "", "no memory for the reply");
 }
 
@@ -96,32 +98,17 @@ static enum base_result commit_all(struct commit *commit, struct base_fault *fau
 }
 
 // The problem of a failed upload, with two more members: the file it failed at, and what had been stored before it.
-static void reply_failure(const struct commit *commit, const struct base_fault *fault, struct http_reply *reply) {
-  http_problem_reply(reply, fault, commit->exchange->request.id);
-  if (reply->part_count != 1 || !reply->parts[0].blob) return;
-  struct base_span problem = base_blob_span(reply->parts[0].blob);
-  struct base_buffer text, extra;
+static void reply_failure(struct commit *commit, const struct base_fault *fault, struct http_reply *reply) {
+  struct base_buffer file;
   struct base_json_writer json;
-  base_buffer_init(&text, MAX_REPLY_JSON);
-  base_buffer_init(&extra, MAX_REPLY_JSON);
-  base_json_begin(&json, &extra);
-  base_json_object(&json, NULL);
-  base_json_string(&json, "file", commit->file);
-  base_json_object_end(&json);
-  // Both are objects: one's end and the other's beginning become a comma.
-  enum base_result result = json.result;
-  if (result == BASE_OK) result = base_buffer_append(&text, problem.data, problem.bytes - 1);
-  if (result == BASE_OK) {
-    result = base_buffer_printf(&text, ",%.*s,\"stored\":[%.*s]}", (int)(extra.bytes - 2), (const char *)extra.data + 1,
-                                (int)commit->stored_ids.bytes, (const char *)commit->stored_ids.data);
-  }
-  struct base_blob *blob = result == BASE_OK ? base_blob_from_buffer(&text) : NULL;
-  if (blob) {
-    http_reply_drop_body(reply);
-    http_reply_add_blob(reply, blob, 0, blob->bytes);
-  }
-  base_buffer_finish(&text);
-  base_buffer_finish(&extra);
+  http_problem_reply(reply, fault, commit->exchange->request.id);
+  base_buffer_init(&file, MAX_REPLY_JSON);
+  base_json_begin(&json, &file);
+  base_json_string(&json, NULL, commit->file);
+  base_json_array_end(&commit->stored);
+  if (json.result == BASE_OK) console_problem_add(reply, "file", base_buffer_span(&file));
+  if (commit->stored.result == BASE_OK) console_problem_add(reply, "stored", base_buffer_span(&commit->stored_text));
+  base_buffer_finish(&file);
 }
 
 enum base_result console_originals_upload(struct console_exchange *exchange, struct http_reply *reply,

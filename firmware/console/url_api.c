@@ -105,7 +105,7 @@ static enum base_result write_json(const struct asked *asked, const struct pop_s
 enum base_result console_url_show(struct console_exchange *exchange, struct http_reply *reply,
                                   struct base_fault *fault) {
   const struct console_config *config = &exchange->console->config;
-  const char *base_url = config->delivery_url ? config->delivery_url : "";
+  const char *base_url = atomic_load(&exchange->console->delivery_url);
   struct asked asked = {.form = POP_NATIVE};
   struct pop_signing signing;
   struct store_original original;

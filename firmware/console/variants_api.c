@@ -144,8 +144,8 @@ static int64_t ms_since_begin(const struct making *making) {
 
 // As it is to be published: signed where the tenant's policy asks for it, and a key is there.
 static void write_url(struct base_json_writer *json, const struct making *making, const char *recipe) {
-  const struct console_config *config = &making->exchange->console->config;
-  const char *base_url = config->delivery_url ? config->delivery_url : "";
+  const struct console *console = making->exchange->console;
+  const char *base_url = atomic_load(&console->delivery_url);
   struct integrity_digest id;
   struct pop_signing signing;
   struct base_fault ignored = {0};
@@ -153,8 +153,8 @@ static void write_url(struct base_json_writer *json, const struct making *making
   char url[MAX_URL_BYTES];
   base_buffer_init(&path, MAX_URL_BYTES);
   const bool goes_signed = integrity_digest_parse(base_span_text(making->id), &id) &&
-                           pop_sign_url(config->pop, making->exchange->tenant, POP_NATIVE, &id, base_span_text(recipe),
-                                        0, &signing, &path, &ignored) == BASE_OK &&
+                           pop_sign_url(console->config.pop, making->exchange->tenant, POP_NATIVE, &id,
+                                        base_span_text(recipe), 0, &signing, &path, &ignored) == BASE_OK &&
                            signing.needs_signature && signing.has_key;
   if (goes_signed) {
     (void)snprintf(url, sizeof url, "%s%.*s", base_url, (int)path.bytes, (const char *)path.data);

@@ -59,7 +59,7 @@ enum base_result pop_create(const struct pop_config *config, struct pop **out, s
   pop->clock = config->clock;
   pop->log = config->log;
   pop->makes_avif = config->makes_avif;
-  pop->public_url = config->public_url;
+  atomic_init(&pop->public_url, config->public_url);
   const size_t io_queue = config->io_queue_limit ? config->io_queue_limit : DEFAULT_IO_QUEUE;
   pop_flights_init(&pop->flights);
   pop_held_init(&pop->held, ram_budget(config->ram_budget_bytes), config->metrics);
@@ -184,6 +184,8 @@ void pop_get_ram_stats(struct pop *pop, struct cache_stats *out) {
     if (i != POP_OUTCOME_RAM && i != POP_OUTCOME_ERROR) out->misses += (uint64_t)base_metric_get(pop->outcomes[i]);
   }
 }
+
+void pop_set_public_url(struct pop *pop, const char *url) { atomic_store(&pop->public_url, url); }
 
 void pop_measure(struct pop *pop) {
   pop_sending_measure(&pop->sending);

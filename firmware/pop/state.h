@@ -41,7 +41,7 @@ struct pop {
   struct store *store;
   struct recipe_renderer renderer;
   bool makes_avif;
-  const char *public_url;  // or NULL
+  _Atomic(const char *) public_url;  // or NULL
   const struct base_clock *clock;
   struct base_log *log;
   struct base_metric *outcomes[POP_OUTCOME_COUNT];        // of GETs

@@ -16,6 +16,7 @@ static enum base_result describe_row(const struct settings_row *row, const struc
     case SETTINGS_CHOICE:
     case SETTINGS_LISTEN:
     case SETTINGS_WIDTHS:
+    case SETTINGS_URL:
       break;
   }
   return base_buffer_printf(out, "%s = %s\n", row->name, (const char *)value);

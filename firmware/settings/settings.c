@@ -173,7 +173,7 @@ enum base_result settings_widths_parse(struct base_span text, uint32_t out[SETTI
 static bool is_same(const struct settings_row *row, const struct settings *one, const struct settings *other) {
   const char *a = (const char *)one + row->offset, *b = (const char *)other + row->offset;
   const bool is_text = row->type == SETTINGS_TEXT || row->type == SETTINGS_CHOICE || row->type == SETTINGS_LISTEN ||
-                       row->type == SETTINGS_WIDTHS;
+                       row->type == SETTINGS_WIDTHS || row->type == SETTINGS_URL;
   return is_text ? strcmp(a, b) == 0 : memcmp(a, b, row->capacity) == 0;
 }
 

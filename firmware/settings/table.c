@@ -17,6 +17,8 @@
   { section, key, section "." key, SETTINGS_CHOICE, PLACE(field), fallback, 0, 0, choices, reloads, meaning }
 #define WIDTHS(section, key, field, fallback, reloads, meaning) \
   { section, key, section "." key, SETTINGS_WIDTHS, PLACE(field), fallback, LEAST(fallback), 0, NULL, reloads, meaning }
+#define URL(section, key, field, fallback, reloads, meaning) \
+  { section, key, section "." key, SETTINGS_URL, PLACE(field), fallback, LEAST(fallback), 0, NULL, reloads, meaning }
 #define NUMBER(section, key, field, fallback, low, high, reloads, meaning) \
   { section, key, section "." key, SETTINGS_NUMBER, PLACE(field), fallback, low, high, NULL, reloads, meaning }
 #define SIZE(section, key, field, fallback, low, high, reloads, meaning) \
@@ -68,11 +70,12 @@ const struct settings_row settings_rows[] = {
          "address and port of the same over TLS; empty: none"),
   TEXT("delivery", "tls_certificate", delivery_tls_certificate, "", false,
        "PEM file with private key and certificate chain, read again on SIGHUP; empty: <data>/delivery.pem (made when "
-       "missing)"),
+       "missing, and the one that 'pixpop certificate' sets)"),
   SWITCH("delivery", "http2", delivery_http2, "on", false,
          "HTTP/2 as well: over TLS by ALPN, without TLS for clients that begin so"),
-  TEXT("delivery", "public_url", delivery_public_url, "", false,
-       "base URL that visitors use, shown by the console; empty: http://<listen>"),
+  URL("delivery", "public_url", delivery_public_url, "", true,
+       "base URL that visitors use, shown by the console; " SETTINGS_HOST_NAME " in it is this machine's host name; empty: "
+       "http://<listen>"),
   NUMBER("delivery", "loops", delivery_loops, "0", 0, 256, false, "event loops (threads); 0: one a core"),
   NUMBER("delivery", "max_connections", delivery_max_connections, "8192", 1, 1000000, false,
          "open connections; further ones get 503"),
@@ -250,6 +253,22 @@ static enum base_result set_number(const struct settings_row *row, struct base_s
   return BASE_OK;
 }
 
+// How long a URL becomes when it names the machine is known by how often it does.
+static enum base_result check_url(const struct settings_row *row, const char *url, struct base_fault *fault) {
+  size_t count = 0;
+  while ((url = strpbrk(url, "{}")) != NULL) {
+    if (strncmp(url, SETTINGS_HOST_NAME, strlen(SETTINGS_HOST_NAME)) != 0)
+      return BASE_FAIL(fault, BASE_BAD_INPUT, row->key,
+                       "%s may hold braces only in " SETTINGS_HOST_NAME ", which stands for this machine's host name",
+                       row->name);
+    if (++count > SETTINGS_MAX_HOST_NAMES)
+      return BASE_FAIL(fault, BASE_BAD_INPUT, row->key, "%s may hold " SETTINGS_HOST_NAME " at most %d times",
+                       row->name, SETTINGS_MAX_HOST_NAMES);
+    url += strlen(SETTINGS_HOST_NAME);
+  }
+  return BASE_OK;
+}
+
 static enum base_result set_text(const struct settings_row *row, struct base_span value, char *place,
                                  struct base_fault *fault) {
   char text[SETTINGS_MAX_TEXT];
@@ -260,6 +279,10 @@ static enum base_result set_text(const struct settings_row *row, struct base_spa
     uint32_t widths[SETTINGS_MAX_LADDER];
     size_t count;
     const enum base_result result = settings_widths_parse(value, widths, &count, fault);
+    if (result != BASE_OK) return result;
+  }
+  if (row->type == SETTINGS_URL) {
+    const enum base_result result = check_url(row, text, fault);
     if (result != BASE_OK) return result;
   }
   if (row->type == SETTINGS_LISTEN && value.bytes > 0) {
@@ -290,6 +313,7 @@ enum base_result settings_row_set(const struct settings_row *row, struct base_sp
       break;
     case SETTINGS_LISTEN:
     case SETTINGS_WIDTHS:
+    case SETTINGS_URL:
     case SETTINGS_TEXT:
       break;
   }

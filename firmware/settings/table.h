@@ -14,6 +14,7 @@ enum settings_type {
   SETTINGS_CHOICE,
   SETTINGS_LISTEN,
   SETTINGS_WIDTHS,  // a text: "160,320,480"
+  SETTINGS_URL,     // a text that may name the machine: "https://{host_name}.example"
 };
 
 struct settings_row {

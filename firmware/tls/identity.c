@@ -6,27 +6,33 @@
 #include <mbedtls/pk.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "mbed.h"
+#include "tls/certificate.h"
 
 enum {
-  MAX_PEM_BYTES = 64 * 1024,
+  MAX_PEM_BYTES = TLS_MAX_IDENTITY_BYTES,
   KEY_PEM_BYTES = 1024,
   CERTIFICATE_PEM_BYTES = 8192,
   ALT_NAMES_BYTES = 2048,
-  MAX_NAME_CHARS = 253,  // of a host name, RFC 1035
   SERIAL_BYTES = 16,
-  VALID_YEARS = 10,
-  BACKDATE_S = 24 * 60 * 60,  // so that a client whose clock is behind still accepts a new certificate
 };
+
+// Whatever the clock says: at a box's first start it may be years off. From July 2019 on Apple wants certificates to
+// end within 825 days (support.apple.com/HT210176); the other date is RFC 5280's for those that never end (4.1.2.5).
+static const char valid_from[] = "20190101000000", valid_to[] = "99991231235959";
 
 // GeneralName tags of subjectAltName (RFC 5280 4.2.1.6).
 enum { TAG_DNS = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 2, TAG_IP = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 7 };
 
 static const char *const always_named[] = {"localhost", "127.0.0.1", "::1"};
+
+// What certificates of the box's own have beside it; those of older releases have other dates.
+#define OWN_NAME "CN=pixpop,O=pixpop"
+enum { OWN_MAX_PATH = 0, OWN_KEY_USAGE = MBEDTLS_X509_KU_DIGITAL_SIGNATURE | MBEDTLS_X509_KU_KEY_CERT_SIGN };
 
 // Writes one GeneralName in front of *p, as mbedTLS's writers do: backwards. Returns its length or an mbedTLS error.
 static int write_alt_name(unsigned char **p, unsigned char *start, const char *name) {
@@ -51,12 +57,20 @@ static int write_alt_name(unsigned char **p, unsigned char *start, const char *n
   return tagged < 0 ? tagged : code + head + tagged;
 }
 
+static bool is_among(const char *const *names, size_t count, const char *name) {
+  for (size_t i = 0; i < count; i++) {
+    if (strcmp(names[i], name) == 0) return true;
+  }
+  return false;
+}
+
 static int set_alt_names(mbedtls_x509write_cert *certificate, const char *const *names, size_t name_count) {
   unsigned char der[ALT_NAMES_BYTES];
   unsigned char *p = der + sizeof der;
   size_t bytes = 0;
   size_t always_count = sizeof always_named / sizeof *always_named;
   for (size_t i = name_count + always_count; i-- > 0;) {
+    if (i >= name_count && is_among(names, name_count, always_named[i - name_count])) continue;
     int written = write_alt_name(&p, der, i < name_count ? names[i] : always_named[i - name_count]);
     if (written < 0) return written;
     bytes += (size_t)written;
@@ -68,19 +82,6 @@ static int set_alt_names(mbedtls_x509write_cert *certificate, const char *const 
   return mbedtls_x509write_crt_set_extension(certificate, MBEDTLS_OID_SUBJECT_ALT_NAME,
                                              MBEDTLS_OID_SIZE(MBEDTLS_OID_SUBJECT_ALT_NAME), 0, p,
                                              bytes + (size_t)head + (size_t)tag);
-}
-
-static int set_validity(mbedtls_x509write_cert *certificate, const struct base_clock *clock) {
-  time_t begin_s = (time_t)base_clock_wall_s(clock) - BACKDATE_S;
-  struct tm begin;
-  if (!gmtime_r(&begin_s, &begin)) return MBEDTLS_ERR_X509_INVALID_DATE;
-  struct tm end = begin;
-  end.tm_year += VALID_YEARS;
-  if (end.tm_mon == 1 && end.tm_mday == 29) end.tm_mday = 28;  // ten years after a leap day there is none
-  char not_before[16], not_after[16];
-  if (strftime(not_before, sizeof not_before, "%Y%m%d%H%M%S", &begin) == 0) return MBEDTLS_ERR_X509_INVALID_DATE;
-  if (strftime(not_after, sizeof not_after, "%Y%m%d%H%M%S", &end) == 0) return MBEDTLS_ERR_X509_INVALID_DATE;
-  return mbedtls_x509write_crt_set_validity(certificate, not_before, not_after);
 }
 
 static int set_serial(mbedtls_x509write_cert *certificate) {
@@ -98,28 +99,46 @@ static int set_serial(mbedtls_x509write_cert *certificate) {
 
 // Fills the certificate for `key`, signed by `key`. Returns an mbedTLS code.
 static int describe_certificate(mbedtls_x509write_cert *certificate, mbedtls_pk_context *key, const char *const *names,
-                                size_t name_count, const struct base_clock *clock) {
+                                size_t name_count) {
   mbedtls_x509write_crt_set_version(certificate, MBEDTLS_X509_CRT_VERSION_3);
   mbedtls_x509write_crt_set_md_alg(certificate, MBEDTLS_MD_SHA256);
   mbedtls_x509write_crt_set_subject_key(certificate, key);
   mbedtls_x509write_crt_set_issuer_key(certificate, key);
-  int code = mbedtls_x509write_crt_set_subject_name(certificate, "CN=pixpop,O=pixpop");
-  if (code == 0) code = mbedtls_x509write_crt_set_issuer_name(certificate, "CN=pixpop,O=pixpop");
+  int code = mbedtls_x509write_crt_set_subject_name(certificate, OWN_NAME);
+  if (code == 0) code = mbedtls_x509write_crt_set_issuer_name(certificate, OWN_NAME);
   if (code == 0) code = set_serial(certificate);
-  if (code == 0) code = set_validity(certificate, clock);
+  if (code == 0) code = mbedtls_x509write_crt_set_validity(certificate, valid_from, valid_to);
   if (code == 0) code = set_alt_names(certificate, names, name_count);
   // Its own issuer, and an issuer of nothing else: clients may trust exactly this certificate.
-  if (code == 0) code = mbedtls_x509write_crt_set_basic_constraints(certificate, 1, 0);
-  if (code == 0) {
-    code = mbedtls_x509write_crt_set_key_usage(certificate,
-                                               MBEDTLS_X509_KU_DIGITAL_SIGNATURE | MBEDTLS_X509_KU_KEY_CERT_SIGN);
-  }
+  if (code == 0) code = mbedtls_x509write_crt_set_basic_constraints(certificate, 1, OWN_MAX_PATH);
+  if (code == 0) code = mbedtls_x509write_crt_set_key_usage(certificate, OWN_KEY_USAGE);
   return code;
 }
 
+static bool is_named(const struct tls_about *about, const char *name) {
+  for (size_t i = 0; i < about->name_count; i++) {
+    if (strcmp(about->names[i], name) == 0) return true;
+  }
+  return false;
+}
+
+// As describe_certificate makes them: an operator's own may have the same name.
+bool tls_identity_is_own(const mbedtls_x509_crt *certificate, const struct tls_about *about) {
+  char name[sizeof OWN_NAME + 1];  // mbedTLS writes a space behind the comma
+  const bool is_ours = about->is_self_signed && strcmp(about->key, "EC P-256") == 0 && certificate->ca_istrue &&
+                       certificate->max_pathlen == OWN_MAX_PATH + 1 &&  // mbedTLS counts from 1, 0 is no limit
+                       certificate->key_usage == OWN_KEY_USAGE;
+  if (!is_ours || mbedtls_x509_dn_gets(name, sizeof name, &certificate->subject) < 0) return false;
+  if (strcmp(name, "CN=pixpop, O=pixpop") != 0) return false;
+  for (size_t i = 0; i < sizeof always_named / sizeof *always_named; i++) {
+    if (!is_named(about, always_named[i])) return false;
+  }
+  return true;
+}
+
 // Makes key and certificate and appends both as PEM.
-static enum base_result make_identity(const char *const *names, size_t name_count, const struct base_clock *clock,
-                                      struct base_buffer *pem, struct base_fault *fault) {
+static enum base_result make_identity(const char *const *names, size_t name_count, struct base_buffer *pem,
+                                      struct base_fault *fault) {
   unsigned char key_pem[KEY_PEM_BYTES];
   unsigned char certificate_pem[CERTIFICATE_PEM_BYTES];
   struct tls_random random;
@@ -135,7 +154,7 @@ static enum base_result make_identity(const char *const *names, size_t name_coun
     code =
         mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(key), mbedtls_ctr_drbg_random, &random.generator);
   }
-  if (code == 0) code = describe_certificate(&certificate, &key, names, name_count, clock);
+  if (code == 0) code = describe_certificate(&certificate, &key, names, name_count);
   if (code == 0) code = mbedtls_pk_write_key_pem(&key, key_pem, sizeof key_pem);
   if (code == 0) {
     code = mbedtls_x509write_crt_pem(&certificate, certificate_pem, sizeof certificate_pem, mbedtls_ctr_drbg_random,
@@ -158,10 +177,13 @@ out:
 }
 
 enum base_result tls_identity_read(const char *pem_path, struct base_buffer *out, struct base_fault *fault) {
-  enum base_result result = base_file_read(pem_path, MAX_PEM_BYTES, out, fault);
+  enum base_result result = base_file_read(pem_path, MAX_PEM_BYTES + 1, out, fault);
   if (result != BASE_OK) return result;
+  if (out->bytes > MAX_PEM_BYTES) {
+    return BASE_FAIL(fault, BASE_TOO_LARGE, pem_path, "the TLS identity is over %d bytes", MAX_PEM_BYTES);
+  }
   result = base_buffer_append(out, "", 1);  // mbedTLS counts the terminator of PEM
-  return result == BASE_OK ? BASE_OK : BASE_FAIL(fault, result, "", "the TLS identity %s is too large", pem_path);
+  return result == BASE_OK ? BASE_OK : BASE_FAIL(fault, result, pem_path, "no memory for the TLS identity");
 }
 
 void tls_identity_forget(struct base_buffer *pem) {
@@ -169,26 +191,38 @@ void tls_identity_forget(struct base_buffer *pem) {
   base_buffer_finish(pem);
 }
 
+static enum base_result parse(const char *pem_path, const struct base_buffer *pem, mbedtls_x509_crt *certificate,
+                              mbedtls_pk_context *key, struct base_fault *fault) {
+  int code = mbedtls_pk_parse_key(key, pem->data, pem->bytes, NULL, 0);
+  if (code != 0) return tls_fail(fault, BASE_CORRUPT, pem_path, "the TLS identity holds no usable private key", code);
+  code = tls_certificates_parse((const char *)pem->data, certificate);
+  if (code != 0) return tls_fail(fault, BASE_CORRUPT, pem_path, "the TLS identity holds no usable certificate", code);
+  code = mbedtls_pk_check_pair(&certificate->pk, key);
+  if (code == 0) return BASE_OK;
+  return BASE_FAIL(fault, tls_result_of(code, BASE_CORRUPT), pem_path,
+                   "key and certificate of the TLS identity do not belong together");
+}
+
+static bool is_memory_short(void) {
+  struct base_buffer room;
+  base_buffer_init(&room, MAX_PEM_BYTES);
+  const bool is_short = base_buffer_reserve(&room, MAX_PEM_BYTES) != BASE_OK;
+  base_buffer_finish(&room);
+  return is_short;
+}
+
 enum base_result tls_identity_load(const char *pem_path, mbedtls_x509_crt *certificate, mbedtls_pk_context *key,
                                    struct base_fault *fault) {
   struct base_buffer pem;
   enum base_result result = tls_identity_read(pem_path, &pem, fault);
-  if (result != BASE_OK) goto out;
-  int code = mbedtls_pk_parse_key(key, pem.data, pem.bytes, NULL, 0);
-  if (code != 0) {
-    result = tls_fail(fault, BASE_CORRUPT, pem_path, "the TLS identity holds no usable private key", code);
-    goto out;
+  if (result == BASE_OK) result = parse(pem_path, &pem, certificate, key, NULL);
+  if (result == BASE_CORRUPT) {
+    // mbedTLS hides lack of memory behind some of its codes for damage: damage is what is there twice, with memory.
+    mbedtls_x509_crt_free(certificate);
+    mbedtls_pk_free(key);
+    result = is_memory_short() ? BASE_NO_MEMORY : parse(pem_path, &pem, certificate, key, fault);
   }
-  code = mbedtls_x509_crt_parse(certificate, pem.data, pem.bytes);
-  if (code != 0) {
-    result = tls_fail(fault, BASE_CORRUPT, pem_path, "the TLS identity holds no usable certificate", code);
-    goto out;
-  }
-  if (mbedtls_pk_check_pair(&certificate->pk, key) != 0) {
-    result = BASE_FAIL(fault, BASE_CORRUPT, pem_path, "key and certificate of the TLS identity do not belong together");
-  }
-
-out:
+  if (result == BASE_NO_MEMORY) result = BASE_FAIL(fault, result, pem_path, "no memory for the TLS identity");
   tls_identity_forget(&pem);
   return result;
 }
@@ -203,31 +237,47 @@ static enum base_result load_certificate(const char *pem_path, mbedtls_x509_crt 
   return result;
 }
 
-enum base_result tls_identity_ensure(const char *pem_path, const char *const *names, size_t name_count,
-                                     const struct base_clock *clock, bool *is_new, struct base_fault *fault) {
-  *is_new = false;
+static enum base_result check_names(const char *const *names, size_t name_count, struct base_fault *fault) {
   for (size_t i = 0; i < name_count; i++) {
     size_t chars = strlen(names[i]);
-    if (chars == 0 || chars > MAX_NAME_CHARS) {
-      return BASE_FAIL(fault, BASE_BAD_INPUT, "names", "a certificate's name has 1..%d characters", MAX_NAME_CHARS);
+    if (chars == 0 || chars > TLS_NAME_CHARS) {
+      return BASE_FAIL(fault, BASE_BAD_INPUT, "names", "a certificate's name has 1..%d characters", TLS_NAME_CHARS);
     }
   }
+  return BASE_OK;
+}
+
+enum base_result tls_identity_renew(const char *pem_path, const char *const *names, size_t name_count,
+                                    struct base_fault *fault) {
+  struct base_buffer pem;
+  enum base_result result = check_names(names, name_count, fault);
+  if (result != BASE_OK) return result;
+  base_buffer_init(&pem, MAX_PEM_BYTES);
+  // At once, so that growing leaves no copy of the key behind.
+  if (base_buffer_reserve(&pem, KEY_PEM_BYTES + CERTIFICATE_PEM_BYTES) != BASE_OK) {
+    return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for the TLS certificate");
+  }
+  result = make_identity(names, name_count, &pem, fault);
+  if (result == BASE_OK) result = base_file_replace_durably(pem_path, base_buffer_span(&pem), 0600, fault);
+  tls_identity_forget(&pem);
+  return result;
+}
+
+enum base_result tls_identity_ensure(const char *pem_path, const char *const *names, size_t name_count, bool *is_new,
+                                     struct base_fault *fault) {
+  *is_new = false;
+  enum base_result result = check_names(names, name_count, fault);
+  if (result != BASE_OK) return result;
   if (access(pem_path, F_OK) == 0) {
     mbedtls_x509_crt certificate;
     mbedtls_x509_crt_init(&certificate);
-    enum base_result result = load_certificate(pem_path, &certificate, fault);
+    result = load_certificate(pem_path, &certificate, fault);
     mbedtls_x509_crt_free(&certificate);
     return result;
   }
   if (errno != ENOENT) return BASE_FAIL_ERRNO(fault, "", "the TLS identity %s can not be reached", pem_path);
-
-  struct base_buffer pem;
-  base_buffer_init(&pem, MAX_PEM_BYTES);
-  enum base_result result = make_identity(names, name_count, clock, &pem, fault);
-  if (result == BASE_OK) result = base_file_replace_durably(pem_path, base_buffer_span(&pem), 0600, fault);
+  result = tls_identity_renew(pem_path, names, name_count, fault);
   *is_new = result == BASE_OK;
-  if (pem.data) explicit_bzero(pem.data, pem.bytes);
-  base_buffer_finish(&pem);
   return result;
 }
 

@@ -8,12 +8,15 @@
 #include "mbed.h"
 #include "tls/server.h"
 
+struct tls_tickets;  // the keys of session tickets
+
 // A key with its certificate, ready for use; lives while a stream still uses it.
 struct tls_identity {
   atomic_uint refs;
   mbedtls_x509_crt certificate;
   mbedtls_pk_context key;
   mbedtls_ssl_config config;
+  struct tls_tickets *tickets;  // shared by all of one certificate
 };
 
 // A reference to the current one.

@@ -19,10 +19,20 @@ struct tls_server {
   char *pem_path;
   const char *const *protocols;  // borrowed; NULL: no ALPN
   struct tls_random random;
-  mbedtls_ssl_ticket_context tickets;
   pthread_mutex_t lock;  // of `identity`
   struct tls_identity *identity;
 };
+
+struct tls_tickets {
+  atomic_uint refs;
+  mbedtls_ssl_ticket_context context;
+};
+
+static void tickets_unref(struct tls_tickets *tickets) {
+  if (!tickets || atomic_fetch_sub(&tickets->refs, 1) != 1) return;
+  mbedtls_ssl_ticket_free(&tickets->context);
+  free(tickets);
+}
 
 void tls_identity_unref(struct tls_identity **identity) {
   struct tls_identity *dead = *identity;
@@ -31,7 +41,25 @@ void tls_identity_unref(struct tls_identity **identity) {
   mbedtls_ssl_config_free(&dead->config);
   mbedtls_pk_free(&dead->key);
   mbedtls_x509_crt_free(&dead->certificate);
+  tickets_unref(dead->tickets);
   free(dead);
+}
+
+// Who resumes a session sees no certificate: one that was replaced must not live on in tickets. They stay when the
+// file is only read again.
+static int choose_tickets(struct tls_identity *identity, const struct tls_identity *stale, struct tls_random *random) {
+  const mbedtls_x509_buf *raw = &identity->certificate.raw, *old = stale ? &stale->certificate.raw : NULL;
+  if (old && old->len == raw->len && memcmp(old->p, raw->p, raw->len) == 0) {
+    identity->tickets = stale->tickets;
+    atomic_fetch_add(&identity->tickets->refs, 1);
+    return 0;
+  }
+  identity->tickets = calloc(1, sizeof *identity->tickets);
+  if (!identity->tickets) return MBEDTLS_ERR_SSL_ALLOC_FAILED;
+  atomic_init(&identity->tickets->refs, 1);
+  mbedtls_ssl_ticket_init(&identity->tickets->context);
+  return mbedtls_ssl_ticket_setup(&identity->tickets->context, mbedtls_ctr_drbg_random, &random->generator,
+                                  MBEDTLS_CIPHER_AES_256_GCM, TICKET_LIFE_S);
 }
 
 // mbedTLS builds a key's table of multiples during its first signature, without a lock; made here, while one thread
@@ -50,7 +78,8 @@ static int configure(struct tls_identity *identity, struct tls_server *server) {
   if (code == 0) code = tls_config_defaults(config, MBEDTLS_SSL_IS_SERVER);
   if (code != 0) return code;
   mbedtls_ssl_conf_rng(config, mbedtls_ctr_drbg_random, &server->random.generator);
-  mbedtls_ssl_conf_session_tickets_cb(config, mbedtls_ssl_ticket_write, mbedtls_ssl_ticket_parse, &server->tickets);
+  mbedtls_ssl_conf_session_tickets_cb(config, mbedtls_ssl_ticket_write, mbedtls_ssl_ticket_parse,
+                                      &identity->tickets->context);
   if (server->protocols) {
     // mbedTLS reads the names only, although its type does not say so.
     code = mbedtls_ssl_conf_alpn_protocols(config, (const char **)(uintptr_t)server->protocols);
@@ -58,7 +87,19 @@ static int configure(struct tls_identity *identity, struct tls_server *server) {
   return code != 0 ? code : mbedtls_ssl_conf_own_cert(config, &identity->certificate, &identity->key);
 }
 
-static enum base_result identity_open(struct tls_server *server, struct tls_identity **out, struct base_fault *fault) {
+static enum base_result check_chain(const struct tls_identity *identity, const char *pem_path,
+                                    struct base_fault *fault) {
+  size_t count = 0, bytes = 0;
+  for (const mbedtls_x509_crt *one = &identity->certificate; one; one = one->next) {
+    count++;
+    bytes += one->raw.len;
+  }
+  return tls_check_chain_bytes(count, bytes, pem_path, fault);
+}
+
+// `stale`: the one before, or NULL.
+static enum base_result identity_open(struct tls_server *server, const struct tls_identity *stale,
+                                      struct tls_identity **out, struct base_fault *fault) {
   struct tls_identity *identity = calloc(1, sizeof *identity);
   if (!identity) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for a TLS identity");
   atomic_init(&identity->refs, 1);
@@ -66,8 +107,10 @@ static enum base_result identity_open(struct tls_server *server, struct tls_iden
   mbedtls_pk_init(&identity->key);
   mbedtls_ssl_config_init(&identity->config);
   enum base_result result = tls_identity_load(server->pem_path, &identity->certificate, &identity->key, fault);
+  if (result == BASE_OK) result = check_chain(identity, server->pem_path, fault);
   if (result == BASE_OK) {
-    int code = configure(identity, server);
+    int code = choose_tickets(identity, stale, &server->random);
+    if (code == 0) code = configure(identity, server);
     if (code != 0) result = tls_fail(fault, BASE_INTERNAL, server->pem_path, "TLS can not be set up", code);
   }
   if (result != BASE_OK) {
@@ -89,18 +132,12 @@ enum base_result tls_server_create_offering(const char *pem_path, const char *co
   if (!server) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for a TLS server");
   server->protocols = protocols;
   pthread_mutex_init(&server->lock, NULL);
-  mbedtls_ssl_ticket_init(&server->tickets);
   enum base_result result = tls_random_init(&server->random, fault);
   server->pem_path = strdup(pem_path);
   if (result == BASE_OK && !server->pem_path) {
     result = BASE_FAIL(fault, BASE_NO_MEMORY, "", "no memory for a TLS server");
   }
-  if (result == BASE_OK) {
-    int code = mbedtls_ssl_ticket_setup(&server->tickets, mbedtls_ctr_drbg_random, &server->random.generator,
-                                        MBEDTLS_CIPHER_AES_256_GCM, TICKET_LIFE_S);
-    if (code != 0) result = tls_fail(fault, BASE_INTERNAL, "", "TLS can not be set up", code);
-  }
-  if (result == BASE_OK) result = identity_open(server, &server->identity, fault);
+  if (result == BASE_OK) result = identity_open(server, NULL, &server->identity, fault);
   if (result != BASE_OK) {
     tls_server_destroy(&server);
     return result;
@@ -111,7 +148,9 @@ enum base_result tls_server_create_offering(const char *pem_path, const char *co
 
 enum base_result tls_server_reload(struct tls_server *server, struct base_fault *fault) {
   struct tls_identity *fresh;
-  enum base_result result = identity_open(server, &fresh, fault);
+  struct tls_identity *current = tls_server_identity(server);
+  enum base_result result = identity_open(server, current, &fresh, fault);
+  tls_identity_unref(&current);
   if (result != BASE_OK) return result;
   pthread_mutex_lock(&server->lock);
   struct tls_identity *stale = server->identity;
@@ -128,7 +167,9 @@ static bool is_valid_ticket(struct tls_server *server, struct base_span ticket) 
   memcpy(copy, ticket.data, ticket.bytes);
   mbedtls_ssl_session session;
   mbedtls_ssl_session_init(&session);
-  bool is_valid = mbedtls_ssl_ticket_parse(&server->tickets, &session, copy, ticket.bytes) == 0;
+  struct tls_identity *identity = tls_server_identity(server);
+  bool is_valid = mbedtls_ssl_ticket_parse(&identity->tickets->context, &session, copy, ticket.bytes) == 0;
+  tls_identity_unref(&identity);
   mbedtls_ssl_session_free(&session);
   mbedtls_platform_zeroize(copy, sizeof copy);
   return is_valid;
@@ -145,7 +186,6 @@ void tls_server_destroy(struct tls_server **server) {
   if (!dead) return;
   *server = NULL;
   tls_identity_unref(&dead->identity);
-  mbedtls_ssl_ticket_free(&dead->tickets);
   tls_random_finish(&dead->random);
   pthread_mutex_destroy(&dead->lock);
   free(dead->pem_path);

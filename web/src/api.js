@@ -109,6 +109,11 @@ export async function makeVariants(id, wishes, onItem) {
 export const getSettings = async () => (await send('GET', '/api/v1/settings', undefined, { Accept: 'text/plain' })).text();
 export const setSettings = async (text) => (await send('PUT', '/api/v1/settings', text, { 'Content-Type': 'text/plain; charset=utf-8' })).json();
 
+// The certificate of the delivery side; each resolves with what visitors see then.
+export const getCertificate = () => call('GET', '/api/v1/certificate');
+export const setCertificate = async (pem) => (await send('PUT', '/api/v1/certificate', pem, { 'Content-Type': 'application/x-pem-file' })).json();
+export const removeCertificate = () => call('DELETE', '/api/v1/certificate');
+
 // Of an appliance.
 export const getSystem = () => call('GET', '/api/v1/system');
 export const chooseNext = (next) => call('POST', '/api/v1/system/slots', { next });

@@ -1,5 +1,6 @@
 // The page: log in, drop photos, see each original with its variants.
 import { getStatus, listOriginals, logIn, logOut, resumeSession } from './api.js';
+import { certificateCard } from './certificate.js';
 import { claimCard } from './claim.js';
 import { bytesText, countText } from './format.js';
 import { integrityCard } from './integrity.js';
@@ -15,6 +16,7 @@ let vkey = null;
 let nextPage = null;
 let integrity = null;
 let system = null;
+let certificate = null;
 
 // Only an appliance has a system program; with one it does not go away.
 function showSystem(status) {
@@ -24,11 +26,22 @@ function showSystem(status) {
   system.refresh();
 }
 
+// Only delivery over TLS has one.
+function showCertificate(status) {
+  if (!status.certificate) return;
+  if (!certificate) {
+    certificate = certificateCard({ onProblem: explain });
+    at('certificate').replaceChildren(certificate.node);
+  }
+  certificate.show(status.certificate);
+}
+
 async function showStatus() {
   const status = await getStatus();
   deliveryUrl = status.delivery_url || location.origin;
   vkey = status.ledger.state !== 'off' && status.ledger.vkey ? trustedKey(status.ledger.vkey) : null;
   showSystem(status);
+  showCertificate(status);
   await integrity?.show(status);
   at('box-line').textContent =
     `${countText(status.store.originals, 'original')} (${bytesText(status.store.original_bytes)}), ` +
@@ -96,7 +109,8 @@ function leave() {
   integrity = null;
   system?.close();
   system = null;
-  for (const id of ['claim', 'system', 'integrity', 'upkeep']) at(id).replaceChildren();
+  certificate = null;
+  for (const id of ['claim', 'system', 'integrity', 'certificate', 'upkeep']) at(id).replaceChildren();
   at('originals').replaceChildren();
   at('workspace').hidden = true;
   at('log-out').hidden = true;

@@ -19,6 +19,6 @@ struct command {
 extern const struct command command_put, command_uploads, command_show, command_make, command_get, command_url,
     command_ls, command_rm, command_purge, command_prewarm, command_status, command_device, command_reindex,
     command_sync, command_verify, command_bundle, command_update, command_slots, command_claim, command_backup,
-    command_restore, command_settings, command_support;
+    command_restore, command_settings, command_certificate, command_support;
 
 #endif

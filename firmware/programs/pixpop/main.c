@@ -9,10 +9,10 @@
 #include "complain.h"
 
 static const struct command *const commands[] = {
-    &command_put,     &command_uploads, &command_show,    &command_ls,       &command_rm,     &command_purge,
-    &command_make,    &command_prewarm, &command_get,     &command_url,      &command_status, &command_device,
-    &command_reindex, &command_sync,    &command_verify,  &command_bundle,   &command_update, &command_slots,
-    &command_claim,   &command_backup,  &command_restore, &command_settings, &command_support};
+    &command_put,     &command_uploads, &command_show,    &command_ls,       &command_rm,          &command_purge,
+    &command_make,    &command_prewarm, &command_get,     &command_url,      &command_status,      &command_device,
+    &command_reindex, &command_sync,    &command_verify,  &command_bundle,   &command_update,      &command_slots,
+    &command_claim,   &command_backup,  &command_restore, &command_settings, &command_certificate, &command_support};
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(*commands) };
 
 static const char usage[] =
@@ -44,7 +44,7 @@ static const char general[] =
 
 static void print_usage(FILE *out) {
   fputs(usage, out);
-  for (size_t i = 0; i < COMMAND_COUNT; i++) fprintf(out, "  %-8s %s\n", commands[i]->name, commands[i]->summary);
+  for (size_t i = 0; i < COMMAND_COUNT; i++) fprintf(out, "  %-11s %s\n", commands[i]->name, commands[i]->summary);
   fputs(general, out);
 }
 

@@ -30,13 +30,13 @@ struct options {
   bool no_resume, multipart, quiet;       // put; --quiet of sync, backup, restore and support too
   const char *expires, *key, *salt;       // url --expires, --key, --salt
   bool sign, iiif, imgproxy;              // url
-  bool remove;                            // uploads --rm, sync --delete
+  bool remove;                            // uploads --rm, sync --delete, certificate --remove
   const char *offline, *vkey, *state;     // verify; --vkey of sync too
   bool dry_run, no_ledger;                // sync
   const char *socket;                     // update, slots
   bool older, reboot;                     // update
   bool keep_settings, network;            // restore
-  const char *settings_file;              // settings --set
+  const char *set_file;                   // settings --set, certificate --set
   bool json;                              // put, uploads, show, ls, status, device, make, prewarm, sync
 };
 

@@ -74,7 +74,7 @@ static int replace(struct remote *remote, const char *file, struct base_span tex
 }
 
 static int run(const struct options *options) {
-  const char *file = options->settings_file;
+  const char *file = options->set_file;
   struct remote remote = {0};
   struct base_fault fault = {0};
   struct base_buffer text;

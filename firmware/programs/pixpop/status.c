@@ -11,8 +11,9 @@ static const char page[] =
     "\n"
     "Usage: pixpop [OPTIONS] status [--json]\n"
     "\n"
-    "Prints version, uptime, the device that resamples, what the store and the cache in memory hold, the ledger with\n"
-    "its key, and when the bytes on the disk were last checked, with the originals that are damaged.\n"
+    "Prints version, uptime, the device that resamples, what the store and the cache in memory hold, the certificate of\n"
+    "the delivery side, the ledger with its key, and when the bytes on the disk were last checked, with the originals\n"
+    "that are damaged.\n"
     "With --json: the box's own answer.\n"
     "\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage\n";
@@ -101,8 +102,24 @@ static void print_scrub(const struct base_json_value *scrub) {
   print_damaged(scrub);
 }
 
+// Of the delivery side; nothing without TLS.
+static void print_certificate(const struct base_json_value *certificate) {
+  const struct base_json_value *warnings = base_json_get(certificate, "warnings");
+  char time[TERMINAL_TIME_CHARS], clean[512];
+  if (!base_json_is_object(certificate)) return;
+  print_text("certificate", certificate, "source");
+  if (strcmp(remote_text_of(certificate, "source"), "self-made") != 0) {
+    printf("%-12s valid until %s\n", "", terminal_time(remote_integer_of(certificate, "not_after_s"), time));
+  }
+  for (size_t i = 0; i < base_json_length(warnings); i++) {
+    const char *warning = base_json_as_string(base_json_at(warnings, i));
+    printf("%-12s WARNING: %s\n", "", warning != NULL ? terminal_clean(warning, clean, sizeof(clean)) : "-");
+  }
+}
+
 static void print_all(const struct base_json_value *status) {
   print_status(status);
+  print_certificate(base_json_get(status, "certificate"));
   print_ledger(base_json_get(status, "ledger"));
   print_scrub(base_json_get(status, "scrub"));
 }

@@ -196,9 +196,8 @@ static enum base_result build_render(struct box *box, struct base_fault *fault) 
 
 static enum base_result build_pop(struct box *box, struct base_fault *fault) {
   const struct settings *settings = &box->settings;
-  size_t url_chars = strlen(settings->delivery_public_url);
-  while (url_chars > 0 && settings->delivery_public_url[url_chars - 1] == '/') url_chars--;
-  memcpy(box->delivery_url, settings->delivery_public_url, url_chars);
+  enum base_result result = box_make_public_url(box, settings, &box->public_url, fault);
+  if (result != BASE_OK) return result;
   struct pop_tenant *tenants = calloc(BOX_MAX_TENANTS, sizeof(*tenants));
   if (tenants == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "memory is short");
   struct pop_config config = {.tenants = tenants,
@@ -209,13 +208,13 @@ static enum base_result build_pop(struct box *box, struct base_fault *fault) {
                               .makes_avif = settings->delivery_avif,
                               .io_threads = (unsigned)settings->cache_io_threads,
                               .io_queue_limit = settings->cache_io_queue,
-                              .public_url = settings->delivery_public_url[0] ? box->delivery_url : NULL,
+                              .public_url = box->public_url,
                               .store = box->store,
                               .renderer = render_renderer(box->render),
                               .clock = base_clock_system(),
                               .log = box->log,
                               .metrics = box->metrics};
-  enum base_result result = pop_create(&config, &box->pop, fault);
+  result = pop_create(&config, &box->pop, fault);
   explicit_bzero(tenants, BOX_MAX_TENANTS * sizeof(*tenants));  // they have keys
   free(tenants);
   return result;
@@ -295,7 +294,7 @@ static enum base_result build_console(struct box *box, struct base_fault *fault)
   if (settings->console_tls) {
     bool is_new;
     const char *names[] = {address};
-    result = tls_identity_ensure(box->pem_path, names, 1, base_clock_system(), &is_new, fault);
+    result = tls_identity_ensure(box->pem_path, names, 1, &is_new, fault);
     if (result == BASE_OK) result = tls_identity_publish(box->pem_path, box->certificate_path, fault);
     if (result != BASE_OK) return result;
   }
@@ -312,7 +311,7 @@ static enum base_result build_console(struct box *box, struct base_fault *fault)
                                   .handshake_timeout_ms = (uint32_t)settings->console_handshake_timeout_ms,
                                   .request_timeout_ms = (uint32_t)settings->console_request_timeout_ms,
                                   .body_min_rate = (uint32_t)settings->console_body_min_rate,
-                                  .delivery_url = box->delivery_url,
+                                  .delivery_url = box_delivery_url(box),
                                   .assets = web_assets,
                                   .asset_count = web_asset_count,
                                   .ingest = box->ingest,
@@ -327,12 +326,14 @@ static enum base_result build_console(struct box *box, struct base_fault *fault)
                                   .device_self = box->resampler,
                                   .decoder_isolation = sandbox_get_isolation(box->sandbox),
                                   .settings = &box->console_settings,
+                                  .certificate = &box->console_certificate,
                                   .log_folder = settings->system_log_folder[0] ? settings->system_log_folder : NULL,
                                   .system_socket = settings->system_socket[0] ? settings->system_socket : NULL,
                                   .clock = base_clock_system(),
                                   .log = box->log,
                                   .metrics = box->metrics};
   box_set_console_settings(box);
+  box_set_console_certificate(box);
   return console_start(&config, &box->console, &box->new_token, fault);
 }
 
@@ -341,12 +342,12 @@ static void announce(struct box *box) {
   uint16_t port;
   if (settings_split_listen(box->settings.console_listen, address, sizeof(address), &port, NULL) != BASE_OK) return;
   bool is_v6 = strchr(address, ':') != NULL;
-  char device[DEVICE_LINE_BYTES];
+  char device[CONSOLE_DEVICE_LINE_BYTES];
   device_write_line(box->resampler, device, sizeof(device));
   printf("pixpop %s is ready\n", PIXPOP_VERSION);
   printf("  console      %s://%s%s%s:%u/\n", box->settings.console_tls ? "https" : "http", is_v6 ? "[" : "", address,
          is_v6 ? "]" : "", console_port(box->console));
-  printf("  delivery     %s/i/\n", box->delivery_url);
+  printf("  delivery     %s/i/\n", box_delivery_url(box));
   if (box->delivery_tls_url[0]) printf("  over TLS     %s/i/\n", box->delivery_tls_url);
   printf("  device       %s\n", device);
   box_announce_ledger(box);
@@ -377,6 +378,8 @@ enum base_result box_start(const struct settings *settings, const struct argumen
   struct box *box = calloc(1, sizeof(*box));
   if (box == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "memory is short");
   pthread_mutex_init(&box->settings_lock, NULL);
+  pthread_mutex_init(&box->certificate_change_lock, NULL);
+  pthread_mutex_init(&box->certificate_lock, NULL);
   box->settings = *settings;
   box->config_path = arguments->config_path;
   box->starting_path = arguments->starting_path;
@@ -430,6 +433,9 @@ void box_stop(struct box **pointer) {
   base_metrics_destroy(&box->metrics);
   base_log_destroy(&box->log);
   free(box->new_token);
+  box_free_urls(box);
+  pthread_mutex_destroy(&box->certificate_lock);
+  pthread_mutex_destroy(&box->certificate_change_lock);
   pthread_mutex_destroy(&box->settings_lock);
   free(box);
 }

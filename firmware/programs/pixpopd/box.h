@@ -34,4 +34,7 @@ enum base_result box_renew_ledger(const struct settings *settings, struct base_f
 // was.
 void box_reload(struct box *box, const struct arguments *arguments);
 
+// From time to time, once an hour or so: says what the day brings, at present that the certificate ends soon.
+void box_watch(struct box *box);
+
 #endif

@@ -4,8 +4,6 @@
 
 #include "resample/resample.h"
 
-enum { DEVICE_LINE_BYTES = 600 };
-
 // For console_config; `self` is the resampler.
 void device_write_line(void *self, char *out, size_t capacity);
 bool device_is_opening(void *self);

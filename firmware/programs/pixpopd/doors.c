@@ -4,30 +4,6 @@
 
 #include "box_parts.h"
 #include "health.h"
-#include "tls/tls.h"
-
-// The host of "https://images.example:8443"; false when there is none.
-static bool host_of(const char *url, char *out, size_t capacity) {
-  const char *begin = strstr(url, "://");
-  if (!begin) return false;
-  begin += strlen("://");
-  const bool is_v6 = *begin == '[';
-  if (is_v6) begin++;
-  const size_t chars = strcspn(begin, is_v6 ? "]" : ":/");
-  return chars > 0 && base_span_copy(base_span_of(begin, chars), out, capacity);
-}
-
-// The certificate is made for the address and for the name that visitors use; the operator's own is left alone.
-static enum base_result ensure_certificate(struct box *box, const char *address, struct base_fault *fault) {
-  const struct settings *settings = &box->settings;
-  char host[SETTINGS_MAX_TEXT];
-  const char *names[2] = {address};
-  size_t count = 1;
-  bool is_new;
-  if (settings->delivery_tls_certificate[0] != '\0') return BASE_OK;
-  if (host_of(settings->delivery_public_url, host, sizeof(host)) && strcmp(host, address) != 0) names[count++] = host;
-  return tls_identity_ensure(box->delivery_pem_path, names, count, base_clock_system(), &is_new, fault);
-}
 
 static void write_url(char out[SETTINGS_MAX_TEXT], const char *scheme, const char *address, uint16_t port) {
   snprintf(out, SETTINGS_MAX_TEXT, strchr(address, ':') ? "%s://[%s]:%u" : "%s://%s:%u", scheme, address, port);
@@ -66,7 +42,7 @@ enum base_result box_build_delivery(struct box *box, struct base_fault *fault) {
     config.pem_path = box->delivery_pem_path;
     result =
         settings_split_listen(settings->delivery_tls_listen, tls_address, sizeof(tls_address), &config.tls_port, fault);
-    if (result == BASE_OK) result = ensure_certificate(box, tls_address, fault);
+    if (result == BASE_OK) result = box_ensure_certificate(box, fault);
   }
   if (result != BASE_OK) return result;
   const struct http_handler pictures = pop_handler(box->pop);
@@ -80,7 +56,8 @@ enum base_result box_build_delivery(struct box *box, struct base_fault *fault) {
   pop_ledger_set_public(box->pop, settings->ledger_public);
   result = delivery_start(&config, &box->delivery, fault);
   if (result != BASE_OK) return result;
-  if (box->delivery_url[0] == '\0') write_url(box->delivery_url, "http", address, delivery_port(box->delivery));
+  write_url(box->delivery_url, "http", address, delivery_port(box->delivery));
   if (has_tls) write_url(box->delivery_tls_url, "https", tls_address, delivery_tls_port(box->delivery));
+  box_note_certificate(box);
   return BASE_OK;
 }

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "arguments.h"
@@ -11,6 +12,7 @@
 #include "gpu/gpu.h"
 #include "restart.h"
 
+enum { WATCH_S = 60 * 60 };
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DEVICE = 3, EXIT_IN_USE = 4 };
 
 static int exit_status_of(enum base_result result) {
@@ -108,7 +110,8 @@ static int run(const struct arguments *arguments, char **argv) {
   result = restart_init(&again, argv, &fault);
   if (result == BASE_OK) result = box_start(&settings, arguments, has_handover ? &handover : NULL, &box, &fault);
   while (result == BASE_OK) {
-    int number = sigwaitinfo(&signals, NULL);
+    int number = sigtimedwait(&signals, NULL, &(struct timespec){.tv_sec = WATCH_S});
+    if (number < 0) box_watch(box);
     if (number == SIGHUP) box_reload(box, arguments);
     if (number == BOX_FAILED) result = box_check(box, &fault);  // it may come from a box before this one
     if (number == SIGUSR2) result = restart(&again, arguments, &settings, &box, &fault);

@@ -11,13 +11,21 @@ static enum base_result take_over(struct box *box, const struct settings *wanted
   struct pop_tenant *tenants = calloc(BOX_MAX_TENANTS, sizeof(*tenants));
   if (tenants == NULL) return BASE_FAIL(fault, BASE_NO_MEMORY, "", "memory is short");
   const size_t count = box_fill_tenants(wanted, tenants);
-  enum base_result result = pop_reconfigure(box->pop, tenants, count, wanted->cache_ram_bytes, fault);
+  const char *public_url;
+  enum base_result result = box_make_public_url(box, wanted, &public_url, fault);
+  if (result == BASE_OK) result = pop_reconfigure(box->pop, tenants, count, wanted->cache_ram_bytes, fault);
   explicit_bzero(tenants, BOX_MAX_TENANTS * sizeof(*tenants));  // they have keys
   free(tenants);
+  if (result != BASE_OK) return result;
   const struct image_rules rules = box_rules_of(wanted);
-  if (result == BASE_OK) ingest_set_rules(box->ingest, &rules);
-  if (result == BASE_OK) base_log_reconfigure(box->log, level, strcmp(wanted->log_format, "json") == 0);
-  return result;
+  ingest_set_rules(box->ingest, &rules);
+  base_log_reconfigure(box->log, level, strcmp(wanted->log_format, "json") == 0);
+  pthread_mutex_lock(&box->settings_lock);
+  box->public_url = public_url;
+  pthread_mutex_unlock(&box->settings_lock);
+  pop_set_public_url(box->pop, public_url);
+  console_set_delivery_url(box->console, box_delivery_url(box));
+  return BASE_OK;
 }
 
 // True when the fault, which is logged, leaves the old one in use.
@@ -30,7 +38,7 @@ static bool keeps_old(struct box *box, enum base_result result, const struct bas
 static const char *reload_certificates(struct box *box) {
   struct base_fault console = {0}, delivery = {0};
   const bool keeps_console = keeps_old(box, console_reload_certificate(box->console, &console), &console);
-  const bool keeps_delivery = keeps_old(box, delivery_reload_certificate(box->delivery, &delivery), &delivery);
+  const bool keeps_delivery = keeps_old(box, box_reload_certificate(box, &delivery), &delivery);
   if (keeps_console && keeps_delivery) return "the certificates of console and delivery";
   return keeps_console ? "the certificate of the console" : keeps_delivery ? "the certificate of delivery" : NULL;
 }
@@ -49,6 +57,7 @@ static enum base_result reload_settings(struct box *box, const struct arguments 
     box->settings.cache_ram_bytes = wanted->cache_ram_bytes;
     memcpy(box->settings.log_level, wanted->log_level, sizeof(wanted->log_level));
     memcpy(box->settings.log_format, wanted->log_format, sizeof(wanted->log_format));
+    memcpy(box->settings.delivery_public_url, wanted->delivery_public_url, sizeof(wanted->delivery_public_url));
     memcpy(box->settings.rules, wanted->rules, sizeof(wanted->rules));
     memcpy(box->settings.tenants, wanted->tenants, sizeof(wanted->tenants));
     box->settings.tenant_count = wanted->tenant_count;

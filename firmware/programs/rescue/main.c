@@ -77,7 +77,7 @@ static enum base_result open_identity(struct rescue *rescue, struct altcp_tls_co
     return secure_create(path, out, fault);
   if (path != NULL) base_log_fault(rescue->api.log, BASE_LOG_WARN, "tls", NULL, &why);
   path_in_state(rescue, "identity.pem", own);
-  enum base_result result = tls_identity_ensure(own, names, 2, rescue->api.clock, &is_new, fault);
+  enum base_result result = tls_identity_ensure(own, names, 2, &is_new, fault);
   if (result == BASE_OK) result = tls_identity_fingerprint(own, rescue->fingerprint, fault);
   return result == BASE_OK ? secure_create(own, out, fault) : result;
 }
@@ -130,7 +130,8 @@ static enum base_result start(struct rescue *rescue, struct base_fault *fault) {
   result = access_init(&api->access, code_path, api->clock, fault);
   if (result == BASE_OK) result = open_identity(rescue, &tls, fault);
   if (result != BASE_OK) return result;
-  state_init(&api->state, arguments->bootenv, arguments->board_file, arguments->running == NULL, api->log);
+  state_init(&api->state, arguments->bootenv, arguments->board_file, arguments->data, arguments->running == NULL,
+             api->log);
 
   struct install_config install = {.state = &api->state,
                                    .keys = arguments->keys,

@@ -123,6 +123,21 @@ static void read_obeys_its_limit(void **state) {
   assert_int_equal(buffer.bytes, 0);
 }
 
+// Its size is what says how much is read at once, and files of the kernel have none.
+static void read_takes_what_has_no_size(void **state) {
+  (void)state;
+  struct base_buffer buffer;
+  struct stat info;
+  assert_int_equal(stat("/proc/self/smaps", &info), 0);
+  assert_int_equal(info.st_size, 0);
+  assert_int_equal(base_file_read("/proc/self/smaps", 16 << 20, &buffer, NULL), BASE_OK);
+  assert_true(buffer.bytes > 1000);
+  assert_non_null(memmem(buffer.data, buffer.bytes, "[stack]", 7));
+  base_buffer_finish(&buffer);
+  assert_int_equal(base_file_read("/proc/self/smaps", 100, &buffer, NULL), BASE_TOO_LARGE);
+  assert_int_equal(buffer.bytes, 0);
+}
+
 static void read_refuses_what_is_not_a_file(void **state) {
   (void)state;
   struct base_buffer buffer;
@@ -183,6 +198,7 @@ int main(void) {
       IN_FOLDER(old_content_stays_when_the_temporary_name_is_taken),
       IN_FOLDER(replace_fails_when_the_folder_is_missing),
       IN_FOLDER(read_obeys_its_limit),
+      IN_FOLDER(read_takes_what_has_no_size),
       IN_FOLDER(read_refuses_what_is_not_a_file),
       IN_FOLDER(pread_says_corrupt_when_the_file_ends_early),
       IN_FOLDER(folders_are_made_with_their_parents),

@@ -154,7 +154,7 @@ void console_rig_open(struct console_rig *rig, const struct console_rig_config *
   open_rooms(rig);
   struct base_fault fault = {0};
   bool is_new;
-  if (config->has_tls) must(tls_identity_ensure(rig->pem_path, NULL, 0, base_clock_system(), &is_new, &fault), &fault);
+  if (config->has_tls) must(tls_identity_ensure(rig->pem_path, NULL, 0, &is_new, &fault), &fault);
   const struct console_config console = {
       .address = "127.0.0.1",
       .pem_path = config->has_tls ? rig->pem_path : NULL,
@@ -182,7 +182,8 @@ void console_rig_open(struct console_rig *rig, const struct console_rig_config *
   rig->port = console_port(rig->console);
 }
 
-void console_rig_close(struct console_rig *rig) {
+int console_rig_tear_down(void **state) {
+  struct console_rig *rig = *state;
   console_rig_hold_renders(rig, false);
   console_rig_set(rig, &rig->holds_midway, false);
   console_stop(&rig->console);
@@ -197,6 +198,7 @@ void console_rig_close(struct console_rig *rig) {
   temp_folder_remove(&rig->folder);
   pthread_cond_destroy(&rig->released);
   pthread_mutex_destroy(&rig->lock);
+  return 0;
 }
 
 void console_rig_set(struct console_rig *rig, bool *flag, bool value) {

@@ -40,7 +40,8 @@ struct console_rig_config {
 };
 
 void console_rig_open(struct console_rig *rig, const struct console_rig_config *config);
-void console_rig_close(struct console_rig *rig);
+// A test's tear-down, whose state is the rig.
+int console_rig_tear_down(void **state);
 void console_rig_hold_renders(struct console_rig *rig, bool holds);
 // Changes a switch of the renderer and wakes everyone.
 void console_rig_set(struct console_rig *rig, bool *flag, bool value);

@@ -33,7 +33,7 @@ static struct console_rig rig;
 static struct console_answer answer;
 
 static int open_rig(void **state) {
-  (void)state;
+  *state = &rig;
   // As few threads as there may be: 1 counts as 2, or no upload would ever get its turn.
   console_rig_open(&rig, &(struct console_rig_config){.threads = 4,
                                                       .gate_threads = 1,
@@ -45,18 +45,12 @@ static int open_rig(void **state) {
 }
 
 static int open_patient_rig(void **state) {
-  (void)state;
+  *state = &rig;
   console_rig_open(&rig, &(struct console_rig_config){.threads = 4,
                                                       .gate_threads = 2,
                                                       .max_connections = CONNECTIONS,
                                                       .max_connections_per_client = CONNECTIONS + 100,
                                                       .request_timeout_ms = 60000});
-  return 0;
-}
-
-static int close_rig(void **state) {
-  (void)state;
-  console_rig_close(&rig);
   return 0;
 }
 
@@ -356,8 +350,8 @@ static void stops_in_time_with_uploads_on_their_way(void **state) {
   }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
-#define PATIENT_TEST(name) cmocka_unit_test_setup_teardown(name, open_patient_rig, close_rig)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, console_rig_tear_down)
+#define PATIENT_TEST(name) cmocka_unit_test_setup_teardown(name, open_patient_rig, console_rig_tear_down)
 
 int main(void) {
   const struct CMUnitTest tests[] = {

@@ -16,14 +16,8 @@ static struct console_rig rig;
 static struct console_answer answer;
 
 static int open_rig(void **state) {
-  (void)state;
+  *state = &rig;
   console_rig_open(&rig, &(struct console_rig_config){0});
-  return 0;
-}
-
-static int close_rig(void **state) {
-  (void)state;
-  console_rig_close(&rig);
   return 0;
 }
 
@@ -161,7 +155,7 @@ static void tells_its_status_and_metrics(void **state) {
   assert_non_null(strstr(answer.body, "pixpop_ingest_uploads_total{result=\"stored\"} 1"));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, console_rig_tear_down)
 
 int main(void) {
   const struct CMUnitTest tests[] = {

@@ -18,15 +18,9 @@ static struct console_answer answer;
 static char id[BASE_DIGEST_BASE64URL_CHARS + 1];
 
 static int open_rig(void **state) {
-  (void)state;
+  *state = &rig;
   console_rig_open(&rig, &(struct console_rig_config){0});
   console_rig_upload(&rig, "GOOD", &answer, id);
-  return 0;
-}
-
-static int close_rig(void **state) {
-  (void)state;
-  console_rig_close(&rig);
   return 0;
 }
 
@@ -128,9 +122,9 @@ static void lists_changes_and_runs_what_is_prewarmed(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(drops_what_was_named_and_counts_it, open_rig, close_rig),
-      cmocka_unit_test_setup_teardown(refuses_a_purge_that_is_not_clear, open_rig, close_rig),
-      cmocka_unit_test_setup_teardown(lists_changes_and_runs_what_is_prewarmed, open_rig, close_rig),
+      cmocka_unit_test_setup_teardown(drops_what_was_named_and_counts_it, open_rig, console_rig_tear_down),
+      cmocka_unit_test_setup_teardown(refuses_a_purge_that_is_not_clear, open_rig, console_rig_tear_down),
+      cmocka_unit_test_setup_teardown(lists_changes_and_runs_what_is_prewarmed, open_rig, console_rig_tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,16 +19,10 @@ static struct console_answer answer;
 enum { THREADS = 8, CONNECTIONS = 48, SLOW_LIMIT = 6, SLOW_WAITING = 4 * THREADS };
 
 static int open_rig(void **state) {
-  (void)state;
+  *state = &rig;
   console_rig_open(&rig,
                    &(struct console_rig_config){
                        .threads = THREADS, .max_connections_per_client = CONNECTIONS, .request_timeout_ms = 1500});
-  return 0;
-}
-
-static int close_rig(void **state) {
-  (void)state;
-  console_rig_close(&rig);
   return 0;
 }
 
@@ -279,7 +273,7 @@ static void keeps_no_token_when_it_can_not_start(void **state) {
   assert_int_not_equal(access(path, F_OK), 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, console_rig_tear_down)
 
 int main(void) {
   const struct CMUnitTest tests[] = {

@@ -20,14 +20,8 @@ static struct console_rig rig;
 enum { HANDSHAKE_MS = 1000, SILENT_CLIENTS = 4, MOST_CPU_MS = 300 };
 
 static int open_rig(void **state) {
-  (void)state;
+  *state = &rig;
   console_rig_open(&rig, &(struct console_rig_config){.has_tls = true, .handshake_timeout_ms = HANDSHAKE_MS});
-  return 0;
-}
-
-static int close_rig(void **state) {
-  (void)state;
-  console_rig_close(&rig);
   return 0;
 }
 
@@ -149,7 +143,7 @@ static void shakes_hands_with_many_at_once(void **state) {
   assert_int_equal(count, 12);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, console_rig_tear_down)
 
 int main(void) {
   const struct CMUnitTest tests[] = {

@@ -18,14 +18,8 @@ static struct console_answer answer;
 #define BYTES TUS "Content-Type: application/offset+octet-stream\r\n"
 
 static int open_rig(void **state) {
-  (void)state;
+  *state = &rig;
   console_rig_open(&rig, &(struct console_rig_config){.request_timeout_ms = 1500});
-  return 0;
-}
-
-static int close_rig(void **state) {
-  (void)state;
-  console_rig_close(&rig);
   return 0;
 }
 
@@ -301,7 +295,7 @@ static void locks_an_upload_while_bytes_come_and_keeps_what_came(void **state) {
   assert_int_equal(stored(), 1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, console_rig_tear_down)
 
 int main(void) {
   const struct CMUnitTest tests[] = {

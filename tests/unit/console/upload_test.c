@@ -22,14 +22,8 @@ static struct console_answer answer;
 #define END "\r\n--XX--\r\n"
 
 static int open_rig(void **state) {
-  (void)state;
+  *state = &rig;
   console_rig_open(&rig, &(struct console_rig_config){.request_timeout_ms = 1500});
-  return 0;
-}
-
-static int close_rig(void **state) {
-  (void)state;
-  console_rig_close(&rig);
   return 0;
 }
 
@@ -316,7 +310,7 @@ static void takes_a_file_of_exactly_the_limit(void **state) {
   assert_non_null(strstr(answer.body, "\"bytes\":1048576"));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, console_rig_tear_down)
 
 int main(void) {
   const struct CMUnitTest tests[] = {

@@ -21,15 +21,9 @@ static struct console_answer answer;
 static char id[BASE_DIGEST_BASE64URL_CHARS + 1];
 
 static int open_rig(void **state) {
-  (void)state;
+  *state = &rig;
   console_rig_open(&rig, &(struct console_rig_config){0});
   console_rig_upload(&rig, "GOOD", &answer, id);
-  return 0;
-}
-
-static int close_rig(void **state) {
-  (void)state;
-  console_rig_close(&rig);
   return 0;
 }
 
@@ -334,7 +328,7 @@ static void ends_with_the_connection_for_http_1_0(void **state) {
   assert_int_equal(count_of("\n"), 4);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, close_rig)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_rig, console_rig_tear_down)
 
 int main(void) {
   const struct CMUnitTest tests[] = {

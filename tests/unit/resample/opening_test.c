@@ -88,12 +88,7 @@ struct waiter {
 
 static void *run_waiting(void *self) {
   struct waiter *waiter = self;
-  const struct resample_job job = {.source = waiter->rig->source,
-                                   .rect = {0, 0, RECOVERY_SIDE, RECOVERY_SIDE},
-                                   .orientation = IMAGE_UPRIGHT,
-                                   .width = RECOVERY_SIDE,
-                                   .height = RECOVERY_SIDE,
-                                   .target = waiter->target};
+  const struct resample_job job = recovery_job(waiter->rig->source, waiter->target);
   waiter->result = resample_run(waiter->rig->resampler, &job, 1, &waiter->fault);
   atomic_store(&waiter->is_over, true);
   return NULL;

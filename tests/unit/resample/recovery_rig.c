@@ -222,14 +222,18 @@ int recovery_tear_down(void **state) {
   return 0;
 }
 
+struct resample_job recovery_job(struct resample_source *source, struct image *target) {
+  return (struct resample_job){.source = source,
+                               .rect = {0, 0, RECOVERY_SIDE, RECOVERY_SIDE},
+                               .orientation = IMAGE_UPRIGHT,
+                               .width = RECOVERY_SIDE,
+                               .height = RECOVERY_SIDE,
+                               .target = target};
+}
+
 uint8_t recovery_run_from(struct recovery_rig *rig, struct resample_source *source) {
   struct image *target = recovery_picture(0);
-  const struct resample_job job = {.source = source,
-                                   .rect = {0, 0, RECOVERY_SIDE, RECOVERY_SIDE},
-                                   .orientation = IMAGE_UPRIGHT,
-                                   .width = RECOVERY_SIDE,
-                                   .height = RECOVERY_SIDE,
-                                   .target = target};
+  const struct resample_job job = recovery_job(source, target);
   struct base_fault fault = {0};
   const enum base_result result = resample_run(rig->resampler, &job, 1, &fault);
   if (result != BASE_OK) fail_msg("%s", fault.text);

@@ -47,6 +47,8 @@ int recovery_set_up(void **state);
 int recovery_tear_down(void **state);
 struct image *recovery_picture(uint8_t grey);
 struct resample_source *recovery_make_source(struct resampler *resampler);
+// The whole picture at its own size.
+struct resample_job recovery_job(struct resample_source *source, struct image *target);
 // The grey that a run makes of the source: the device's or the CPU's.
 uint8_t recovery_run_from(struct recovery_rig *rig, struct resample_source *source);
 uint8_t recovery_run(struct recovery_rig *rig);

@@ -142,12 +142,7 @@ static void cpu_takes_the_job_when_the_device_is_full(void **state) {
 static void other_failures_are_told_when_the_device_has_them(void **state) {
   struct recovery_rig *rig = *state;
   struct image *target = recovery_picture(0);
-  const struct resample_job job = {.source = rig->source,
-                                   .rect = {0, 0, RECOVERY_SIDE, RECOVERY_SIDE},
-                                   .orientation = IMAGE_UPRIGHT,
-                                   .width = RECOVERY_SIDE,
-                                   .height = RECOVERY_SIDE,
-                                   .target = target};
+  const struct resample_job job = recovery_job(rig->source, target);
   struct base_fault fault = {0};
   recovery_set_result(&recovery_fake.run_result, BASE_TOO_LARGE);
   assert_int_equal(resample_run(rig->resampler, &job, 1, &fault), BASE_TOO_LARGE);

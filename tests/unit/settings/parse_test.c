@@ -133,6 +133,22 @@ static void texts_are_refused_when_too_long_or_empty(void **state) {
   must_parse("[render]\ndevice =\n", &settings);  // whose default is empty
 }
 
+static void a_url_names_the_machine_a_few_times_and_in_one_way(void **state) {
+  (void)state;
+  char text[SETTINGS_MAX_TEXT] = "[delivery]\npublic_url = http://a.example/";
+  for (int i = 0; i <= SETTINGS_MAX_HOST_NAMES; i++) {
+    must_parse(text, &settings);
+    assert_string_equal(settings.delivery_public_url, strstr(text, "http"));
+    strcat(text, SETTINGS_HOST_NAME);
+  }
+  must_refuse(text, "box.ini:2", "delivery.public_url may hold {host_name} at most 4 times");
+  static const char *const wrong[] = {"{hostname}", "{host_name", "host_name}", "{{host_name}}", "{}", "{host_name}}"};
+  for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+    snprintf(text, sizeof(text), "[delivery]\npublic_url = http://%s.local\n", wrong[i]);
+    must_refuse(text, "box.ini:2", "delivery.public_url may hold braces only in {host_name}");
+  }
+}
+
 static void unknown_names_are_refused_with_their_place(void **state) {
   (void)state;
   must_refuse("[colour]\n", "box.ini:1", "no section [colour]");
@@ -194,6 +210,7 @@ int main(void) {
       cmocka_unit_test(switches_and_choices_are_refused_when_unknown),
       cmocka_unit_test(resampler_is_one_of_three_and_residents_may_be_off),
       cmocka_unit_test(texts_are_refused_when_too_long_or_empty),
+      cmocka_unit_test(a_url_names_the_machine_a_few_times_and_in_one_way),
       cmocka_unit_test(unknown_names_are_refused_with_their_place),
       cmocka_unit_test(keys_are_refused_when_repeated),
       cmocka_unit_test(lines_are_refused_when_they_are_none_of_the_kinds),

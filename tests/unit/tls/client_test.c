@@ -25,7 +25,7 @@ static int make_identity(void **state) {
   temp_folder_path(&folder, "identity.pem", path, sizeof path);
   const char *names[] = {"box.example"};
   bool is_new;
-  if (tls_identity_ensure(path, names, 1, base_clock_system(), &is_new, NULL) != BASE_OK) return -1;
+  if (tls_identity_ensure(path, names, 1, &is_new, NULL) != BASE_OK) return -1;
   return tls_identity_fingerprint(path, fingerprint, NULL) == BASE_OK ? 0 : -1;
 }
 

@@ -7,6 +7,7 @@
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
 #include <mbedtls/net_sockets.h>
+#include <mbedtls/pem.h>
 #include <mbedtls/ssl.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -19,7 +20,8 @@
 
 #include <cmocka.h>
 
-#include "tls/tls.h"
+#include "mbed.h"
+#include "tls/certificate.h"
 
 static struct temp_folder folder;
 static char path[128];
@@ -32,7 +34,7 @@ static int set_up(void **state) {
   bool is_new;
   temp_folder_make(&folder);
   temp_folder_path(&folder, "identity.pem", path, sizeof path);
-  if (tls_identity_ensure(path, NULL, 0, base_clock_system(), &is_new, NULL) != BASE_OK) return -1;
+  if (tls_identity_ensure(path, NULL, 0, &is_new, NULL) != BASE_OK) return -1;
   mbedtls_entropy_init(&entropy);
   mbedtls_ctr_drbg_init(&generator);
   mbedtls_ssl_config_init(&config);
@@ -160,6 +162,34 @@ static void a_ticket_of_ours_is_known_before_the_handshake(void **state) {
   tls_server_destroy(&other);
 }
 
+// Who resumes sees no certificate, hence goes by the one of before.
+static void tickets_end_with_the_certificate_that_they_came_from(void **state) {
+  (void)state;
+  static uint8_t hello[TLS_HELLO_BYTES];
+  struct tls_server *server;
+  struct caller caller;
+  mbedtls_ssl_session session;
+  mbedtls_ssl_session_init(&session);
+  assert_int_equal(tls_server_create(path, &server, NULL), BASE_OK);
+  meet(server, &session);
+  call(&caller, &session);
+  const struct base_span bytes = base_span_of(hello, peek(&caller, hello));
+  struct tls_stream *stream = tls_stream_create(server, caller.server_fd, NULL);
+  assert_non_null(stream);
+  assert_int_equal(tls_server_reload(server, NULL), BASE_OK);
+  assert_int_equal(tls_server_look(server, bytes), TLS_HELLO_RESUMES);  // the file is the same
+  assert_int_equal(tls_identity_renew(path, NULL, 0, NULL), BASE_OK);
+  assert_int_equal(tls_server_look(server, bytes), TLS_HELLO_RESUMES);  // and not read yet
+  assert_int_equal(tls_server_reload(server, NULL), BASE_OK);
+  assert_int_equal(tls_server_look(server, bytes), TLS_HELLO_WHOLE);
+  shake_hands(&caller, stream);  // what has begun is ended as it was
+  tls_stream_destroy(&stream);
+  hang_up(&caller);
+  meet(server, &session);
+  mbedtls_ssl_session_free(&session);
+  tls_server_destroy(&server);
+}
+
 static void what_is_no_hello_does_not_wait_for_more(void **state) {
   (void)state;
   static const struct {
@@ -185,10 +215,26 @@ static void what_is_no_hello_does_not_wait_for_more(void **state) {
   }
 }
 
+static void lack_of_memory_is_told_from_both_parts_of_a_code(void **state) {
+  (void)state;
+  static const int lacks[] = {MBEDTLS_ERR_PEM_ALLOC_FAILED, MBEDTLS_ERR_PK_ALLOC_FAILED, MBEDTLS_ERR_X509_ALLOC_FAILED,
+                              MBEDTLS_ERR_PK_KEY_INVALID_FORMAT + MBEDTLS_ERR_MPI_ALLOC_FAILED,
+                              MBEDTLS_ERR_X509_INVALID_EXTENSIONS + MBEDTLS_ERR_ASN1_ALLOC_FAILED};
+  static const int others[] = {0, 1, MBEDTLS_ERR_PK_KEY_INVALID_FORMAT, MBEDTLS_ERR_X509_INVALID_EXTENSIONS};
+  for (size_t i = 0; i < sizeof lacks / sizeof *lacks; i++) {
+    assert_int_equal(tls_result_of(lacks[i], BASE_CORRUPT), BASE_NO_MEMORY);
+  }
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+    assert_int_equal(tls_result_of(others[i], BASE_CORRUPT), BASE_CORRUPT);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_ticket_of_ours_is_known_before_the_handshake),
+      cmocka_unit_test(tickets_end_with_the_certificate_that_they_came_from),
       cmocka_unit_test(what_is_no_hello_does_not_wait_for_more),
+      cmocka_unit_test(lack_of_memory_is_told_from_both_parts_of_a_code),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }

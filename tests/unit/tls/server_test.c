@@ -35,8 +35,8 @@ static int make_identities(void **state) {
   temp_folder_make(&folder);
   temp_folder_path(&folder, "identity.pem", path, sizeof path);
   temp_folder_path(&folder, "other.pem", other_path, sizeof other_path);
-  if (tls_identity_ensure(path, NULL, 0, base_clock_system(), &is_new, NULL) != BASE_OK) return -1;
-  if (tls_identity_ensure(other_path, NULL, 0, base_clock_system(), &is_new, NULL) != BASE_OK) return -1;
+  if (tls_identity_ensure(path, NULL, 0, &is_new, NULL) != BASE_OK) return -1;
+  if (tls_identity_ensure(other_path, NULL, 0, &is_new, NULL) != BASE_OK) return -1;
   if (tls_identity_fingerprint(path, fingerprint, NULL) != BASE_OK) return -1;
   return tls_identity_fingerprint(other_path, other_fingerprint, NULL) == BASE_OK ? 0 : -1;
 }

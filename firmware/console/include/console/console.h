@@ -16,6 +16,7 @@
 #include "sandbox/isolation.h"
 #include "store/scrub.h"
 #include "store/store.h"
+#include "tls/certificate.h"
 
 // One embedded file of the web page.
 struct console_asset {
@@ -42,7 +43,32 @@ struct console_settings {
   size_t (*tenants)(void *self, char (*out)[STORE_MAX_TENANT + 1], size_t capacity);
   void *self;
 };
-enum { CONSOLE_MAX_SETTINGS_BYTES = 256 * 1024, CONSOLE_MAX_TENANTS = 64 };
+enum { CONSOLE_MAX_SETTINGS_BYTES = 256 * 1024, CONSOLE_MAX_TENANTS = 64, CONSOLE_DEVICE_LINE_BYTES = 600 };
+
+// The certificate that the delivery side shows, which the program looks after. From any thread.
+enum console_certificate_source {
+  CONSOLE_CERTIFICATE_MADE,   // by the box
+  CONSOLE_CERTIFICATE_GIVEN,  // by `replace`
+  CONSOLE_CERTIFICATE_NAMED   // a file that the settings name: neither replaced nor removed here
+};
+enum { CONSOLE_MAX_WARNINGS = 2, CONSOLE_WARNING_BYTES = 400 };
+struct console_certificate_state {
+  struct tls_about about;
+  enum console_certificate_source source;
+  size_t warning_count;
+  char warnings[CONSOLE_MAX_WARNINGS][CONSOLE_WARNING_BYTES];  // each half a sentence: it ends soon, ...
+  char advice[CONSOLE_WARNING_BYTES];  // the same, said once to whoever brings the certificate; may be empty
+};
+struct console_certificate {
+  // What new connections see. False when delivery has no TLS.
+  bool (*get)(void *self, struct console_certificate_state *out);
+  // Shows this one from now on, and after every start: PEM as for tls_identity_check, whose faults it gives.
+  // BASE_CONFLICT: not on this box, with what to set. After a failure everything is as it was.
+  enum base_result (*replace)(void *self, struct base_span pem, struct base_fault *fault);
+  // Back to one that the box makes itself. Faults as above.
+  enum base_result (*remove)(void *self, struct base_fault *fault);
+  void *self;
+};
 
 // Zero or NULL means the default where one is given. Strings, assets and rooms are borrowed until console_stop.
 struct console_config {
@@ -68,16 +94,18 @@ struct console_config {
   struct pop *pop;
   struct pop_prewarm *prewarm;  // told of new originals; NULL: nothing is prewarmed
   struct store_scrub *scrub;    // NULL: there is none
-  // For /api/v1/status: one line on what pictures are resampled with. From any thread, as the next.
+  // For /api/v1/status: one line on what pictures are resampled with, in CONSOLE_DEVICE_LINE_BYTES. From any thread, as
+  // the next.
   void (*write_device_line)(void *self, char *out, size_t capacity);
   // For /api/v1/device: appends one JSON object on the same. NULL: 404.
   enum base_result (*describe_device)(void *self, struct base_buffer *json, struct base_fault *fault);
   // For /healthz, which says "starting" in place of "ok" (with 200: what there is is served). NULL: never.
   bool (*is_starting)(void *self);
   void *device_self;
-  struct sandbox_isolation decoder_isolation;  // for /api/v1/status
-  const struct console_settings *settings;     // NULL: they are in no backup
-  const char *system_socket;                   // of the system program (update/agent.h); NULL: this is no appliance
+  struct sandbox_isolation decoder_isolation;     // for /api/v1/status
+  const struct console_settings *settings;        // NULL: they are in no backup
+  const struct console_certificate *certificate;  // of delivery; NULL: it has none
+  const char *system_socket;                      // of the system program (update/agent.h); NULL: this is no appliance
   const char *log_folder;  // of the services of an appliance: the ends of its */current go into support bundles; NULL
   const struct base_clock *clock;
   struct base_log *log;
@@ -103,6 +131,8 @@ enum base_result console_check_token(void *console, const struct http_request *r
                                      struct base_fault *fault) BASE_CHECKED;
 // Reads pem_path again, for connections from now on; after a failure the old certificate stays. Nothing without TLS.
 enum base_result console_reload_certificate(struct console *console, struct base_fault *fault) BASE_CHECKED;
+// Takes the place of the configuration's delivery_url, for replies from now on; both are borrowed until console_stop.
+void console_set_delivery_url(struct console *console, const char *url);
 // New requests get 503; those that run may end, for at most 10 s; then everything is closed, joined and freed.
 void console_stop(struct console **console);
 

@@ -96,5 +96,7 @@ void pop_get_ram_stats(struct pop *pop, struct cache_stats *out);
 // tenants claim; then nothing changes.
 enum base_result pop_reconfigure(struct pop *pop, const struct pop_tenant *tenants, size_t tenant_count,
                                  uint64_t ram_budget_bytes, struct base_fault *fault) BASE_CHECKED;
+// Takes the place of the configuration's public_url (SIGHUP); both are borrowed until pop_destroy.
+void pop_set_public_url(struct pop *pop, const char *url);
 
 #endif

@@ -24,8 +24,10 @@ enum {
   SETTINGS_MAX_RULE = 8,
   SETTINGS_MAX_SIGN_KEYS = 4,  // of each kind
   SETTINGS_MAX_LADDER = 32,
+  SETTINGS_MAX_HOST_NAMES = 4,  // SETTINGS_HOST_NAME in a URL
   SETTINGS_MAX_SALT = 32,
 };
+#define SETTINGS_HOST_NAME "{host_name}"  // in delivery.public_url: what the machine is called
 
 struct settings_tenant {
   char name[SETTINGS_MAX_TENANT_NAME + 1];
@@ -114,7 +116,6 @@ struct settings {
   uint64_t decoder_memory_bytes;
   uint64_t decoder_uid;
   bool decoder_require_isolation;
-
   char system_socket[SETTINGS_MAX_TEXT], system_log_folder[SETTINGS_MAX_TEXT], system_settings_file[SETTINGS_MAX_TEXT];
 
   size_t tenant_count;
@@ -141,8 +142,7 @@ enum base_result settings_split_listen(const char *listen, char *address, size_t
 // Widths as "160,320,480": 1 to SETTINGS_MAX_LADDER of them, ascending, 1..8192.
 enum base_result settings_widths_parse(struct base_span text, uint32_t out[SETTINGS_MAX_LADDER], size_t *count,
                                        struct base_fault *fault) BASE_CHECKED;
-// "section.key" of the first value that differs between the two and only takes effect after a restart; NULL when there
-// is none.
+// "section.key" of the first value that differs and only takes effect after a restart; NULL: there is none.
 const char *settings_needs_restart(const struct settings *running, const struct settings *wanted);
 // The same for what belongs to the machine: its folders, addresses and devices. NULL: one may run with the other's.
 const char *settings_other_machine(const struct settings *own, const struct settings *wanted);

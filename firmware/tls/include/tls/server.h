@@ -20,15 +20,15 @@ struct tls_stream;
 struct tls_lane;
 
 // `pem_path`: private key and certificate chain. BASE_NOT_FOUND and other faults of the file, BASE_CORRUPT when it
-// holds no usable key or certificate.
+// holds no usable key or certificate, BASE_TOO_LARGE when its chain has over 16 KiB.
 enum base_result tls_server_create(const char *pem_path, struct tls_server **out,
                                    struct base_fault *fault) BASE_CHECKED;
 // The same with protocols for ALPN (RFC 7301), preferred first; the array ends with NULL, and is borrowed for the
 // server's life. A client that offers none of them is refused, one that offers nothing is not.
 enum base_result tls_server_create_offering(const char *pem_path, const char *const *protocols, struct tls_server **out,
                                             struct base_fault *fault) BASE_CHECKED;
-// Reads the file again. Connections from now on see the new certificate, those that are open keep the old one. After a
-// failure everything stays as it was.
+// Reads the file again. Connections from now on see the new certificate, those that are open keep the old one; session
+// tickets end with their certificate. After a failure everything stays as it was.
 enum base_result tls_server_reload(struct tls_server *server, struct base_fault *fault) BASE_CHECKED;
 // All streams must have been destroyed.
 void tls_server_destroy(struct tls_server **server);

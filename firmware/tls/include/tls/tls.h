@@ -4,15 +4,14 @@
 
 #include <stdbool.h>
 
-#include "base/clock.h"
 #include "base/span.h"
 
 enum { TLS_FINGERPRINT_CHARS = 95 };  // SHA-256 as "AB:CD:..."
 
-// Makes an ECDSA P-256 key and a self-signed certificate (10 years, subjectAltName: `names`, localhost, 127.0.0.1, ::1)
-// and writes both into one PEM file, mode 0600, durably. Does nothing when the file exists and can be parsed.
-enum base_result tls_identity_ensure(const char *pem_path, const char *const *names, size_t name_count,
-                                     const struct base_clock *clock, bool *is_new,
+// Makes an ECDSA P-256 key and a self-signed certificate (from 2019 on, without end, whatever the clock says;
+// subjectAltName: `names`, localhost, 127.0.0.1, ::1) and writes both into one PEM file, mode 0600, durably. Does
+// nothing when the file exists and can be parsed.
+enum base_result tls_identity_ensure(const char *pem_path, const char *const *names, size_t name_count, bool *is_new,
                                      struct base_fault *fault) BASE_CHECKED;
 // The PEM as mbedTLS wants it, with its terminator: for a TLS stack that is not this room's. tls_identity_forget wipes
 // and finishes it, also after a failure.
