@@ -2,18 +2,20 @@
 # of each one's files; for another architecture than this machine's also $sysroot, which its programs are compiled with.
 #
 # A list of packages has a line "URI NAME SHA256:SUM" for each package file. The sums come from apt, which has checked
-# the signature of Debian's index; a list that --packages names stands for itself.
+# the signature of Debian's index; a list that --packages names stands for itself. A board's `components` come from the
+# mirrors that this machine has for main.
 
 apt_open() {
+  local taken="main${components:+ $components}" component
   apt_folder=$cache/apt-$architecture
   mkdir -p "$apt_folder"/{lists/partial,archives/partial}
   : >"$apt_folder/status"
   if [ -n "${PIXPOP_DEBIAN:-}" ]; then
-    printf 'Types: deb\nURIs: %s\nSuites: bookworm\nComponents: main\nSigned-By: %s\n' "$PIXPOP_DEBIAN" "$keyring"
+    printf 'Types: deb\nURIs: %s\nSuites: bookworm\nComponents: %s\nSigned-By: %s\n' "$PIXPOP_DEBIAN" "$taken" "$keyring"
   else
-    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 'Origin: Debian' |
-      sort -u | while read -r uri suite component; do
-        printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: %s\nSigned-By: %s\n\n' "$uri" "$suite" "$component" "$keyring"
+    apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' 'Origin: Debian' 'Component: main' |
+      sort -u | while read -r uri suite; do
+        printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: %s\nSigned-By: %s\n\n' "$uri" "$suite" "$taken" "$keyring"
       done
   fi >"$apt_folder/debian.sources"
   [ -s "$apt_folder/debian.sources" ] || fail "apt knows no Debian mirror here; run 'apt-get update' first"
@@ -31,6 +33,10 @@ Dir::Cache "$apt_folder";
 C
   APT_CONFIG=$apt_folder/apt.conf apt-get -q update >"$apt_folder/log" 2>&1 ||
     complain "$apt_folder/log" "apt could not read its mirrors' lists"
+  # Of a component that a mirror does not have apt only warns.
+  for component in $taken; do
+    compgen -G "$apt_folder/lists/*_${component}_binary-*" >/dev/null || fail "the mirror has no component $component"
+  done
 }
 
 # names_of FILE: the words before the comments.
@@ -39,8 +45,8 @@ names_of() { sed 's/#.*//' "$1" | xargs; }
 # wanted_debs: those of shared/packages with what they depend on, kernel and GRUB alone.
 wanted_debs() {
   local kernel_name
-  kernel_name=$(apt-cache depends "$kernel" | awk '/ Depends: linux-image-/ { print $2; exit }')
-  apt-get install -y --print-uris $(names_of "$shared/packages") ${board_packages:-}
+  kernel_name=$(apt-cache depends "$kernel" | awk '/ Depends: linux-image-/ && !count++ { print $2 }') || return
+  apt-get install -y --print-uris $(names_of "$shared/packages") ${board_packages:-} || return
   (cd "$apt_folder" && apt-get download --print-uris "${kernel_name:-$kernel}" ${grub_packages:-})
 }
 
@@ -72,7 +78,7 @@ make_list() {
 list_lines() { sed '/^#/d' "$1"; }
 
 packages_key() {
-  echo "$architecture $kernel ${grub_packages:-} ${board_packages:-} ${PIXPOP_DEBIAN:-} $(names_of "$shared/packages") $(development_packages)" |
+  echo "$architecture $kernel ${grub_packages:-} ${board_packages:-}${components:+ from $components} ${PIXPOP_DEBIAN:-} $(names_of "$shared/packages") $(development_packages)" |
     sha256sum | cut -c 1-16
 }
 
@@ -106,7 +112,8 @@ check_deb() {
   fail "$2 is not what the list says: SHA-256 $is instead of ${3#SHA256:}"
 }
 
-# unpack_debs LIST FOLDER: merged /usr; .packages/ has a list of files for each package.
+# unpack_debs LIST FOLDER: merged /usr; .packages/ has a list of files for each package. Of the documents only the
+# copyright files.
 unpack_debs() {
   local list=$1 folder=$2 stamp uri name sum
   stamp=$(list_lines "$list" | cut -d ' ' -f 2- | sha256sum)
@@ -119,8 +126,8 @@ unpack_debs() {
   while read -r uri name sum; do
     check_deb "$cache/debs/$name" "$name" "$sum"
     dpkg-deb --fsys-tarfile "$cache/debs/$name" |
-      tar -x -v -C "$folder" --keep-directory-symlink --no-same-owner --exclude './usr/share/doc/*' \
-        --exclude './usr/share/man/*' --exclude './usr/share/locale/*' --exclude './dev/*' |
+      tar -x -v -C "$folder" --keep-directory-symlink --no-same-owner --exclude './usr/share/doc/*/[!c]*' \
+        --exclude './usr/share/doc/*/c[!o]*' --exclude './usr/share/man/*' --exclude './usr/share/locale/*' --exclude './dev/*' |
       sed 's/^\.//' >"$folder/.packages/${name%.deb}"
   done < <(list_lines "$list")
   echo "$stamp" >"$folder/.stamp"
@@ -141,10 +148,11 @@ make_sysroot() {
   done
 }
 
-# package_lists: what another machine needs to build the same again (--packages).
+# package_lists: what another machine needs to build the same again (--packages); the last line is for readers alone.
 package_lists() {
   echo "# Packages of pixpop $version for $board, as board/build --packages takes them. Programs were compiled with"
   echo "# $("$(compiler)" --version | head -n 1)"
   list_lines "$out/$board/system.list" | sed 's/^/system /'
   [ ! -e "$out/$board/sysroot.list" ] || list_lines "$out/$board/sysroot.list" | sed 's/^/sysroot /'
+  [ -z "$mesa_version" ] || echo "source mesa $mesa_version tools/sources.txt"
 }

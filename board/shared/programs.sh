@@ -90,6 +90,7 @@ make_bundle() {
 inputs() {
   {
     echo "$board $version $floor $overlay $is_shell $epoch $compression"
+    echo "${graphics##*/}"
     cat "$stage/.stamp" "$keys_folder"/*.pem
     for key in "${signing_keys[@]}"; do sha256sum <"$key"; done
     find "$shared" "$board_folder" ${overlay:+"$overlay"} "$programs_folder/bin" -type f -exec sha256sum {} + | sort

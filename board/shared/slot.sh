@@ -20,6 +20,33 @@ copy_modules() {
     cp "$stage/usr/lib/modules/$release/modules.builtin.modinfo" "$target/usr/lib/modules/$release/"
   depmod -b "$target" "$release"
   rm -f "$target/usr/lib/modules/$release"/*.bin  # busybox reads the text forms
+  [ ! -e "$board_folder/aliases" ] || limit_aliases "$target/usr/lib/modules/$release/modules.alias"
+}
+
+# limit_aliases FILE: the modules that the board's `aliases` names ("MODULE ALIAS") answer to nothing else.
+limit_aliases() {
+  awk '
+    FILENAME == ARGV[1] { sub(/#.*/, ""); if (NF) aliases[$1] = aliases[$1] "alias " $2 " " $1 "\n"; next }
+    !($3 in aliases) { print; next }
+    !($3 in done) { printf "%s", aliases[$3]; done[$3] = 1 }' "$board_folder/aliases" "$1" >"$1.new"
+  grep -q '^alias ' "$1.new" || fail "no device would have a driver: ${1##*/} has no alias"
+  mv "$1.new" "$1"
+}
+
+# firmware_for TARGET: of the firmware that the modules in TARGET ask for, what the board's `firmware` takes: the last
+# line that matches decides.
+firmware_for() {
+  local name pattern is_taken patterns=()
+  [ -e "$board_folder/firmware" ] || return 0
+  mapfile -t patterns < <(sed 's/ *#.*//; /^$/d' "$board_folder/firmware")
+  find "$1/usr/lib/modules" -name '*.ko' -exec modinfo -F firmware {} + | sort -u | while read -r name; do
+    is_taken=
+    for pattern in "${patterns[@]}"; do
+      # shellcheck disable=SC2254
+      case $name in ${pattern#!}) case $pattern in !*) is_taken= ;; *) is_taken=1 ;; esac ;; esac
+    done
+    [ -z "$is_taken" ] || echo "/usr/lib/firmware/$name"
+  done
 }
 
 # busybox_links TARGET: a link for each applet that no real program stands for.
@@ -56,7 +83,8 @@ make_initramfs() {
   local target=$work/initramfs name
   empty_tree "$target"
   mkdir -p "$target/etc/pixpop/update-keys"
-  files_for initramfs | "$shared/collect.py" "$stage" "$target" "$triplet" >"$work/initramfs.packages"
+  copy_modules "$target" $initramfs_modules ${initramfs_hardware:-}
+  { files_for initramfs && firmware_for "$target"; } | "$shared/collect.py" "$stage" "$target" "$triplet" >"$work/initramfs.packages"
   install -m 755 "$shared/initramfs/init" "$target/init"
   install -m 755 "$shared/initramfs/format-data" "$target/usr/bin/format-data"
   install -D -m 644 -t "$target/usr/lib/pixpop" "$shared"/{initramfs/{partitions,data},root/usr/lib/pixpop/console}.sh
@@ -73,16 +101,19 @@ make_initramfs() {
   echo "board=$board" >"$target/etc/pixpop/board.sh"
   board_file >"$target/etc/pixpop/board"
   cp "$keys_folder"/*.pem "$target/etc/pixpop/update-keys/"
-  copy_modules "$target" $initramfs_modules ${initramfs_hardware:-}
   busybox_links "$target"
   find "$target" -exec touch -h -d "@$epoch" {} +
   (cd "$target" && find . -print0 | LC_ALL=C sort -z | cpio --quiet --null -o -H newc -R 0:0 --reproducible) |
     zstd -q -$((compression < 15 ? compression : 19)) -T1 -f -o "$work/initrd.img"
 }
 
-# package_names: those that gave a file to root or initramfs, and what is taken from them without collect.py.
+# package_names: those that gave a file to root or initramfs, and what is taken from them without collect.py; the source
+# package of what was compiled.
 package_names() {
-  { cat "$work/root.packages" "$work/initramfs.packages" && ls "$stage/.packages" | grep -E '^(linux-image|grub|ca-certificates)[-_]'; } | sort -u
+  {
+    cat "$work/root.packages" "$work/initramfs.packages" && ls "$stage/.packages" | grep -E '^(linux-image|grub|ca-certificates)[-_]'
+    [ -z "$mesa_version" ] || echo "mesa_${mesa_version}_source"
+  } | sort -u
 }
 
 make_root() {
@@ -95,8 +126,11 @@ make_root() {
     install -m 755 "$programs_folder/bin/pixpop-rescue" "$target/usr/lib/pixpop/pixpop-rescue"
     "$strip" "$target/usr/lib/pixpop/pixpop-rescue"
   fi
+  copy_modules "$target" $initramfs_modules ${initramfs_hardware:-} ${system_modules:-} ${system_hardware:-}
   {
     files_for root
+    firmware_for "$target"
+    install_graphics "$target"
     for name in $programs; do [ "$name" = pixpop ] || echo "=/usr/lib/pixpop/$name"; done
     echo =/usr/bin/pixpop
   } | "$shared/collect.py" "$stage" "$target" "$triplet" >"$work/root.packages"
@@ -111,7 +145,6 @@ make_root() {
   cp "$keys_folder"/*.pem "$target/etc/pixpop/update-keys/"
   mkdir -p "$target/etc/ssl/certs"
   find "$stage/usr/share/ca-certificates/mozilla" -name '*.crt' | LC_ALL=C sort | xargs cat >"$target/etc/ssl/certs/ca-certificates.crt"
-  copy_modules "$target" $initramfs_modules ${initramfs_hardware:-} ${system_modules:-} ${system_hardware:-}
   link_services "$target"
   [ -z "${settings:-}" ] || echo "$settings" >>"$target/etc/pixpop/pixpop.conf"
   [ -z "${system_options:-}" ] || echo "$system_options" >"$target/etc/pixpop/system-options"

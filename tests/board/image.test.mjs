@@ -21,16 +21,34 @@ const boards = {
   },
   'qemu-arm64': { triplet: 'aarch64-linux-gnu', words: [], vulkan: ['lvp'], megabytes: 120, initramfs: everyBoard, root: ['virtio_balloon', 'button'] },
   'generic-x86_64': {
-    triplet: 'x86_64-linux-gnu', words: [], vulkan: ['intel', 'intel_hasvk'], megabytes: 70,
+    triplet: 'x86_64-linux-gnu', words: [], vulkan: ['intel', 'intel_hasvk', 'radeon'], megabytes: 70,
     initramfs: [
       ...everyBoard.filter((name) => name !== 'softdog'),
       'nvme', 'vmd', 'ahci', 'ata_piix', 'sd_mod', 'usb_storage', 'uas', 'xhci_pci', 'ehci_pci', 'mmc_block', 'sdhci_pci', 'sdhci_acpi', 'vmw_pvscsi',
       'e1000', 'e1000e', 'igb', 'igc', 'ixgbe', 'r8169', 'realtek', 'r8152', 'tg3', 'atlantic', 'alx', 'sky2', 'asix', 'ax88179_178a', 'vmxnet3',
       'iTCO_wdt', 'i2c_i801', 'lpc_ich', 'sp5100_tco', 'wdat_wdt', 'i6300esb',
     ],
-    root: ['i915', 'softdog', 'button'],
+    root: ['i915', 'amdgpu', 'softdog', 'button'],
     // What is found after its controller, when nobody asks for drivers any more, wants them loaded by then.
     isLoaded: ['sd_mod', 'usb_storage', 'uas', 'mmc_block', 'r8152', 'asix', 'ax88179_178a'],
+    // Firmware, by driver: of what it asks for, how many files begin so at the least; a chip starts with all of its own alone.
+    firmware: {
+      initramfs: { r8169: { rtl_nic: 20 }, r8152: { rtl_nic: 7 }, tg3: { tigon: 4 } },
+      root: {
+        r8169: { rtl_nic: 20 }, r8152: { rtl_nic: 7 }, tg3: { tigon: 4 },
+        i915: { 'i915/adlp_guc_70.bin': 1, 'i915/tgl_guc_70.bin': 1, 'i915/adlp_dmc': 1, 'i915/adls_dmc': 1, 'i915/tgl_dmc': 1, 'i915/skl_dmc': 1 },
+        amdgpu: {
+          ...Object.fromEntries([
+            'carrizo', 'stoney', 'raven', 'raven2', 'picasso', 'renoir', 'green_sardine', 'vangogh', 'yellow_carp', 'gc_10_3_6', 'gc_10_3_7',
+            'polaris10', 'polaris11', 'polaris12', 'vegam', 'navi14', 'beige_goby', 'dimgrey_cavefish',
+          ].map((chip) => [`amdgpu/${chip}_`, 6])),
+          'amdgpu/psp_13_0_5_': 2, 'amdgpu/psp_13_0_8_': 2, 'amdgpu/sdma_5_2_6': 1, 'amdgpu/sdma_5_2_7': 1,
+          'amdgpu/dcn_3_1_5_': 1, 'amdgpu/dcn_3_1_6_': 1, 'amdgpu/vcn_3_1_2': 1,
+        },
+      },
+    },
+    // Raphael and Mendocino, which amdgpu knows by their parts and not by their numbers.
+    amdByParts: ['164E', '1506'],
   },
 };
 const ours = new RegExp(`^(${[
@@ -41,7 +59,7 @@ const ours = new RegExp(`^(${[
 ].join('|')})$`);
 
 function describeBoard(board) {
-  const { triplet, words, vulkan, megabytes, initramfs: wantedEarly, root: wantedLate, isLoaded = [] } = boards[board];
+  const { triplet, words, vulkan, megabytes, initramfs: wantedEarly, root: wantedLate, isLoaded = [], firmware, amdByParts } = boards[board];
   const hasBios = triplet.startsWith('x86_64');
   let folder, disk, work, files;  // files: {part, path, mode, owner, file}
   const regular = () => files.filter(({ mode }) => mode.startsWith('-'));
@@ -89,10 +107,17 @@ function describeBoard(board) {
   });
 
   it(`fits_with_boot_and_root_into_${megabytes}_MB`, (test) => {
-    const bytes = statSync(join(work, 'root.img')).size + statSync(join(work, 'boot.img')).size;
+    const boot = statSync(join(work, 'boot.img')).size;
+    let bytes = boot + statSync(join(work, 'root.img')).size;
     const about = execFileSync('unsquashfs', ['-s', join(folder, 'root.img')], { encoding: 'utf8' });
     // mksquashfs keeps the level only where it is not its own default, 15: that of a release.
-    const level = Number(about.match(/compression-level (\d+)/)?.[1] ?? 15);
+    let level = Number(about.match(/compression-level (\d+)/)?.[1] ?? 15);
+    if (bytes > megabytes * 1e6 && level < 15) {  // what a release would have
+      const again = join(folder, 'again.squashfs');
+      execFileSync('mksquashfs', [join(folder, 'root'), again, '-comp', 'zstd', '-b', '256K', '-noappend', '-quiet', '-no-progress', '-no-xattrs'], { stdio: 'pipe' });
+      bytes = boot + Math.ceil(statSync(again).size * 128 / 127);  // with its hash tree: 32 of every 4096 bytes, and theirs
+      level = 15;
+    }
     test.diagnostic(`${(bytes / 1e6).toFixed(1)} MB at compression level ${level}${level < 15 ? '; a release, at 15, is smaller' : ''}`);
     assert.ok(bytes <= megabytes * 1e6, `${bytes} bytes at level ${level}`);
   });
@@ -122,6 +147,48 @@ function describeBoard(board) {
     const loaded = text('initramfs', 'etc/modules').split(/\s+/);
     assert.deepEqual(isLoaded.filter((name) => !loaded.includes(name)), []);
   });
+
+  const moduleFacts = (part, name, field) => {
+    const { file } = files.find((one) => one.part === part && basename(one.path) === `${name}.ko`);
+    return execFileSync('/usr/sbin/modinfo', ['-F', field, file], { encoding: 'utf8' }).trim().split('\n');
+  };
+
+  if (firmware) {
+    it('has_all_files_of_the_firmware_that_its_chips_want_and_no_others', () => {
+      for (const part of ['initramfs', 'root']) {
+        const there = regular().filter((one) => one.part === part && one.path.startsWith('/usr/lib/firmware/')).map(({ path }) => path.slice('/usr/lib/firmware/'.length));
+        const wanted = new Set();
+        for (const [driver, beginnings] of Object.entries(firmware[part])) {
+          const asked = [...new Set(moduleFacts(part, driver, 'firmware'))];
+          for (const [beginning, least] of Object.entries(beginnings)) {
+            const names = asked.filter((name) => name.startsWith(beginning));
+            assert.ok(names.length >= least, `${driver} asks for ${names.length} files of ${beginning}`);
+            assert.deepEqual(names.filter((name) => !there.includes(name)), [], `${part}: missing for ${driver}`);
+            for (const name of names) wanted.add(name);
+          }
+        }
+        assert.deepEqual(there.filter((name) => !wanted.has(name) && !/^i915\/\w+_dmc_/.test(name)), [], part);
+      }
+    });
+
+    it('has_the_licences_of_the_firmware', () => {
+      const packages = text('root', 'etc/pixpop/packages').split('\n').map((name) => name.match(/^firmware-[^_]+/)?.[0]).filter(Boolean);
+      assert.deepEqual(packages, ['firmware-amd-graphics', 'firmware-misc-nonfree', 'firmware-realtek']);
+      for (const name of [...packages, 'mesa-vulkan-drivers']) assert.ok(text('root', `usr/share/doc/${name}/copyright`).length > 1000, name);
+    });
+
+    // The driver takes the screen before it asks for firmware: on a chip that has none here the claim code would be gone.
+    it('loads_amdgpu_for_chips_whose_firmware_it_has_and_for_no_other', () => {
+      const release = readdirSync(join(folder, 'root/usr/lib/modules'))[0];
+      const chip = /^pci:v00001002d0000([0-9A-F]{4})sv\*sd\*bc\*sc\*i\*$/;
+      const aliases = [...text('root', `usr/lib/modules/${release}/modules.alias`).matchAll(/^alias (\S+) amdgpu$/gm)].map(([, alias]) => alias);
+      assert.ok(aliases.length > 20, `${aliases.length} chips`);
+      assert.deepEqual(aliases.filter((alias) => !chip.test(alias)), []);
+      const known = new Set(moduleFacts('root', 'amdgpu', 'alias'));
+      assert.deepEqual(aliases.filter((alias) => !known.has(alias)).map((alias) => alias.match(chip)[1]).sort(), [...amdByParts].sort());
+      for (const other of ['15BF', '7300', '66AF']) assert.ok(!aliases.some((alias) => alias.includes(`d0000${other}`)), other);  // Phoenix, Fiji, Vega 20
+    });
+  }
 
   it('gives_every_file_to_root_and_no_program_more_rights_than_its_caller', () => {
     for (const { part, path, mode, owner } of files) {
@@ -160,7 +227,7 @@ function describeBoard(board) {
   });
 
   it('has_nothing_that_only_compilers_and_readers_want', () => {
-    const leftover = /\.(a|la|o|h|hpp|pc|cmake|c|py|pyc|debug|map|deb)$|\/usr\/(include|src|share\/(doc|man|locale|info|bash-completion)|lib\/(pkgconfig|cmake|debug))\//;
+    const leftover = /\.(a|la|o|h|hpp|pc|cmake|c|py|pyc|debug|map|deb)$|\/usr\/(include|src|share\/(doc(?!\/[^/]+\/copyright$)|man|locale|info|bash-completion)|lib\/(pkgconfig|cmake|debug))\//;
     assert.deepEqual(regular().map(({ part, path }) => `${part} ${path}`).filter((path) => leftover.test(path)), []);
     for (const { path, file } of regular().filter(({ path: one }) => /^\/usr\/(lib\/pixpop|bin)\/[\w-]+$/.test(one))) {
       if (readFileSync(file).readUInt32BE(0) !== 0x7f454c46) continue;
@@ -172,6 +239,9 @@ function describeBoard(board) {
   it('names_every_package_that_it_was_made_of', () => {
     const named = text('root', 'etc/pixpop/packages').trim().split('\n');
     assert.deepEqual(named, [...new Set(named)].sort());
+    const sources = readFileSync(new URL('../../tools/sources.txt', import.meta.url), 'utf8'), mesa = sources.match(/^mesa (\S+)/m)[1];
+    const compiled = vulkan.includes('radeon') ? [mesa] : [];
+    assert.deepEqual(named.filter((name) => name.endsWith('_source')), compiled.map((one) => `mesa_${one}_source`));
     const listings = join(boardOut, board, 'stage/.packages');
     const plain = (path) => path.replace(/^\/(bin|sbin|lib|lib64)\//, '/usr/$1/').replace(/\/$/, '');
     const from = new Map();  // path -> packages
@@ -183,7 +253,8 @@ function describeBoard(board) {
     const wanted = [/^linux-image-\d/, /^ca-certificates_/, /^mesa-vulkan-drivers_/, ...(hasBios ? [/^grub-pc-bin_/, /^grub-efi-amd64-bin_/] : [/^grub-efi-arm64-bin_/])];
     for (const pattern of wanted) assert.ok(named.some((name) => pattern.test(name)), `${pattern} is not named`);
     const list = readFileSync(builtFile(board, '.packages.txt', version), 'utf8');
-    assert.deepEqual(named.filter((name) => !list.includes(`/${decodeURIComponent(name)}.deb`) && !list.includes(` ${name}.deb `)), []);
+    assert.deepEqual([...list.matchAll(/^source (.*)$/gm)].map(([, source]) => source), compiled.map((one) => `mesa ${one} tools/sources.txt`));
+    assert.deepEqual(named.filter((name) => !name.endsWith('_source') && !list.includes(`/${decodeURIComponent(name)}.deb`) && !list.includes(` ${name}.deb `)), []);
   });
 
   it('comes_with_the_sums_of_image_and_bundle', () => {

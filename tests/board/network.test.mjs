@@ -39,6 +39,13 @@ function describeNetwork() {
   const addresses = async () => [...(await shell(box, 'ip -4 address show dev eth0')).matchAll(/inet ([\d.]+)/g)].map((match) => match[1]);
   const answers = async () => assert.equal((await box.waitForReply('console', '/healthz')).status, 200);
 
+  // The console shows it, and nothing but it leads to the box.
+  async function movesTo(address) {
+    await box.shown(new RegExp(address.replaceAll('.', '\\.')));
+    await answers();
+    assert.deepEqual(await addresses(), [address]);
+  }
+
   async function setNetwork(...lines) {
     const reply = await box.api('/system/network', {
       method: 'PUT', body: JSON.stringify({ text: lines.map((line) => `${line}\n`).join('') }), headers: { 'content-type': 'application/json' },
@@ -82,6 +89,7 @@ function describeNetwork() {
   it('is_found_by_another_name_once_it_has_one_and_no_longer_by_the_old_one', async () => {
     await setNetwork(`host_name ${newName}`);
     await box.waitFor(new RegExp(`page +https://${newName}\\.local:8443/ +or +https://10\\.99\\.0\\.50:8443/`));
+    await until('URLs with the new name', async () => (await box.api('/status')).json.delivery_url === `http://${newName}.local`, limits.reply);
     await isFoundAs(newName, '10.99.0.50');
     await assert.rejects(lan.mdns(`${name}.local`, typeA, (one) => one.name === `${name}.local` && one.data !== undefined, { seconds: 8 }));
   });
@@ -107,9 +115,7 @@ function describeNetwork() {
       await dhcp.stop();
       dhcp = give('10.99.0.70');
     });
-    await box.shown(/10\.99\.0\.70/);
-    await answers();
-    assert.deepEqual(await addresses(), ['10.99.0.70']);
+    await movesTo('10.99.0.70');
   });
 
   it('chooses_an_address_itself_when_nobody_gives_one', async () => {
@@ -122,17 +128,13 @@ function describeNetwork() {
 
   it('takes_a_servers_address_as_soon_as_there_is_one', async () => {
     dhcp = give('10.99.0.80');
-    await box.shown(/10\.99\.0\.80/);
-    await answers();
-    assert.deepEqual(await addresses(), ['10.99.0.80']);
+    await movesTo('10.99.0.80');
   });
 
   it('needs_no_server_for_a_static_address', async () => {
     await dhcp.stop();
     await setNetwork('mode static', 'address 10.99.0.200/24', `gateway ${host}`, `ntp ${host}`, `host_name ${newName}`);
-    await box.shown(/10\.99\.0\.200/);
-    await answers();
-    assert.deepEqual(await addresses(), ['10.99.0.200']);
+    await movesTo('10.99.0.200');
     await isFoundAs(newName, '10.99.0.200');
   });
 

@@ -37,7 +37,8 @@ process.on('exit', () => { for (const child of running) child.kill('SIGKILL'); }
 
 const firmwares = {
   x86_64: { bios: () => [], uefi: (folder) => pflash(folder, '/usr/share/OVMF/OVMF_CODE_4M.fd', '/usr/share/OVMF/OVMF_VARS_4M.fd') },
-  arm64: { uefi: () => ['-bios', '/usr/share/qemu-efi-aarch64/QEMU_EFI.fd'] },
+  // Without a word about its menu this firmware waits five seconds for a key.
+  arm64: { uefi: () => ['-bios', '/usr/share/qemu-efi-aarch64/QEMU_EFI.fd', '-boot', 'menu=on,splash-time=0'] },
 };
 const machines = {
   x86_64: ['qemu-system-x86_64', '-machine', 'q35', '-cpu', 'max'],
@@ -90,7 +91,7 @@ export class Machine {
     const { device, serial, isOrdered = true } = disks[this.options.bus];
     const isRaw = !path.endsWith('.qcow2');
     // A raw file's writes are in the host's cache at once, so a power cut of the guest is one; a qcow2 file's tables are not.
-    const file = `if=none,id=disk${index},file=${path},format=${isRaw ? 'raw' : 'qcow2'},cache=${isRaw ? 'unsafe' : 'writeback'}`;
+    const file = `if=none,id=disk${index},file=${path},format=${isRaw ? 'raw' : 'qcow2'},cache=${isRaw ? 'unsafe' : 'writeback'},discard=unmap`;
     const words = `${serial ? `,serial=${serial}${index}` : ''}${isOrdered ? `,bootindex=${index}` : ''}`;
     return ['-drive', file, '-device', `${device},drive=disk${index}${words}`];
   }

@@ -201,14 +201,16 @@ if (process.env.PIXPOP_BOARD) {
     assert.equal((await rescue.status()).is_rearmed, true);
   });
 
-  test('a state that is lost is made anew', async () => {
+  test('a state that is lost is made anew, and the slot that was healthy last comes first', async () => {
     await rescue.stop();
     const lost = new Rescue(wire, { 'release.pem': key.pem });
     writeFileSync(lost.path('bootenv'), Buffer.alloc(1 << 20));
+    writeFileSync(lost.path('data', 'system', 'healthy'), 'B\n');
     rescue = await lost.start(...fixed);
     await rescue.logIn();
     assert.deepEqual((await rescue.status()).slots.map(({ mark }) => mark), ['untried', 'untried']);
     assert.match(rescue.log, /no copy of the state/);
+    assert.equal((await rescue.status()).next, 'B');
   });
 
   test('a disk that comes late', async () => {

@@ -1,7 +1,7 @@
 // What keeps a box going when a part of it does not: services that are brought back, Linux's own watchdog (a PC's:
 // pc.test.mjs), the power button. With PIXPOP_BOARD.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -12,6 +12,7 @@ import { isClean } from './data.mjs';
 import { unpackImage } from './disk.mjs';
 import { upload, variant } from './journey.mjs';
 import { limits } from './qemu.mjs';
+import { until } from './wire.mjs';
 
 process.env.PIXPOP_BOARD_PROGRAMS ??= build;
 const photo = readFileSync(photos(1)[0]);
@@ -45,6 +46,40 @@ function describeServices() {
     await sleep((watchdogSeconds + 15) * 1000);
     assert.equal((await box.status()).boot, boot);
     assert.equal(box.resets, resets);
+  });
+
+  it('keep_settings_for_the_next_start_while_the_box_gets_another_name', async () => {
+    const put = async (path, type, body) => {
+      const { status, body: said } = await box.api(path, { method: 'PUT', body, headers: { 'content-type': type } });
+      assert.equal(Math.floor(status / 100), 2, `${path}: ${said}`);
+    };
+    // Connections end meanwhile.
+    const becomes = (url) => until(url, async () => {
+      try {
+        return (await box.api('/status')).json?.delivery_url === url;
+      } catch {
+        return false;
+      }
+    }, limits.boot);
+    const { body } = await box.api('/settings');
+    await put('/settings', 'text/plain', `${body}\n[delivery]\npublic_url = https://later.example\n`);
+    await put('/system/network', 'application/json', JSON.stringify({ text: 'host_name pictures\n' }));
+    await becomes('http://pictures.local');
+    await shell(box, 'sv restart /etc/sv/pixpopd >/dev/null', limits.boot);
+    await becomes('https://later.example');
+    await put('/settings', 'text/plain', body);
+  });
+
+  // As usr/lib/pixpop/trim does it each week: what was written and removed leaves the medium.
+  it('tell_the_disk_which_blocks_are_free', async () => {
+    const mib = 2 ** 20, blockBytes = 512;
+    const bytes = () => statSync(disk).blocks * blockBytes;
+    const before = bytes();
+    await shell(box, 'dd if=/dev/urandom of=/data/log/boot/large bs=1M count=64 2>/dev/null; sync', limits.boot);
+    assert.ok(bytes() > before + 48 * mib, `${before} became ${bytes()}`);
+    await shell(box, `rm /data/log/boot/large; sync; (eval "$(sed '/^sleep 600/,$d' /usr/lib/pixpop/trim)"; trim)`, limits.boot);
+    assert.ok(bytes() < before + 16 * mib, `${before} became ${bytes()}`);
+    assert.match(await shell(box, 'find /data/system/trimmed -mtime -1'), /trimmed$/);
   });
 
   it('reset_the_box_when_the_one_that_feeds_the_watchdog_is_frozen', async () => {

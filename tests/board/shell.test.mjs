@@ -4,10 +4,10 @@ import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync, chownSync, copyFileSync, cpSync, existsSync, lstatSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, readlinkSync, renameSync, rmSync,
-  symlinkSync, truncateSync, writeFileSync, writeSync,
+  symlinkSync, truncateSync, utimesSync, writeFileSync, writeSync,
 } from 'node:fs';
 import { randomBytes, X509Certificate } from 'node:crypto';
-import { hostname, tmpdir } from 'node:os';
+import { hostname, release, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, beforeEach, describe, it } from 'node:test';
 
@@ -42,7 +42,9 @@ function program(name, script) {
   chmodSync(path(`usr/sbin/${name}`), 0o755);
 }
 
-const inside = (...words) => spawnSync('chroot', [root, ...words], { encoding: 'utf8', timeout: 30000, env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } });
+// Nothing in there is to change this machine's host name; where that is allowed it can not.
+const guard = spawnSync('unshare', ['--uts', 'true']).status === 0 ? ['unshare', '--uts'] : ['env'];
+const inside = (...words) => spawnSync(guard[0], [...guard.slice(1), 'chroot', root, ...words], { encoding: 'utf8', timeout: 30000, env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } });
 const sh = (script) => inside('/bin/sh', '-c', script);
 // runit's chpst, which busybox has not.
 const chpst = () => program('chpst', '[ "$1 $2" = "-u pixpop" ] || exit 111; shift 2; exec su -s /bin/sh pixpop -c \'exec "$@"\' -- sh "$@"');
@@ -231,6 +233,121 @@ describe('the consoles', () => {
   });
 });
 
+describe('the start of pixpopd', () => {
+  const own = 'data/system/box/pixpop.conf';
+  beforeEach(() => {
+    chpst();
+    program('setpriv', 'while [ "${1#--}" != "$1" ]; do [ "${1#--re}" = "$1" ] || shift; shift; done; exec "$@"');
+    cpSync(path('usr/sbin/setpriv'), path('usr/bin/setpriv'));
+    write('usr/lib/pixpop/pixpopd', '#!/bin/sh\n[ "$3" = --check-config ] && { grep -q wrong "$2" && echo "$2: a fault" && exit 2; exit 0; }\necho "$@"; cat "$2"\n');
+    chmodSync(path('usr/lib/pixpop/pixpopd'), 0o755);
+    for (const name of ['data/pixpop', 'data/system/box']) {
+      mkdirSync(path(name), { recursive: true });
+      chownSync(path(name), 100, 100);
+    }
+  });
+  const start = () => {
+    const run = sh('ulimit() { :; }; . /etc/sv/pixpopd/run');  // nobody may raise a limit in here
+    assert.deepEqual([run.status, run.stderr], [0, ''], run.stdout);
+    return run.stdout;
+  };
+  const called = (config, url) => `--config ${config} --starting-file /run/pixpopd/starting${url ? ' --set delivery.public_url=http://{host_name}.local' : ''}\n`;
+
+  it('has_the_settings_of_the_image_as_long_as_the_box_has_none', () => {
+    assert.equal(start(), called('/etc/pixpop/pixpop.conf', true) + readFileSync(path('etc/pixpop/pixpop.conf'), 'utf8'));
+    write(own);
+    assert.match(start(), /^--config \/etc\/pixpop\/pixpop\.conf /);
+  });
+
+  // SIGHUP reads the file that was named.
+  it('has_those_of_the_box_as_they_are_then_and_keeps_them_until_the_next_one', () => {
+    write(own, '[delivery]\npublic_url = https://first.example\n');
+    assert.equal(start(), `${called('/run/pixpopd/pixpop.conf')}[delivery]\npublic_url = https://first.example\n`);
+    write(own, '[log]\nlevel = debug\n');
+    assert.match(readFileSync(path('run/pixpopd/pixpop.conf'), 'utf8'), /first\.example/);
+    assert.deepEqual([about('run/pixpopd/pixpop.conf').uid, mode('run/pixpopd/pixpop.conf'), about('run/pixpopd').uid, mode('run/pixpopd')], [100, '600', 100, '700']);
+    assert.equal(start(), `${called('/run/pixpopd/pixpop.conf', true)}[log]\nlevel = debug\n`);
+  });
+
+  it('goes_on_without_settings_that_are_wrong_or_that_user_pixpop_may_not_read', () => {
+    write(own, 'wrong\n');
+    assert.match(start(), /^the settings in \/data\/system\/box\/pixpop\.conf are not used: \/run\/pixpopd\/pixpop\.conf: a fault\n--config \/etc\/pixpop\/pixpop\.conf /);
+    write('run/of-root', 'secret\n');
+    chmodSync(path('run/of-root'), 0o600);
+    rmSync(path(own));
+    symlinkSync('/run/of-root', path(own));
+    assert.match(start(), /are not used: .*of-root|are not used: .*denied/);
+    assert.doesNotMatch(readFileSync(path('run/pixpopd/pixpop.conf'), 'utf8'), /secret/);
+  });
+});
+
+describe('drivers', () => {
+  const bus = (kind, name, content) => Object.entries(content).forEach(([file, text]) => write(`sys/bus/${kind}/devices/${name}/${file}`, text));
+  // Functions of a program; busybox would call a modprobe of its own.
+  const part = (file, ...names) => names.map((name) => readFileSync(path(file), 'utf8').match(new RegExp(`^${name}\\(\\) \\{(.*\\}$|\n[^]*?^\\}$)`, 'm'))[0]).join('\n')
+    .replace('xargs -0 -r modprobe', 'xargs -0 -r /usr/sbin/modprobe').concat('\nmodprobe() { /usr/sbin/modprobe "$@"; }');
+  const asked = () => readFileSync(path('run/asked'), 'utf8').trim().split('\n');
+  beforeEach(() => {
+    write('run/asked');
+    program('modprobe', '[ "$1$2" = -q-a ] || exit 1; shift 2; [ "$1" != -b ] || shift; for one; do echo "$one" >>/run/asked; done');
+  });
+
+  it('are_loaded_late_for_every_device_whatever_it_is_called', () => {
+    bus('pci', 'a', { modalias: 'pci:v1\n' });
+    bus('acpi', 'b', { modalias: "acpi:O'NEIL \"12\"\n" });
+    write('sys/devices/system/cpu/modalias', 'cpu:type:x86,feature:,0001\n');
+    const run = sh(`${part('usr/lib/pixpop/late', 'load_modules')}; load_modules`);
+    assert.deepEqual([run.status, run.stdout, run.stderr], [0, '', '']);
+    assert.deepEqual(asked(), ["acpi:O'NEIL \"12\"", 'cpu:type:x86,feature:,0001', 'pci:v1']);
+  });
+
+  for (const [what, first, later] of [['also_on_a_bus_that_they_bring', ['pci:v1'], ['usb:v2']], ['also_when_nothing_was_there_before', [], ['usb:v2']], ['once', ['pci:v1'], []]]) {
+    it(`are_loaded_early_${what}`, () => {
+      write('etc/modules', 'loop\n');
+      write('etc/coldplug');
+      first.forEach((name) => bus('pci', name, { modalias: `${name}\n` }));
+      later.forEach((name) => bus('usb', name, { later: `${name}\n` }));
+      // What the first round brings is there in the second one.
+      const run = sh(`real_${part('initramfs/init', 'load_drivers', 'list_hardware', 'load_modules')}
+        load_drivers() { real_load_drivers; for one in /sys/bus/usb/devices/*; do [ ! -e "$one/later" ] || mv "$one/later" "$one/modalias"; done; }
+        load_modules`);
+      assert.deepEqual([run.status, run.stdout, run.stderr], [0, '', '']);
+      assert.deepEqual(asked(), ['loop', ...first, ...later]);
+    });
+  }
+
+  // The driver would take every chip that it knows, and the screen with it.
+  it('of_amd_graphics_are_kept_from_the_chips_that_they_are_not_loaded_for', () => {
+    const card = (name, chip, kind) => bus('pci', name, { class: `0x${kind}00\n`, modalias: `pci:v${chip}sv00001043sd00008877bc${kind.slice(0, 2)}sc${kind.slice(2)}i00\n`, driver_override: '(null)\n' });
+    card('listed', '00001002d00001636', '0300');
+    card('unlisted', '00001002d000015BF', '0300');
+    card('second', '00001002d0000744C', '0380');
+    card('accelerator', '00001002d000074A1', '1200');
+    card('sound', '00001002d00001637', '0403');
+    card('intel', '00008086d000046D1', '0300');
+    write(`usr/lib/modules/${release()}/modules.alias`, '# Aliases\nalias pci:v00001002d00001636sv*sd*bc*sc*i* amdgpu\nalias pci:v00001002d000015BFsv*sd*bc*sc*i* other\n');
+    const run = sh(`${part('usr/lib/pixpop/start', 'find_graphics', 'keep_from_amdgpu')}; find_graphics; keep_from_amdgpu $amd; echo $graphics`);
+    assert.equal(run.stderr, '');
+    assert.deepEqual(run.stdout.trim().split(' ').map((alias) => alias.slice(13, 22)).sort(), ['d000015BF', 'd00001636', 'd000046D1', 'd0000744C']);
+    const overrides = ['listed', 'unlisted', 'second', 'accelerator', 'sound', 'intel'].map((name) => readFileSync(path(`sys/bus/pci/devices/${name}/driver_override`), 'utf8').trim());
+    assert.deepEqual(overrides, ['(null)', 'none', 'none', 'none', '(null)', '(null)']);
+  });
+});
+
+describe('network cards', () => {
+  for (const [text, wanted] of [
+    [undefined, ['eth0', 'eth1']], ['service eth1\n', ['eth0']], ['mode dhcp\nservice eth0', ['eth1']], ['service eth7\n', ['eth0', 'eth1']],
+  ]) {
+    it(`are_switched_on_early_but_for_the_one_of_the_rescue_page_with_${JSON.stringify(text ?? 'no settings')}`, () => {
+      for (const name of ['eth0', 'eth1']) write(`sys/class/net/${name}/device`);
+      mkdirSync(path('sys/class/net/erspan0'), { recursive: true });
+      if (text) write('data/system/network.conf', text);
+      const run = sh(`ip() { echo "$*"; }; eval "$(sed -n '/^wake_cards()/,/^}/p' /initramfs/init)"; wake_cards`);
+      assert.deepEqual([run.stderr, run.stdout], ['', wanted.map((name) => `link set ${name} up\n`).join('')]);
+    });
+  }
+});
+
 describe('network', () => {
   const network = (...words) => inside('/usr/lib/pixpop/network', ...words);
   it('refuses_what_it_does_not_understand_when_a_file_is_checked', () => {
@@ -273,6 +390,22 @@ describe('network', () => {
       assert.match(readFileSync(path('run/called'), 'utf8'), /^udhcpc .*-i eth0/m);
     }
     assert.equal(readFileSync(path('run/resolv.conf'), 'utf8'), 'nameserver 9.9.9.9\n');
+  });
+
+  it('tells_a_new_host_name_to_those_who_name_it_and_only_then', () => {
+    write('data/system/host_name', 'pixpop-test\n');
+    const standIns = ['hostname', 'sv'].map((name) => `${name}() { echo ${name} "$@" >>/run/called; }`).join('; ');
+    const called = (name) => {
+      write('run/called');
+      write('data/system/network.conf', `host_name ${name}\n`);
+      // Functions, since busybox has a program of its own for the first.
+      const run = sh(`eval "$(sed '/^case \$1 in/,$d' /usr/lib/pixpop/network)"; ${standIns}; use_settings; use_host_name`);
+      assert.equal(run.stdout, '', run.stderr);
+      assert.equal(readFileSync(path('data/system/host_name'), 'utf8'), `${name}\n`);
+      return readFileSync(path('run/called'), 'utf8');
+    };
+    assert.equal(called('pictures'), 'hostname pictures\nsv restart /etc/sv/mdns\nsv hup /etc/sv/pixpopd\n');
+    assert.equal(called('pictures'), '');
   });
 });
 
@@ -330,6 +463,77 @@ describe('the data partition', () => {
       assert.equal(ask(`is_small ${(size + 100) * mib}`).status, 0);
     });
   }
+});
+
+describe('making the data partition', () => {
+  // open_data of init, as far as it goes by what lies there: what mke2fs was told.
+  const made = (blank) => {
+    write('run/told');
+    const standIns = `say() { :; }; grow_data() { :; }; patiently() { "$@"; }; is_blank() { return ${blank}; }; umount() { :; }; check_data() { :; }
+      mount_data() { [ -e /data/system ] || mkdir /data/system; }; is_small() { return 1; }`;
+    write('run/mke2fs', '#!/bin/sh\necho "$@" >>/run/told\n');
+    chmodSync(path('run/mke2fs'), 0o755);
+    const run = sh(`data=/run/disk; part=none; eval "$(sed 's,/usr/sbin/mke2fs,/run/mke2fs,' /initramfs/data.sh)"; ${standIns}
+      eval "$(sed -n '/^open_data()/,/^}/p' /initramfs/init)"; open_data`);
+    assert.deepEqual([run.status, run.stdout], [0, ''], run.stderr);
+    return readFileSync(path('run/told'), 'utf8').trim();
+  };
+  beforeEach(() => write('run/disk', Buffer.alloc(2 ** 20)));
+
+  it('waits_for_no_discard_at_the_first_start', () => {
+    const told = made(0);
+    assert.match(told, / -E nodiscard,/);
+    const real = spawnSync('/usr/sbin/mke2fs', [...told.split(' ').slice(0, -1), path('run/real'), '64M'], { encoding: 'utf8' });
+    assert.equal(real.status, 0, real.stderr);
+    assert.doesNotMatch(real.stdout + real.stderr, /[Ii]nvalid|[Uu]nknown/);
+  });
+
+  it('discards_what_was_there_in_a_factory_reset', () => {
+    write('data/system/factory-reset');
+    const told = made(1);
+    assert.match(told, /^-q -F -t ext4 .*\/run\/disk$/);
+    assert.doesNotMatch(told, /discard|-E/);
+  });
+
+  it('leaves_one_alone_that_is_there', () => assert.equal(made(1), ''));
+});
+
+describe('trim', () => {
+  const gib = 2 ** 30;
+  // Until it sleeps for half a day; `bytes`: how long the file system is, 0: it can not be trimmed.
+  const trimmed = (bytes) => {
+    write('run/called');
+    const standIns = `chpst() { shift 5; "$@"; }; find() { /bin/busybox find "$@"; }
+      fstrim() { [ "$1$3$5" = -o-l/data ] || exit 9; [ $2 -lt ${bytes} ] || { echo "no such place" >&2; return 1; }; echo "$2 $4" >>/run/called; }
+      sleep() { [ $1 -ne 43200 ] || exit 0; }`;
+    const run = sh(`${standIns}; . /usr/lib/pixpop/trim`);
+    assert.deepEqual([run.status, run.stdout, run.stderr], [0, '', '']);
+    return readFileSync(path('run/called'), 'utf8').trim().split('\n').filter((line) => line !== '').map((line) => line.split(' ').map(Number));
+  };
+  const stamp = () => path('data/system/trimmed');
+  beforeEach(() => {
+    mkdirSync(path('data/system'), { recursive: true });
+    mkdirSync(path('run/pixpop'), { recursive: true });
+  });
+
+  it('goes_through_the_whole_file_system_in_pieces_and_then_leaves_it_for_a_week', () => {
+    assert.deepEqual(trimmed(10 * gib), [0, 4, 8].map((at) => [at * gib, 4 * gib]));
+    assert.deepEqual(trimmed(10 * gib), []);
+    const age = (days) => utimesSync(stamp(), new Date(), new Date(Date.now() - days * 86400000));
+    age(6);
+    assert.deepEqual(trimmed(gib), []);
+    age(9);
+    assert.deepEqual(trimmed(gib), [[0, 4 * gib]]);
+    age(-900);  // by a clock that was ahead
+    assert.deepEqual(trimmed(gib), [[0, 4 * gib]]);
+    assert.deepEqual(trimmed(gib), []);
+  });
+
+  it('is_silent_where_the_medium_can_not_and_asks_again', () => {
+    assert.deepEqual(trimmed(0), []);
+    assert.ok(!existsSync(stamp()));
+    assert.deepEqual(trimmed(gib), [[0, 4 * gib]]);
+  });
 });
 
 describe('the disk', () => {

@@ -25,16 +25,22 @@ is_blank() {
   done
 }
 
-# format_data (mke2fs by its path: the shell would take busybox's own): what was there is gone. A power cut in the middle
-# leaves a file system that says "factory reset" still, or a blank start: the next boot goes on with it.
+# format_data [OPTION...] (of mke2fs, by its path: the shell would take busybox's own): what was there is gone, also from
+# the medium if it can discard. A power cut in the middle leaves a file system that says "factory reset" still, or a blank
+# start: the next boot goes on with it.
 format_data() {
   umount /data 2>/dev/null
   for at in $backups; do
     dd if=/dev/zero of="$data" bs=512 seek=$((at / 512)) count=2 conv=fsync,notrunc 2>/dev/null
   done
   dd if=/dev/zero of="$data" bs=65536 count=1 conv=fsync,notrunc 2>/dev/null
-  /usr/sbin/mke2fs -q -F -t ext4 -L data -m 1 -e remount-ro "$data" >/run/mke2fs.log 2>&1
+  /usr/sbin/mke2fs -q -F -t ext4 -L data -m 1 -e remount-ro "$@" "$data" >/run/mke2fs.log 2>&1
 }
+
+# How a first start makes it: there is nothing to hide, and some cards take minutes to discard (usr/lib/pixpop/trim does it
+# later) or write slowly: the kernel fills in the tables of inodes later, and knows old blocks in the journal by their
+# checksums.
+gently='-E nodiscard,lazy_itable_init=1,lazy_journal_init=1'
 
 # check_data: mends what it can.
 check_data() {

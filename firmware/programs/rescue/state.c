@@ -1,10 +1,14 @@
 #include "state.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "slots/board.h"
 #include "slots/report.h"
+
+enum { MAX_HINT_BYTES = 16 };
 
 // A disk may come late, or with a cable that somebody plugs in.
 static enum base_result open_disk(struct state *state, struct base_fault *fault) {
@@ -14,14 +18,30 @@ static enum base_result open_disk(struct state *state, struct base_fault *fault)
                              : BASE_FAIL_ERRNO(fault, state->bootenv, "the partition with the state can not be opened");
 }
 
+static enum slots_id recall_healthy(const struct state *state) {
+  char path[512], name[2];
+  enum slots_id id = SLOTS_A;
+  struct base_buffer text;
+  if (state->data == NULL) return id;
+  snprintf(path, sizeof path, "%s/system/" SLOTS_HEALTHY_FILE, state->data);
+  if (base_file_read(path, MAX_HINT_BYTES, &text, NULL) == BASE_OK) {
+    struct base_span rest = base_buffer_span(&text);
+    if (!base_span_copy(base_span_cut(&rest, '\n'), name, sizeof name) || !slots_parse_name(name, &id)) id = SLOTS_A;
+  }
+  base_buffer_finish(&text);
+  return id;
+}
+
 static enum base_result make_anew(struct state *state, struct slots_state *out, struct base_fault *fault) {
   enum base_result result = state_check_floor(state, fault);
   if (result != BASE_OK) return result;
   slots_reset(out, SLOTS_UNTRIED);
   memcpy(out->floor, state->floor, sizeof out->floor);
+  out->first = recall_healthy(state);
   result = state->disk.store(state->disk.self, out, fault);
-  base_log_write(state->log, BASE_LOG_WARN, "slots", NULL, "no copy of the state can be read: %s",
-                 result == BASE_OK ? "both slots may be tried" : "and none can be written");
+  base_log_write(state->log, BASE_LOG_WARN, "slots", NULL, "no copy of the state can be read%s%s",
+                 result == BASE_OK ? ": both slots may be tried, first " : ", and none can be written",
+                 result == BASE_OK ? slots_name(out->first) : "");
   return result;
 }
 
@@ -99,10 +119,11 @@ enum base_result state_check_floor(const struct state *state, struct base_fault 
                    state->floor_fault);
 }
 
-void state_init(struct state *state, const char *bootenv, const char *board_file, bool is_alone, struct base_log *log) {
+void state_init(struct state *state, const char *bootenv, const char *board_file, const char *data, bool is_alone,
+                struct base_log *log) {
   struct slots_state slots;
   struct base_fault why = {0};
-  *state = (struct state){.grub = {.fd = -1}, .bootenv = bootenv, .is_alone = is_alone, .log = log};
+  *state = (struct state){.grub = {.fd = -1}, .bootenv = bootenv, .data = data, .is_alone = is_alone, .log = log};
   pthread_mutex_init(&state->lock, NULL);
   read_floor(state, board_file);
   state->disk = slots_grub_loader(&state->grub);

@@ -9,7 +9,7 @@
 #include "slots/grub.h"
 
 struct state {
-  const char *bootenv;
+  const char *bootenv, *data;
   bool is_alone;
   struct base_log *log;
   char floor[SLOTS_MAX_VERSION + 1];        // of the image that this program came with; empty: none
@@ -21,10 +21,12 @@ struct state {
 };
 
 // Opens the boot environment (a path that lives as long); while that can not be done each use tries again. When no copy
-// of the state can be read a new one is stored, in which both slots may be tried; but not beside a system that runs
-// (`is_alone` false). `board_file` (slots/board.h) has the image's own floor: what was remembered may be lost. It need
-// not exist; but without a floor that can be read no new state is stored.
-void state_init(struct state *state, const char *bootenv, const char *board_file, bool is_alone, struct base_log *log);
+// of the state can be read a new one is stored, in which both slots may be tried, first the one that was healthy last
+// (SLOTS_HEALTHY_FILE in the folder "system" of `data`, a path as well; NULL: nobody knows); but not beside a system
+// that runs (`is_alone` false). `board_file` (slots/board.h) has the image's own floor: what was remembered may be
+// lost. It need not exist; but without a floor that can be read no new state is stored.
+void state_init(struct state *state, const char *bootenv, const char *board_file, const char *data, bool is_alone,
+                struct base_log *log);
 // Around each change, and for all of an install: on a system that runs, its own agent changes the slots too (flock).
 // BASE_LOCKED when it does just now. Not nested.
 enum base_result state_hold(struct state *state, struct base_fault *fault) BASE_CHECKED;

@@ -2,7 +2,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "data.h"
 #include "starting.h"
 
 // What the boot loader remembers is damaged in both copies, and yet this slot runs, and well.
@@ -68,6 +70,21 @@ static enum base_result mark(struct system *system, struct base_fault *fault) {
   return BASE_OK;
 }
 
+// Nothing that works needs it: a failure is only logged.
+static void leave_hint(const struct system *system) {
+  const char *folder = system->arguments->data;
+  char path[PATH_MAX], text[4], there[sizeof(text)];
+  struct base_fault fault = {0};
+  snprintf(text, sizeof(text), "%s\n", slots_name(system->running));
+  if (data_read(folder, SLOTS_HEALTHY_FILE, there, sizeof(there), NULL) == BASE_OK && strcmp(there, text) == 0) return;
+  enum base_result result = data_draft(folder, text, path, &fault);
+  if (result == BASE_OK) {
+    result = data_keep_draft(folder, path, SLOTS_HEALTHY_FILE, &fault);
+    if (result != BASE_OK) unlink(path);
+  }
+  if (result != BASE_OK) base_log_fault(system->log, BASE_LOG_WARN, "gate", NULL, &fault);
+}
+
 bool gate_pass(struct system *system, struct base_fault *fault) {
   if (system_begin_change(system, fault) != BASE_OK) return false;
   const enum base_result result = mark(system, fault);
@@ -75,6 +92,7 @@ bool gate_pass(struct system *system, struct base_fault *fault) {
     pthread_mutex_lock(&system->lock);
     system->has_passed = true;
     pthread_mutex_unlock(&system->lock);
+    leave_hint(system);
     system_say_good(system);
   }
   system_end_change(system);

@@ -1,5 +1,9 @@
 #include "gate.h"
 
+#include "data.h"
+#include "temp_folder.h"
+
+#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +13,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -36,8 +41,9 @@ static enum base_result store(void *self, const struct slots_state *state, struc
 
 static struct system boxes;
 static int bootenv = -1;  // only to be locked
+static struct temp_folder folder;
 static const struct arguments arguments = {
-    .gate_ms = 1, .reboot_program = "/bin/true", .poweroff_program = "/bin/true"};
+    .data = folder.path, .gate_ms = 1, .reboot_program = "/bin/true", .poweroff_program = "/bin/true"};
 
 // Slot A runs, of version 2.0; both slots have this mark.
 static struct system *begin(enum slots_mark a, enum slots_mark b) {
@@ -76,6 +82,55 @@ static void a_slot_on_trial_becomes_good(void **state) {
   assert_int_equal(kept.slots[SLOTS_A].tries, SLOTS_TRIES);
   assert_string_equal(kept.floor, "1.5");
   assert_int_equal(system->health, SYSTEM_GOOD);
+}
+
+static void expect_hint(const char *wanted) {
+  char hint[8];
+  assert_int_equal(data_read(folder.path, SLOTS_HEALTHY_FILE, hint, sizeof(hint), NULL), BASE_OK);
+  assert_string_equal(hint, wanted);
+}
+
+static void the_slot_that_is_healthy_is_noted_for_the_rescue_system(void **state) {
+  (void)state;
+  char path[128];
+  struct stat first, second;
+  temp_folder_path(&folder, SLOTS_HEALTHY_FILE, path, sizeof(path));
+  (void)unlink(path);
+  assert_true(pass(begin(SLOTS_UNTRIED, SLOTS_GOOD)));
+  expect_hint("A\n");
+  assert_int_equal(stat(path, &first), 0);
+  assert_true(pass(begin(SLOTS_GOOD, SLOTS_GOOD)));
+  assert_int_equal(stat(path, &second), 0);
+  assert_int_equal(first.st_ino, second.st_ino);  // not written again
+  struct system *system = begin(SLOTS_GOOD, SLOTS_GOOD);
+  system->running = SLOTS_B;
+  assert_true(pass(system));
+  expect_hint("B\n");
+}
+
+static unsigned drafts(void) {
+  unsigned count = 0;
+  DIR *entries = opendir(folder.path);
+  assert_non_null(entries);
+  for (const struct dirent *entry; (entry = readdir(entries)) != NULL;) {
+    if (strncmp(entry->d_name, ".draft", strlen(".draft")) == 0) count++;
+  }
+  closedir(entries);
+  return count;
+}
+
+static void a_note_that_can_not_be_written_keeps_no_slot_from_being_good(void **state) {
+  (void)state;
+  char path[128], inside[128];
+  temp_folder_path(&folder, SLOTS_HEALTHY_FILE, path, sizeof(path));
+  temp_folder_path(&folder, SLOTS_HEALTHY_FILE "/file", inside, sizeof(inside));
+  (void)unlink(path);
+  assert_int_equal(mkdir(path, 0700), 0);
+  assert_int_equal(mkdir(inside, 0700), 0);
+  assert_true(pass(begin(SLOTS_UNTRIED, SLOTS_GOOD)));
+  assert_int_equal(kept.slots[SLOTS_A].mark, SLOTS_GOOD);
+  assert_int_equal(rmdir(inside) + rmdir(path), 0);
+  assert_int_equal(drafts(), 0);
 }
 
 // The program was started again, and meanwhile an update waits for its first start.
@@ -290,6 +345,8 @@ static void a_good_slot_is_only_reported(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_slot_on_trial_becomes_good),
+      cmocka_unit_test(the_slot_that_is_healthy_is_noted_for_the_rescue_system),
+      cmocka_unit_test(a_note_that_can_not_be_written_keeps_no_slot_from_being_good),
       cmocka_unit_test(what_waits_in_the_other_slot_stays_first),
       cmocka_unit_test(a_slot_that_stood_in_becomes_the_first),
       cmocka_unit_test(a_good_slot_that_did_not_start_is_named_and_tried_once_more),
@@ -309,5 +366,8 @@ int main(void) {
       cmocka_unit_test(a_good_slot_is_only_reported),
   };
   bootenv = memfd_create("bootenv", MFD_CLOEXEC);
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  temp_folder_make(&folder);
+  const int failures = cmocka_run_group_tests(tests, NULL, NULL);
+  temp_folder_remove(&folder);
+  return failures;
 }

@@ -18,6 +18,10 @@
 
 enum { SLOTS_TRIES = 3, SLOTS_MAX_VERSION = 31, SLOTS_MAX_SEQUENCE = 999999999 };
 
+// In the system's folder of the data partition: "A" or "B", the slot that was healthy last. Only a hint, for the day on
+// which the boot loader's memory is lost.
+#define SLOTS_HEALTHY_FILE "healthy"
+
 enum slots_id { SLOTS_A, SLOTS_B, SLOTS_COUNT };
 
 enum slots_mark {
