@@ -35,7 +35,7 @@ static void set_up(void) {
   int fd = memfd_create("bootenv", MFD_CLOEXEC);
   BASE_ASSERT(api.log != NULL && fd >= 0 && ftruncate(fd, SLOTS_GRUB_BYTES) == 0);
   snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  state_init(&api.state, path, "", true, api.log);
+  state_init(&api.state, path, "", NULL, true, api.log);
   slots_reset(&slots, SLOTS_GOOD);
   BASE_ASSERT(api.state.loader.store(api.state.loader.self, &slots, &fault) == BASE_OK);
   BASE_ASSERT(install_create(&install, &api.install, &fault) == BASE_OK);
