@@ -13,9 +13,6 @@ _Static_assert(TLS_NAME_CHARS <= TLS_DN_CHARS, "a name fits where a distinguishe
 
 enum { DN_TEXT_BYTES = 1024, DAY_S = 24 * 60 * 60 };
 
-// GeneralName tags of subjectAltName (RFC 5280 4.2.1.6).
-enum { TAG_DNS = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 2, TAG_IP = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 7 };
-
 // As mbedtls_x509_dn_gets, which leaves out everything beyond ASCII.
 static void write_dn(const mbedtls_x509_name *name, char out[TLS_DN_CHARS + 1]) {
   char text[DN_TEXT_BYTES];
@@ -39,12 +36,12 @@ static void write_key(const mbedtls_pk_context *key, char out[TLS_KEY_CHARS + 1]
 
 // False for names of other kinds, which say nothing to a client of ours.
 static bool write_name(const mbedtls_x509_buf *name, char out[TLS_NAME_CHARS + 1]) {
-  if (name->tag == TAG_DNS) {
+  if (name->tag == TLS_TAG_DNS) {
     base_utf8_copy_plain(base_span_of(name->p, name->len), out, TLS_NAME_CHARS + 1);
     return name->len > 0;
   }
   const bool is_v4 = name->len == sizeof(struct in_addr);
-  if (name->tag != TAG_IP || (!is_v4 && name->len != sizeof(struct in6_addr))) return false;
+  if (name->tag != TLS_TAG_IP || (!is_v4 && name->len != sizeof(struct in6_addr))) return false;
   return inet_ntop(is_v4 ? AF_INET : AF_INET6, name->p, out, TLS_NAME_CHARS + 1) != NULL;
 }
 
@@ -55,7 +52,7 @@ static void write_names(const mbedtls_x509_crt *certificate, struct tls_about *o
     if (out->name_count == TLS_MAX_NAMES) {
       out->more_names++;
     } else {
-      out->is_address[out->name_count] = one->buf.tag == TAG_IP;
+      out->is_address[out->name_count] = one->buf.tag == TLS_TAG_IP;
       memcpy(out->names[out->name_count++], name, sizeof name);
     }
   }

@@ -25,9 +25,6 @@ enum {
 // end within 825 days (support.apple.com/HT210176); the other date is RFC 5280's for those that never end (4.1.2.5).
 static const char valid_from[] = "20190101000000", valid_to[] = "99991231235959";
 
-// GeneralName tags of subjectAltName (RFC 5280 4.2.1.6).
-enum { TAG_DNS = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 2, TAG_IP = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 7 };
-
 static const char *const always_named[] = {"localhost", "127.0.0.1", "::1"};
 
 // What certificates of the box's own have beside it; those of older releases have other dates.
@@ -39,15 +36,15 @@ static int write_alt_name(unsigned char **p, unsigned char *start, const char *n
   unsigned char address[sizeof(struct in6_addr)];
   const unsigned char *content = (const unsigned char *)name;
   size_t bytes = strlen(name);
-  unsigned char tag = TAG_DNS;
+  unsigned char tag = TLS_TAG_DNS;
   if (inet_pton(AF_INET, name, address) == 1) {
     content = address;
     bytes = sizeof(struct in_addr);
-    tag = TAG_IP;
+    tag = TLS_TAG_IP;
   } else if (inet_pton(AF_INET6, name, address) == 1) {
     content = address;
     bytes = sizeof(struct in6_addr);
-    tag = TAG_IP;
+    tag = TLS_TAG_IP;
   }
   int code = mbedtls_asn1_write_raw_buffer(p, start, content, bytes);
   if (code < 0) return code;
@@ -299,8 +296,7 @@ enum base_result tls_identity_publish(const char *pem_path, const char *certific
   }
   result = base_file_replace_durably(certificate_path, content, 0644, fault);
 out:
-  if (pem.data) explicit_bzero(pem.data, pem.bytes);
-  base_buffer_finish(&pem);
+  tls_identity_forget(&pem);
   base_buffer_finish(&published);
   return result;
 }

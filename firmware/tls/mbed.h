@@ -1,4 +1,4 @@
-// What the files of this room share about mbedTLS: a seeded generator, its error codes as faults, fingerprints.
+// What the files of this room share about mbedTLS: a seeded generator, its error codes as faults, names, fingerprints.
 #ifndef TLS_MBED_H
 #define TLS_MBED_H
 
@@ -10,6 +10,9 @@
 #include "tls/certificate.h"
 
 struct mbedtls_ssl_config;
+
+// GeneralName tags of subjectAltName (RFC 5280 4.2.1.6).
+enum { TLS_TAG_DNS = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 2, TLS_TAG_IP = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 7 };
 
 // A random generator, seeded from the kernel. Locks itself (MBEDTLS_THREADING_C).
 struct tls_random {

@@ -9,8 +9,6 @@
 
 #define ROOM "pixpopd"
 
-enum { MODE = 0600 };
-
 static bool has_tls(const struct box *box) { return box->settings.delivery_tls_listen[0] != '\0'; }
 static bool is_named(const struct box *box) { return box->settings.delivery_tls_certificate[0] != '\0'; }
 
@@ -175,7 +173,7 @@ static enum base_result write_task(void *self, struct base_fault *fault) {
   const struct task *task = self;
   const char *path = task->box->delivery_pem_path;
   if (task->identity.bytes == 0) return make_own(task->box, fault);
-  return base_file_replace_durably(path, task->identity, MODE, fault);
+  return base_file_replace_durably(path, task->identity, CERTIFICATE_FILE_MODE, fault);
 }
 
 static enum base_result show_task(void *self, struct base_fault *fault) {

@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "tls/certificate.h"
 
-enum { MODE = 0600, MAX_ASIDE = 9 };
+enum { MAX_ASIDE = 9 };
 
 // --- replaced ---
 
@@ -24,7 +24,7 @@ static bool is_still(const char *path, struct base_span old) {
 static void put_back(const char *path, struct base_span old, struct base_log *log) {
   struct base_fault fault = {0};
   if (is_still(path, old)) return;
-  if (base_file_replace_durably(path, old, MODE, &fault) == BASE_OK) return;
+  if (base_file_replace_durably(path, old, CERTIFICATE_FILE_MODE, &fault) == BASE_OK) return;
   base_log_fault(log, BASE_LOG_ERROR, "pixpopd", NULL, &fault);
 }
 

@@ -8,7 +8,10 @@
 
 #include "base/log.h"
 
-enum { CERTIFICATE_ASIDE_BYTES = 512 + 16 };  // of the name of what was put aside
+enum {
+  CERTIFICATE_FILE_MODE = 0600,       // it holds the key
+  CERTIFICATE_ASIDE_BYTES = 512 + 16  // of the name of what was put aside
+};
 
 struct certificate_change {
   enum base_result (*write)(void *self, struct base_fault *fault);  // in the place of the old one, durably

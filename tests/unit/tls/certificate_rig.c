@@ -19,7 +19,11 @@ enum { DAY_S = 86400, LIMIT = 256 * 1024 };
 static struct temp_folder folder;
 
 void rig_make_folder(void) { temp_folder_make(&folder); }
-void rig_remove_folder(void) { temp_folder_remove(&folder); }
+int rig_remove_folder(void **state) {
+  (void)state;
+  temp_folder_remove(&folder);
+  return 0;
+}
 void rig_path(const char *name, char *out, size_t capacity) { temp_folder_path(&folder, name, out, capacity); }
 
 // Certificates of all kinds are each NAME.pem with its NAME.key: `sign NAME BY EXTENSIONS [DIGEST]` after `ec NAME` and

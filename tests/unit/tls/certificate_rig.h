@@ -5,7 +5,7 @@
 #include "tls/certificate.h"
 
 void rig_make_folder(void);
-void rig_remove_folder(void);
+int rig_remove_folder(void **state);  // a group's tear-down
 // Runs a script of the shell in it, which must succeed; it has the functions that certificate_rig.c shows.
 void rig_run(const char *script);
 void rig_path(const char *name, char *out, size_t capacity);

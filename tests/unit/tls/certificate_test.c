@@ -56,12 +56,6 @@ static int make_authority(void **state) {
   return 0;
 }
 
-static int remove_authority(void **state) {
-  (void)state;
-  rig_remove_folder();
-  return 0;
-}
-
 static void accepts_key_certificate_and_issuers_in_any_order(void **state) {
   (void)state;
   rig_accepts("ec.key ec.pem inter.pem root.pem", 3);
@@ -376,5 +370,5 @@ int main(void) {
       cmocka_unit_test(says_when_its_end_is_near),
       cmocka_unit_test(says_so_late_of_short_lives),
   };
-  return cmocka_run_group_tests(tests, make_authority, remove_authority);
+  return cmocka_run_group_tests(tests, make_authority, rig_remove_folder);
 }

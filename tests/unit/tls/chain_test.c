@@ -57,12 +57,6 @@ static int make_authority(void **state) {
   return 0;
 }
 
-static int remove_authority(void **state) {
-  (void)state;
-  rig_remove_folder();
-  return 0;
-}
-
 // The chain that is stored, as the files that make it up.
 static void becomes(const char *names, int days, const char *wanted) {
   struct tls_about about;
@@ -238,5 +232,5 @@ int main(void) {
       cmocka_unit_test(a_file_at_the_limit_is_read_whole),
       cmocka_unit_test(a_file_whose_end_is_cut_off_is_damaged),
   };
-  return cmocka_run_group_tests(tests, make_authority, remove_authority);
+  return cmocka_run_group_tests(tests, make_authority, rig_remove_folder);
 }

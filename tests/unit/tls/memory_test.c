@@ -69,12 +69,6 @@ static int make_identities(void **state) {
   return 0;
 }
 
-static int remove_identities(void **state) {
-  (void)state;
-  rig_remove_folder();
-  return 0;
-}
-
 static enum base_result describe_when(size_t allocations, bool lasts, const char *path) {
   static struct tls_about about;
   is_lasting = lasts;
@@ -151,5 +145,5 @@ int main(void) {
       cmocka_unit_test(damage_is_damage_all_the_same),
       cmocka_unit_test(no_copy_of_a_key_stays_behind),
   };
-  return cmocka_run_group_tests(tests, make_identities, remove_identities);
+  return cmocka_run_group_tests(tests, make_identities, rig_remove_folder);
 }
