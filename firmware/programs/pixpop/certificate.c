@@ -145,35 +145,12 @@ static int read_files(const struct options *options, struct base_buffer *pem) {
 // --- asking it ---
 
 static int ask(const struct options *options, const char *method, struct base_span pem) {
-  struct remote remote;
-  struct base_fault fault = {0};
-  struct client_response response = {0};
-  struct base_json *json = NULL;
-  struct client_request request = {.method = method,
-                                   .path = path,
-                                   .content_type = pem.bytes > 0 ? "application/x-pem-file" : NULL,
-                                   .body = pem,
-                                   .body_fd = -1};
-  int status;
-  if (remote_open_console(options, &remote, &fault) != BASE_OK) {
-    remote_close(&remote);
-    return complain_fault(NULL, &fault);
-  }
-  request.bearer = remote.token;
-  if (client_send(remote.client, &request, &response, &fault) != BASE_OK) {
-    status = (complain_fault(NULL, &fault), EXIT_FAILED);
-  } else {
-    status = response.status / 100 == 2 ? remote_parse(&response, &json) : complain_response(NULL, &response);
-  }
-  if (status == EXIT_FINE && options->json) {
-    printf("%.*s\n", (int)response.body.bytes, response.body.data);
-  } else if (status == EXIT_FINE) {
-    print_certificate(base_json_root(json));
-  }
-  base_json_destroy(&json);
-  client_response_finish(&response);
-  remote_close(&remote);
-  return status;
+  const struct client_request request = {.method = method,
+                                         .path = path,
+                                         .content_type = pem.bytes > 0 ? "application/x-pem-file" : NULL,
+                                         .body = pem,
+                                         .body_fd = -1};
+  return remote_show_answer(options, &request, print_certificate);
 }
 
 static int run(const struct options *options) {

@@ -116,7 +116,8 @@ const char *remote_text_of(const struct base_json_value *object, const char *key
   return text != NULL ? text : "-";
 }
 
-int remote_show(const struct options *options, const char *path, void (*print)(const struct base_json_value *root)) {
+int remote_show_answer(const struct options *options, const struct client_request *request,
+                       void (*print)(const struct base_json_value *root)) {
   struct remote remote;
   struct base_fault fault = {0};
   if (remote_open_console(options, &remote, &fault) != BASE_OK) {
@@ -125,7 +126,10 @@ int remote_show(const struct options *options, const char *path, void (*print)(c
   }
   struct client_response response = {0};
   struct base_json *json = NULL;
-  const int status = remote_ask_json(&remote, path, &response, &json);
+  struct client_request authorized = *request;
+  authorized.bearer = remote.token;
+  int status = ask(&remote, &authorized, NULL, &response);
+  if (status == EXIT_FINE) status = remote_parse(&response, &json);
   if (status == EXIT_FINE && options->json) {
     printf("%.*s\n", (int)response.body.bytes, response.body.data);
   } else if (status == EXIT_FINE) {
@@ -135,6 +139,11 @@ int remote_show(const struct options *options, const char *path, void (*print)(c
   client_response_finish(&response);
   remote_close(&remote);
   return status;
+}
+
+int remote_show(const struct options *options, const char *path, void (*print)(const struct base_json_value *root)) {
+  const struct client_request request = {.method = "GET", .path = path, .body_fd = -1};
+  return remote_show_answer(options, &request, print);
 }
 
 void remote_pause_before(int retry) {

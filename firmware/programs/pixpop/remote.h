@@ -42,6 +42,9 @@ int64_t remote_integer_of(const struct base_json_value *object, const char *key)
 const char *remote_text_of(const struct base_json_value *object, const char *key);
 // A whole command: asks the console for a document and prints it, for people or, with --json, as it came.
 int remote_show(const struct options *options, const char *path, void (*print)(const struct base_json_value *root));
+// The same with any request whose answer is a document; the token is added to it.
+int remote_show_answer(const struct options *options, const struct client_request *request,
+                       void (*print)(const struct base_json_value *root));
 // Waits before another try at what a busy box refused; longer with each.
 void remote_pause_before(int retry);
 // Appends with everything but letters, digits and "-._~" percent-encoded (RFC 3986 2.3).
